@@ -1,0 +1,18 @@
+"""What goes over the wire: messages of text and views. A dialect writes them and reads the model's text, nothing else does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cof.types import View
+
+Part = str | View
+
+
+@dataclass(frozen=True)
+class Message:
+    """One chat message; a `View` among its parts stands for the pixels of that region."""
+
+    role: Literal["system", "user", "assistant"]
+    parts: tuple[Part, ...]

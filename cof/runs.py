@@ -1,0 +1,149 @@
+"""The folder of a long job: its settings, its journals of finished work, and files that are whole or absent.
+
+Owns the manifest (written once), append-only journals of JSON lines (durable when `append` returns), atomic `publish`,
+and the lock that keeps a second process out. Refuses a folder of other settings or in use, and an id recorded twice.
+Omits what a record means. Needs POSIX (`flock`).
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from cof.errors import InvalidRun
+
+
+class RunDir(ExitStack):
+    """A run folder, locked for writing until its `with` block ends; opened again with an equal manifest, it resumes.
+
+    `manifest` is plain data (`dump_config`). Raises InvalidRun on a folder of another manifest, damaged, or in use.
+    """
+
+    def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.folder, self._journals = folder, dict[str, Journal]()
+        self.enter_context(_locked(folder, json.loads(json.dumps(manifest))))
+
+    def journal(self, name: str) -> "Journal":
+        """The journal `name`.jsonl, open until this run is closed: "traces", or "metrics" with the step as `id`."""
+        if name not in self._journals:
+            self._journals[name] = Journal(self.folder / f"{name}.jsonl")
+            self.callback(self._journals[name].close)
+        return self._journals[name]
+
+
+class Journal:
+    """Records with a unique `id` (str or int), one JSON line each; `done` holds the ids of all that are recorded.
+
+    Opening cuts off a torn last line, which a crash left and which was never reported as written. Threads may share
+    a journal; processes may not (`RunDir` holds the lock). Raises InvalidRun on a whole line that is no record.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            publish(path, b"")
+        self.path, self.done, self._turn = path, set[str | int](), threading.Lock()
+        for record in read_records(path):
+            self.done.add(self._fresh_id(record))
+        with path.open("rb") as lines:
+            os.truncate(path, sum(len(line) for line in lines if line.endswith(b"\n")))
+        self._file = path.open("ab", buffering=0)
+        self.close = self._file.close
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Write `record` as one line: on disk when this returns, not in the file at all when this raises."""
+        line = json.dumps(record).encode() + b"\n"
+        with self._turn:
+            new, end = self._fresh_id(record), self._file.seek(0, os.SEEK_END)
+            try:
+                _write(self._file.fileno(), line)
+                self.done.add(new)
+            except BaseException:  # a full disk or Ctrl-C must leave neither half a line nor an id without its line
+                self.done.discard(new)
+                os.truncate(self.path, end)
+                raise
+
+    def _fresh_id(self, record: Mapping[str, Any]) -> str | int:
+        new = record.get("id")
+        if not isinstance(new, str | int) or new in self.done:
+            raise InvalidRun(f"{self.path}: got a record with id {new!r}; want a str or int not yet in `done`")
+        return new
+
+
+def read_records(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of a journal in order, without a torn last line; safe while another process appends."""
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                return  # torn, or being written now: what follows is its rest
+            yield _json_object(line, f"{path} line {number}")
+
+
+def publish(path: Path, content: str | bytes) -> None:
+    """Write `content` (text as UTF-8) so that `path` holds all old or all new bytes at any moment, crashes included."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")  # same folder, so that the move is atomic
+    try:
+        with draft.open("xb", buffering=0) as file:
+            _write(file.fileno(), content.encode() if isinstance(content, str) else content)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)  # makes the new name durable
+    os.close(folder)
+
+
+@contextmanager
+def _locked(folder: Path, manifest: dict[str, Any]) -> Iterator[None]:
+    """Make `folder`, hold its lock, settle its manifest. The kernel drops the lock when the process dies."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InvalidRun(f"run folder {folder} is a file, or inside one; use another --out") from error
+    with (folder / "lock").open("ab+", buffering=0) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid = os.pread(file.fileno(), 20, 0).decode() or "unknown"
+            raise InvalidRun(f"run folder {folder} is in use by process {pid}; wait, or use another --out") from error
+        file.truncate(0)
+        file.write(b"%d" % os.getpid())
+        _settle_manifest(folder, manifest)
+        yield
+
+
+def _settle_manifest(folder: Path, given: dict[str, Any]) -> None:
+    path = folder / "manifest.json"
+    if path.exists():
+        if told := _differing(_json_object(path.read_bytes(), str(path)), given):
+            raise InvalidRun(f"run folder {folder} has other settings: {', '.join(told)}; use another --out")
+    elif any(folder.glob("*.jsonl")):
+        raise InvalidRun(f"run folder {folder} has journals but no manifest.json; use another --out")
+    else:
+        publish(path, json.dumps(given, indent=2) + "\n")
+
+
+def _differing(was: Any, now: Any, key: str = "") -> list[str]:
+    if not (isinstance(was, dict) and isinstance(now, dict)):
+        return [] if was == now else [f"{key.lstrip('.')} (was {was!r}, now {now!r})"]
+    return [told for name in was | now for told in _differing(was.get(name), now.get(name), f"{key}.{name}")]
+
+
+def _json_object(text: bytes, where: str) -> dict[str, Any]:
+    found = None
+    with suppress(ValueError):
+        found = json.loads(text)
+    if not isinstance(found, dict):
+        raise InvalidRun(f"{where} is damaged: want a JSON object, got {text[:60]!r}; mend it, or use another --out")
+    return found
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+    os.fsync(descriptor)

@@ -1,0 +1,99 @@
+"""What a careful reader would do with a needle question, written as turns: the supervised trajectories of the needle world.
+
+The route (no zoom, one, two) is the one that the overview's pixels call for; a share of the demonstrations first looks at
+a wrong place and recovers. Thoughts say only what can be seen at that point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cof.dialects import cof as dialect
+from cof.types import Answer, Box, Completion, Turn, View, ViewSpec, Zoom
+from cof.vision import boxes, views
+from cof.worlds.questions import Needle
+from cof.worlds.scenes import Scene
+
+GRID = 4  # pixels: boxes and places are named in multiples of this, each one token of nano's vocabulary
+READ = "I can read it."
+SEE = "I can see it."
+SMALL = "It is too small. I look at the"
+CARRIED = "It is on the"
+LOOK_THERE = "I look there."
+NOT_HERE = "It is not here. I look again at the"
+GUESS = "I cannot look closer."
+PHRASES = (READ, SEE, SMALL, CARRIED, LOOK_THERE, NOT_HERE, GUESS)
+
+
+def demonstrate(needle: Needle, path: tuple[Box, ...], scene: Scene, first: View, unit: float, spec: ViewSpec) -> tuple[Turn, ...]:
+    """The turns that zoom along `path` (source pixels) and answer."""
+    turns: list[Turn] = []
+    for target in path:
+        turns.append(_zoom(needle, target, first, unit, spec, bool(turns)))
+    seen = turns[-1].views[0] if turns else first
+    return (*turns, _answer(needle, _evidence(needle, seen, unit), first))
+
+
+def guess(needle: Needle, path: tuple[Box, ...], first: View, unit: float) -> tuple[Turn, ...]:
+    """The turn that answers at once because it must, whether the answer can be seen or not."""
+    return (_answer(needle, GUESS if path else _evidence(needle, first, unit), first),)
+
+
+def recover(turns: tuple[Turn, ...], needle: Needle, scene: Scene, first: View, unit: float, spec: ViewSpec, rng: np.random.Generator) -> tuple[Turn, ...]:
+    """The same turns after a first look at a place that does not hold the target; unchanged if there is no such place."""
+    target = turns[0].action
+    if not isinstance(target, Zoom):
+        return turns
+    box = target.boxes[0]
+    shift = rng.uniform(1.2, 3.0, 2) * rng.choice([-1, 1], 2) * (box.width, box.height)
+    wrong = boxes.shift_inside(Box(box.x0 + shift[0], box.y0 + shift[1], box.x1 + shift[0], box.y1 + shift[1]), first.region)
+    missed = _turn(Zoom((_snap(wrong, first),), target.label, target.thought), first, spec)
+    if boxes.intersect(missed.views[0].region, box) is not None:
+        return turns
+    again = _turn(Zoom(target.boxes, target.label, f"{NOT_HERE} {target.label}."), first, spec)
+    return (missed, again, *turns[1:])
+
+
+def _zoom(needle: Needle, target: Box, first: View, unit: float, spec: ViewSpec, nested: bool) -> Turn:
+    box = _snap(target, first)
+    if needle.board is not None and target == boxes.scale(needle.board.box, unit, unit):
+        name = needle.board.name
+        return _turn(Zoom((box,), name, f"{CARRIED} {name}. {LOOK_THERE}"), first, spec)
+    name = needle.items[0].kind if needle.board or needle.attribute == "colour" else needle.items[0].name
+    return _turn(Zoom((box,), name, f"{SMALL} {name}."), first, spec)
+
+
+def _turn(action: Zoom, first: View, spec: ViewSpec) -> Turn:
+    text = dialect.write(action, first)
+    return Turn(Completion(text), action, tuple(views.zoom(box, first, spec) for box in action.boxes))
+
+
+def _answer(needle: Needle, thought: str, first: View) -> Turn:
+    action = Answer(needle.answer, thought)
+    return Turn(Completion(dialect.write(action, first)), action)
+
+
+def _evidence(needle: Needle, seen: View, unit: float) -> str:
+    """What the view shows: for a relation where both things are, in pixels of the view."""
+    if needle.attribute != "relation":
+        return READ if needle.attribute == "mark" else SEE
+    places = []
+    for item in needle.items:
+        x, y = seen.from_source(boxes.scale(item.box, unit, unit)).center
+        name = item.kind if needle.board else item.name
+        places.append(f"The {name} is at {_round(x)}, {_round(y)}.")
+    return " ".join(places)
+
+
+def _snap(box: Box, first: View) -> Box:
+    """The box on the grid of the overview, at least two grid steps long, back in source pixels."""
+    shown = first.from_source(box)
+    x0, y0 = _round(shown.x0), _round(shown.y0)
+    x1, y1 = max(_round(shown.x1), x0 + 2 * GRID), max(_round(shown.y1), y0 + 2 * GRID)
+    return first.to_source(Box(x0, y0, x1, y1))
+
+
+def _round(value: float) -> int:
+    return max(0, round(value / GRID) * GRID)

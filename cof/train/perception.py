@@ -1,0 +1,276 @@
+"""Stage 0: teach the visual tokens what they show, before any language. Dense supervision on needle scenes.
+
+Small heads read every visual token twice: as it leaves the vision tower, and after the first language layers, where it
+also learns where it is (the tower's own positions are relative). The heads stay behind in the training folder.
+"""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+from torch.nn import functional as F
+from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLModel, Trainer, TrainingArguments
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers.trainer_utils import get_last_checkpoint
+
+from cof.dialects import cof as dialect
+from cof.train.nano import make_nano, number_tokens
+from cof.types import Box, View, ViewSpec
+from cof.vision import boxes, views
+from cof.worlds.drawing import draw, jpeg
+from cof.worlds.labels import IGNORE, VOCABULARIES, TokenLabels, token_labels
+from cof.worlds.scenes import Contents, Scene, make_scene
+
+PREFIX = f"<|im_start|>system\n{dialect.SYSTEM}<|im_end|>\n<|im_start|>user\n<|vision_start|>"
+UNIT = 1792  # source pixels of one unit in training: the side of the pictures that scenes are cut from
+LARGEST_PLACE = 640  # pixels: no overview of 256 tokens that is drawn in training is longer
+SOFTNESS = 4.0  # pixels: width of the target distribution over numbers
+
+
+class PerceptionHeads(nn.Module):
+    """Reads visual tokens: classes of every vocabulary, and a box. `absolute` heads name places by number tokens."""
+
+    def __init__(self, width: int, absolute: bool) -> None:
+        super().__init__()
+        self.classes = nn.ModuleDict({name: nn.Linear(width, len(words)) for name, words in VOCABULARIES.items()})
+        self.box = nn.Linear(width, 4 * width if absolute else 4)
+
+    def class_loss(self, tokens: torch.Tensor, labels: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
+        """Mean cross-entropy summed over vocabularies, and the accuracy in each; `tokens` is (N, width)."""
+        loss, accuracy = tokens.new_zeros(()), {}
+        for name, head in self.classes.items():
+            known = labels[name] != IGNORE
+            if not known.any():
+                continue
+            logits, target = head(tokens[known]).float(), labels[name][known]
+            weight = torch.where(target == 0, 0.2, 1.0) if name == "what" else torch.ones_like(target, dtype=torch.float)
+            each = F.cross_entropy(logits, target, reduction="none")
+            loss = loss + (each * weight).sum() / weight.sum()
+            accuracy[name] = float((logits.argmax(-1) == target).float().mean())
+        return loss, accuracy
+
+
+def relative_box_loss(heads: PerceptionHeads, tokens: torch.Tensor, box: torch.Tensor, centres: torch.Tensor, factor: int) -> torch.Tensor:
+    """Smooth L1 between predicted and true corners relative to the token's centre, in tokens."""
+    known = ~box[:, 0].isnan()
+    offsets = (box[known] - centres[known].repeat(1, 2)) / factor
+    return F.smooth_l1_loss(heads.box(tokens[known]).float(), offsets, beta=0.2)
+
+
+def absolute_box_loss(heads: PerceptionHeads, tokens: torch.Tensor, box: torch.Tensor, table: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """Cross-entropy of four places against a narrow distribution over number tokens, and the mean error in pixels.
+
+    `table` is (numbers, width), the embedding rows of `values` (numbers,) in pixels.
+    """
+    known = ~box[:, 0].isnan()
+    logits = (heads.box(tokens[known]).unflatten(-1, (4, -1)) @ table.T).float()
+    target = torch.softmax(-0.5 * ((box[known][..., None] - values) / SOFTNESS) ** 2, -1)
+    loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(0, 1))
+    error = (values[logits.argmax(-1)] - box[known]).abs().mean()
+    return loss, float(error)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One view of a scene with its labels; `pixels` is RGB of the view's size."""
+
+    view: View
+    pixels: Image.Image
+    labels: TokenLabels
+
+
+def show(scene: Scene, view: View, rng: np.random.Generator) -> Image.Image:
+    """The view's pixels drawn from the scene itself; sometimes through a resize or JPEG, as files would have them."""
+    region = boxes.scale(view.region, 1 / UNIT, 1 / UNIT)
+    if rng.uniform() < 0.3:
+        detailed = draw(scene, region, (view.size[0] * 2, view.size[1] * 2))
+        picture = detailed.resize(view.size, Image.Resampling.LANCZOS)
+    else:
+        picture = draw(scene, region, view.size)
+    return jpeg(picture, int(rng.integers(60, 96))) if rng.uniform() < 0.3 else picture
+
+
+def first_view(scene: Scene, spec: ViewSpec) -> View:
+    return views.overview((round(scene.extent[0] * UNIT), round(scene.extent[1] * UNIT)), spec)
+
+
+def sample_views(scene: Scene, crops: int, spec: ViewSpec, rng: np.random.Generator) -> list[View]:
+    """The overview, and zooms on things that are slightly off, as a model's boxes are."""
+    first, found = first_view(scene, spec), []
+    things = [*scene.boards, *scene.items]
+    for _ in range(crops):
+        target = boxes.scale(things[int(rng.integers(len(things)))].box, UNIT, UNIT)
+        dx, dy = rng.normal(0, 0.12, 2) * (target.width, target.height)
+        moved = boxes.grow(Box(target.x0 + dx, target.y0 + dy, target.x1 + dx, target.y1 + dy), float(rng.uniform(0.85, 1.3)))
+        found.append(views.zoom(boxes.shift_inside(moved, first.region), first, spec))
+    return [first, *found]
+
+
+class PerceptionBatches(torch.utils.data.Dataset[dict[str, Any]]):
+    """Batch `i` of the stage, a pure function of the seed and `i`: scenes with their overview and crops."""
+
+    def __init__(self, seed: int, scenes: int, crops: int, spec: ViewSpec, contents: Contents, steps: int) -> None:
+        self.seed, self.scenes, self.crops, self.spec, self.contents, self.steps = seed, scenes, crops, spec, contents, steps
+        self.processor = Qwen2VLImageProcessorPil(do_resize=False)
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> dict[str, Any]:
+        rng = np.random.default_rng([self.seed, step])
+        aspect = 1.0 if rng.uniform() < 0.75 else float(np.exp(rng.uniform(-0.5, 0.5)))
+        shown: list[Shown] = []
+        for i in range(self.scenes):
+            scene = make_scene("train", (self.seed << 40) + step * self.scenes + i, self.contents, aspect)
+            for view in sample_views(scene, self.crops, self.spec, rng):
+                shown.append(Shown(view, show(scene, view, rng), token_labels(scene, view, UNIT, self.spec.factor)))
+        return collate(shown, self.processor, self.spec.factor)
+
+
+def collate(shown: list[Shown], processor: Qwen2VLImageProcessorPil, factor: int) -> dict[str, Any]:
+    patches = processor([s.pixels for s in shown])
+    return {
+        "pixel_values": torch.from_numpy(np.asarray(patches["pixel_values"])).bfloat16(),
+        "image_grid_thw": torch.from_numpy(np.asarray(patches["image_grid_thw"])),
+        "classes": {n: torch.from_numpy(np.concatenate([s.labels.classes[n] for s in shown])) for n in VOCABULARIES},
+        "box": torch.from_numpy(np.concatenate([s.labels.box for s in shown])),
+        "centres": torch.from_numpy(np.concatenate([_centres(s.view, factor) for s in shown])),
+        "lengths": [s.labels.box.shape[0] for s in shown],
+    }
+
+
+def _centres(view: View, factor: int) -> np.ndarray:
+    """Token centres in pixels of the view, (tokens, 2) as x, y."""
+    ys, xs = np.mgrid[0 : view.size[1] // factor, 0 : view.size[0] // factor]
+    return np.stack([xs.reshape(-1), ys.reshape(-1)], -1).astype(np.float32) * factor + factor / 2
+
+
+class Perception(nn.Module):
+    """The model's tower and first language layers with their heads; `forward` gives the loss and its parts."""
+
+    def __init__(self, core: Qwen2_5_VLModel, tokenizer: PreTrainedTokenizerFast, layers: int, factor: int) -> None:
+        super().__init__()
+        self.core, self.layers, self.factor = core, layers, factor
+        width = core.config.text_config.hidden_size
+        self.tower_heads, self.language_heads = PerceptionHeads(width, False), PerceptionHeads(width, True)
+        numbers = {n: t for n, t in number_tokens(tokenizer).items() if n <= LARGEST_PLACE}
+        self.values = nn.Buffer(torch.tensor(list(numbers), dtype=torch.float32), persistent=False)
+        self.number_ids = nn.Buffer(torch.tensor(list(numbers.values())), persistent=False)
+        self.prefix = nn.Buffer(torch.tensor(tokenizer(PREFIX).input_ids), persistent=False)
+
+    def forward(self, **batch: Any) -> tuple[torch.Tensor, dict[str, float]]:
+        features = self.core.visual(batch["pixel_values"], grid_thw=batch["image_grid_thw"]).pooler_output
+        tower_loss, parts = self.tower_heads.class_loss(features, batch["classes"])
+        relative = relative_box_loss(self.tower_heads, features, batch["box"], batch["centres"], self.factor)
+        hidden = self._language(features, batch)
+        language_loss, language_parts = self.language_heads.class_loss(hidden, batch["classes"])
+        table = self.core.language_model.embed_tokens.weight[self.number_ids]
+        absolute, error = absolute_box_loss(self.language_heads, hidden, batch["box"], table, self.values)
+        parts |= {f"language_{name}": value for name, value in language_parts.items()}
+        loss = tower_loss + relative + language_loss + absolute
+        return loss, parts | {"relative": float(relative.detach()), "box_error": error}
+
+    def _language(self, features: torch.Tensor, batch: dict[str, Any]) -> torch.Tensor:
+        """Visual tokens after the first language layers, (tokens, width); each view is a sequence of its own."""
+        language, lengths, start = self.core.language_model, batch["lengths"], len(self.prefix)
+        ids = torch.full((len(lengths), start + max(lengths)), int(self.prefix[0]))
+        mask = torch.zeros_like(ids)
+        for row, length in enumerate(lengths):
+            ids[row, :start], mask[row, : start + length] = self.prefix, 1
+            ids[row, start : start + length] = self.core.config.image_token_id
+        places = ids == self.core.config.image_token_id
+        embeds = language.embed_tokens(ids)
+        embeds = embeds.masked_scatter(places[..., None], features.to(embeds.dtype))
+        positions, _ = self.core.get_rope_index(ids, places.int(), image_grid_thw=batch["image_grid_thw"], attention_mask=mask)
+        every = language.layers
+        try:
+            language.layers = every[: self.layers]
+            hidden = language(inputs_embeds=embeds, attention_mask=mask, position_ids=positions, use_cache=False).last_hidden_state
+        finally:
+            language.layers = every
+        return hidden[places]
+
+
+class _Trainer(Trainer):
+    """Feeds batches in order, and logs the loss's parts."""
+
+    parts: dict[str, list[float]]
+
+    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, **_: Any) -> Any:
+        loss, parts = model(**inputs)
+        for name, value in parts.items():
+            self.parts.setdefault(name, []).append(value)
+        return (loss, parts) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        means = {name: round(float(np.mean(values)), 4) for name, values in self.parts.items()}
+        self.parts = {}
+        super().log({**logs, **means}, *args, **kwargs)
+
+    def _get_train_sampler(self, *_: Any, **__: Any) -> torch.utils.data.Sampler[int]:
+        return torch.utils.data.SequentialSampler(self.train_dataset)
+
+
+@dataclass(frozen=True)
+class PerceptionConfig:
+    """Recipe of the stage. `text` and `vision` are fields of the model's two configs."""
+
+    text: dict[str, Any]
+    vision: dict[str, Any]
+    layers: int = 2
+    seed: int = 0
+    steps: int = 3500
+    scenes: int = 3
+    crops: int = 6
+    learning_rate: float = 1e-3
+    warmup: int = 100
+    save_every: int = 250
+    spec: ViewSpec = ViewSpec()
+    contents: Contents = Contents()
+
+
+def train_perception(config: PerceptionConfig, out: Path) -> Path:
+    """Run the stage in folder `out`, from its last checkpoint if it has one; returns the folder of the trained model."""
+    start = out / "start"
+    if not (start / "config.json").exists():
+        make_nano(start, config.seed, config.text, config.vision)
+    model = Qwen2_5_VLForConditionalGeneration.from_pretrained(start, dtype="float32")
+    tokenizer = AutoTokenizer.from_pretrained(start)
+    network = Perception(model.model, tokenizer, config.layers, config.spec.factor)
+    batches = PerceptionBatches(config.seed, config.scenes, config.crops, config.spec, config.contents, config.steps)
+    trainer = _Trainer(network, _arguments(config, out), data_collator=operator.itemgetter(0), train_dataset=batches)
+    trainer.parts = {}
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(out)))
+    model.save_pretrained(out / "model")
+    tokenizer.save_pretrained(out / "model")
+    Qwen2VLImageProcessorPil().save_pretrained(out / "model")
+    return out / "model"
+
+
+def _arguments(config: PerceptionConfig, out: Path) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(out),
+        max_steps=config.steps,
+        per_device_train_batch_size=1,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=config.warmup,
+        adam_beta2=0.98,
+        weight_decay=0.01,
+        logging_steps=25,
+        save_steps=config.save_every,
+        save_total_limit=2,
+        dataloader_num_workers=1,
+        remove_unused_columns=False,
+        seed=config.seed,
+        bf16=True,
+        use_cpu=not torch.cuda.is_available(),
+        report_to=[],
+    )

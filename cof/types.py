@@ -1,0 +1,318 @@
+"""The values that carry the meaning: what is asked, what the model said, what it was shown, and how it ended.
+
+Everything here is frozen, compares by value and round-trips through JSON (`to_json`, `from_json`). No pixels, no
+torch, no I/O: a trace names regions of its picture and re-renders exactly. Derived figures (`answer`, `zooms`,
+`tokens`) are properties and are never stored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cof.errors import InvalidBox
+
+TRACE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle (x0, y0, x1, y1); unless a name says otherwise in float pixels of the *source image*.
+
+    Origin top-left, x to the right, y down; x1 and y1 are exclusive. Always finite, with x0 < x1 and y0 < y1.
+    """
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(v) for v in (self.x0, self.y0, self.x1, self.y1)):
+            raise InvalidBox(f"box {self.as_tuple()} has a number that is not finite; want four finite numbers")
+        if self.x0 >= self.x1 or self.y0 >= self.y1:
+            raise InvalidBox(f"box {self.as_tuple()} is empty or reversed; want x0 < x1 and y0 < y1")
+
+    @property
+    def width(self) -> float:
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> float:
+        return self.y1 - self.y0
+
+    @property
+    def area(self) -> float:
+        return self.width * self.height
+
+    @property
+    def center(self) -> tuple[float, float]:
+        return (self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2
+
+    def as_tuple(self) -> tuple[float, float, float, float]:
+        return self.x0, self.y0, self.x1, self.y1
+
+
+@dataclass(frozen=True)
+class ViewSpec:
+    """How pixels are chosen, for the overview and for every zoom. The same value is used wherever a picture is shown.
+
+    An overview is the whole picture resized to between `min_pixels` and `max_pixels`; a zoom is the box grown by
+    `grow` about its centre, scaled by `scale`, and held between `zoom_min_pixels` and `zoom_max_pixels`. All sides are
+    multiples of `factor` pixels, the side of one visual token. `source` names the pixels a zoom is cut from: the
+    original file, or the resized overview (as the paper's evaluation does).
+    """
+
+    min_pixels: int = 56 * 56
+    max_pixels: int = 448 * 448
+    zoom_min_pixels: int = 168 * 168
+    zoom_max_pixels: int = 168 * 168
+    factor: int = 28
+    grow: float = 1.25
+    scale: float = 1.0
+    source: Literal["original", "resized"] = "original"
+    resample: Literal["lanczos", "bicubic", "bilinear"] = "lanczos"
+
+
+@dataclass(frozen=True)
+class View:
+    """A region of the source image (source pixels) shown to the model at `size` = (width, height) pixels.
+
+    `to_source` and `from_source` are exact inverses of each other up to float rounding.
+    """
+
+    region: Box
+    size: tuple[int, int]
+
+    @property
+    def pixels(self) -> int:
+        return self.size[0] * self.size[1]
+
+    def to_source(self, box: Box) -> Box:
+        """A box in pixels of this view, as a box in source pixels."""
+        sx, sy = self.region.width / self.size[0], self.region.height / self.size[1]
+        x, y = self.region.x0, self.region.y0
+        return Box(x + box.x0 * sx, y + box.y0 * sy, x + box.x1 * sx, y + box.y1 * sy)
+
+    def from_source(self, box: Box) -> Box:
+        """A box in source pixels, as a box in pixels of this view; it may lie outside."""
+        sx, sy = self.size[0] / self.region.width, self.size[1] / self.region.height
+        x, y = self.region.x0, self.region.y0
+        return Box((box.x0 - x) * sx, (box.y0 - y) * sy, (box.x1 - x) * sx, (box.y1 - y) * sy)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of one picture. `answer`, `category`, `depth` and `targets` are ground truth, None where unknown.
+
+    `image` is a path; `targets` are boxes in source pixels, in the order in which a careful reader would visit them;
+    `depth` is the number of zooms needed at the overview budget the question was made for.
+    """
+
+    id: str
+    image: str
+    text: str
+    choices: tuple[str, ...] = ()
+    answer: str | None = None
+    category: str | None = None
+    depth: int | None = None
+    targets: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """The model asks to see `boxes` (source pixels) more closely."""
+
+    boxes: tuple[Box, ...]
+    label: str = ""
+    thought: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The model gives its final answer."""
+
+    text: str
+    thought: str = ""
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """The model's text is no action. `fault` is one clear sentence that is told back to the model."""
+
+    fault: str
+    raw: str
+
+
+Action = Zoom | Answer | Malformed
+
+
+class Stop(enum.StrEnum):
+    """Why a run ended. A limit's name with an answer beside it means: the answer was given when asked for at the limit."""
+
+    ANSWER = "answer"
+    TURNS = "turns"
+    ZOOMS = "zooms"
+    TOKENS = "tokens"
+    PIXELS = "pixels"
+    SECONDS = "seconds"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may cost. At a limit the model is told, and asked for its answer once."""
+
+    turns: int = 6
+    zooms: int = 4
+    tokens: int = 2048
+    pixels: int = 16_000_000
+    seconds: float = 120.0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen: `temperature` 0 is greedy; `tokens` is the most that one turn may produce."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    tokens: int = 512
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One assistant turn as a model produced it. `visual_tokens` counts image tokens in the prompt."""
+
+    text: str
+    tokens: int = 0
+    prompt_tokens: int = 0
+    visual_tokens: int = 0
+    finish: Literal["stop", "length"] = "stop"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One assistant turn, what it was parsed into, and what came back: `views` of its zoom, or a `note` in words."""
+
+    completion: Completion
+    action: Action
+    views: tuple[View, ...] = ()
+    note: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Everything that happened between a question and its end. `overview` is the first view; `error` only if failed."""
+
+    id: str
+    question: Question
+    model: str
+    dialect: str
+    spec: ViewSpec
+    sampling: Sampling
+    limits: Limits
+    overview: View
+    turns: tuple[Turn, ...] = ()
+    stop: Stop = Stop.ANSWER
+    error: str | None = None
+    version: int = field(default=TRACE_VERSION)
+
+    @property
+    def answer(self) -> str | None:
+        """The final answer, or None where the run ended without one."""
+        last = self.turns[-1].action if self.turns else None
+        return last.text if isinstance(last, Answer) else None
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """Every view after the overview, in order."""
+        return tuple(view for turn in self.turns for view in turn.views)
+
+    @property
+    def zooms(self) -> int:
+        return len(self.views)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens the model produced."""
+        return sum(turn.completion.tokens for turn in self.turns)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels shown, the overview included."""
+        return self.overview.pixels + sum(view.pixels for view in self.views)
+
+    @property
+    def visual_tokens(self) -> int:
+        """Visual tokens shown, each counted once."""
+        return self.pixels // self.spec.factor**2
+
+    @property
+    def seconds(self) -> float:
+        return sum(turn.seconds for turn in self.turns)
+
+
+def to_json(value: Any) -> Any:
+    """A value of this module as plain JSON data; actions carry their type's name under `type`."""
+    if isinstance(value, Zoom | Answer | Malformed):
+        return {"type": type(value).__name__.lower()} | _fields(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _fields(value)
+    if isinstance(value, tuple | list):
+        return [to_json(v) for v in value]
+    return value
+
+
+def trace_from_json(data: dict[str, Any]) -> Trace:
+    """The inverse of `to_json` for a trace. Raises KeyError, TypeError or InvalidBox on data of another shape."""
+    return Trace(
+        **{
+            **data,
+            "question": question_from_json(data["question"]),
+            "spec": ViewSpec(**data["spec"]),
+            "sampling": Sampling(**data["sampling"]),
+            "limits": Limits(**data["limits"]),
+            "overview": _view(data["overview"]),
+            "turns": tuple(_turn(t) for t in data["turns"]),
+            "stop": Stop(data["stop"]),
+        }
+    )
+
+
+def question_from_json(data: dict[str, Any]) -> Question:
+    """The inverse of `to_json` for a question."""
+    return Question(**{**data, "choices": tuple(data["choices"]), "targets": tuple(Box(**b) for b in data["targets"])})
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+
+
+def _view(data: dict[str, Any]) -> View:
+    return View(Box(**data["region"]), (data["size"][0], data["size"][1]))
+
+
+def _turn(data: dict[str, Any]) -> Turn:
+    return Turn(
+        Completion(**data["completion"]),
+        _action(data["action"]),
+        tuple(_view(v) for v in data["views"]),
+        data["note"],
+        data["seconds"],
+    )
+
+
+def _action(data: dict[str, Any]) -> Action:
+    rest = {k: v for k, v in data.items() if k != "type"}
+    match data["type"]:
+        case "zoom":
+            return Zoom(tuple(Box(**b) for b in rest["boxes"]), rest["label"], rest["thought"])
+        case "answer":
+            return Answer(**rest)
+        case _:
+            return Malformed(**rest)

@@ -1,0 +1,72 @@
+"""From boxes to views to pixels. The one place that decides which pixels a model sees, in every run and training.
+
+`overview` and `zoom` are geometry; `render` is the only function that touches pixels.
+"""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from cof.errors import InvalidImage
+from cof.types import Box, View, ViewSpec
+from cof.vision import boxes
+
+ZOOM_ASPECT = boxes.MAX_ASPECT / 4  # snapping to whole tokens may double a ratio twice: the overview's, and the zoom's
+
+RESAMPLE = {
+    "lanczos": Image.Resampling.LANCZOS,
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+}
+
+
+def overview(size: tuple[int, int], spec: ViewSpec) -> View:
+    """The whole picture of `size` = (width, height) source pixels, as the model sees it first."""
+    return View(boxes.full(size), boxes.smart_resize(size, spec.factor, spec.min_pixels, spec.max_pixels))
+
+
+def zoom(box: Box, first: View, spec: ViewSpec) -> View:
+    """The view that answers a zoom on `box` (source pixels) in the picture whose overview is `first`.
+
+    The part of the box inside the picture is grown by `spec.grow`, and to at least one visual token of the overview on
+    each side (a smaller box is finer than the model can point), then moved inside the picture. A region longer than
+    `ZOOM_ASPECT` : 1 is widened; where the picture itself is thinner than that, its middle is taken.
+    Raises InvalidBox when the box lies outside the picture.
+    """
+    picture = first.region
+    token = spec.factor * max(picture.width / first.size[0], picture.height / first.size[1])
+    inside = boxes.clip(box, picture)
+    least = max(token, spec.grow * max(inside.width, inside.height) / ZOOM_ASPECT)
+    region = _middle(boxes.shift_inside(boxes.grow(inside, spec.grow, least), picture))
+    native = _native_size(region, first, spec)
+    return View(region, boxes.smart_resize(native, spec.factor, spec.zoom_min_pixels, spec.zoom_max_pixels))
+
+
+def render(image: Image.Image, view: View, first: View, spec: ViewSpec) -> Image.Image:
+    """The pixels of `view` of `image` (RGB, as `load` gives it), of exactly `view.size`; `first` is its overview.
+
+    Raises InvalidImage when `image` is not of the size that the views were made for.
+    """
+    if boxes.full(image.size) != first.region:
+        want = f"{first.region.width:g} x {first.region.height:g}"
+        raise InvalidImage(f"picture is {image.width} x {image.height} pixels, want {want}; give the one it was made for")
+    resample = RESAMPLE[spec.resample]
+    if spec.source == "resized" and view != first:
+        image = image.resize(first.size, resample)
+        corner = first.from_source(view.region)
+        frame = boxes.full(first.size)
+        return image.resize(view.size, resample, box=boxes.clip(corner, frame).as_tuple())
+    return image.resize(view.size, resample, box=boxes.clip(view.region, boxes.full(image.size)).as_tuple())
+
+
+def _native_size(region: Box, first: View, spec: ViewSpec) -> tuple[float, float]:
+    if spec.source == "resized":
+        region = first.from_source(region)
+    return region.width * spec.scale, region.height * spec.scale
+
+
+def _middle(region: Box) -> Box:
+    """The region, its long side cut about the centre where it is longer than `ZOOM_ASPECT` : 1."""
+    w, h = min(region.width, region.height * ZOOM_ASPECT), min(region.height, region.width * ZOOM_ASPECT)
+    (cx, cy) = region.center
+    return boxes.shift_inside(Box(cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2), region)
