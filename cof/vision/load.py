@@ -3,8 +3,8 @@
 Owns what is accepted (JPEG, PNG and WEBP, told by content and never by name), the limits that are checked on the
 header before anything is decoded, and what "the pixels" of a picture are: first frame, EXIF orientation applied, 16-bit
 grey scaled to 8 bit, transparency laid on white. Refuses everything else with one `InvalidImage` line; no other
-exception leaves. Omits fetching over a network, colour management (ICC profiles are ignored), the single transparent
-shade of a 16-bit grey PNG (shown opaque), and partial reading of very large files.
+exception leaves. Omits fetching over a network, colour management (ICC profiles are ignored), orientation outside EXIF
+(XMP), the single transparent shade of a 16-bit grey PNG (shown opaque), and partial reading of very large files.
 """
 
 from __future__ import annotations
@@ -44,25 +44,22 @@ UPRIGHT = {  # EXIF 2.32, tag 0x0112: what turns a picture of each orientation u
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-DAMAGE = (  # what Pillow's readers raise on damaged input; its warnings too, where they are errors
+DAMAGE = (  # what Pillow's readers raise on damaged input; UserWarning where warnings are errors (a broken APNG)
     OSError,
     SyntaxError,
     ValueError,
     TypeError,
     LookupError,
     EOFError,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
     struct.error,
     zlib.error,
-    Warning,
+    UserWarning,
 )
 
 
 @dataclass(frozen=True)
 class LoadLimits:
-    """What a picture may be, as its header tells. Checked before decoding, which takes 8 to 16 bytes a pixel.
+    """What a picture may be, as its header tells. Checked before decoding, which takes 8 to 12 bytes a pixel.
 
     `aspect` is the long side over the short one. Snapping both to whole tokens may double it, so half of what the
     Qwen2-VL image processor refuses is the most whose overview it always takes.
@@ -124,12 +121,19 @@ def _reader(stream: BinaryIO, name: str) -> type[ImageFile.ImageFile]:
     head = stream.read(HEAD_BYTES)
     stream.seek(0)
     if head.startswith(b"\xff\xd8\xff"):
-        return JpegImagePlugin.JpegImageFile
+        return _Jpeg
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return PngImagePlugin.PngImageFile
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return WebPImagePlugin.WebPImageFile
     raise InvalidImage(f"{name} is {_kind(head)}, not {WANTED}; convert it first")
+
+
+class _Jpeg(JpegImagePlugin.JpegImageFile):
+    """Pillow's reader of one JPEG, without its look into EXIF for a resolution, which warns of damaged tags."""
+
+    def getexif(self) -> Image.Exif:
+        return Image.Exif()
 
 
 def _kind(head: bytes) -> str:
@@ -155,7 +159,7 @@ def _check_size(size: tuple[int, int], name: str, limits: LoadLimits) -> None:
 
 
 def _upright_rgb(picture: ImageFile.ImageFile) -> Image.Image:
-    turn = _turn(picture)
+    turn = UPRIGHT.get(_orientation(picture.info.get("exif", b"")))
     image = _rgb(picture)
     if turn is not None:
         image = image.transpose(turn)
@@ -163,12 +167,23 @@ def _upright_rgb(picture: ImageFile.ImageFile) -> Image.Image:
     return image
 
 
-def _turn(picture: ImageFile.ImageFile) -> Image.Transpose | None:
-    """What turns the picture upright; None where it is upright, or where its EXIF is damaged and cannot tell."""
+def _orientation(exif: bytes) -> int:
+    """The orientation, 1 to 8, in an EXIF block: a TIFF file whose first directory holds it. 1 if absent or damaged.
+
+    Not Pillow's `getexif`, which reads every tag there is and warns of those that are damaged.
+    """
+    tiff = exif.removeprefix(b"Exif\0\0")
+    order = "<" if tiff.startswith(b"II") else ">"
     try:
-        return UPRIGHT.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
-    except DAMAGE:
-        return None
+        (start,) = struct.unpack_from(order + "I", tiff, 4)
+        (count,) = struct.unpack_from(order + "H", tiff, start)
+        for entry in range(start + 2, start + 2 + 12 * count, 12):
+            tag, value = struct.unpack_from(order + "H6xH", tiff, entry)  # tag, type and count, value
+            if tag == ExifTags.Base.Orientation:
+                return int(value)
+    except struct.error:
+        pass
+    return 1
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

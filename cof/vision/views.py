@@ -49,7 +49,9 @@ def render(image: Image.Image, view: View, first: View, spec: ViewSpec) -> Image
     """
     if boxes.full(image.size) != first.region:
         want = f"{first.region.width:g} x {first.region.height:g}"
-        raise InvalidImage(f"picture is {image.width} x {image.height} pixels, want {want}; give the one it was made for")
+        raise InvalidImage(
+            f"picture is {image.width} x {image.height} pixels, want {want}; give the one it was made for"
+        )
     resample = RESAMPLE[spec.resample]
     if spec.source == "resized" and view != first:
         image = image.resize(first.size, resample)

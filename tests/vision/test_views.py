@@ -165,7 +165,7 @@ def test_rendered_to_the_pixel(size: tuple[int, int], source: str) -> None:
 
 def contrast(source: str) -> float:
     """The standard deviation, 0..127.5, of a zoom into a checkerboard of 2-pixel cells."""
-    spec = ViewSpec(source=source, max_pixels=280 * 280, grow=1.0)  # type: ignore[arg-type]
+    spec = ViewSpec(56 * 56, 280 * 280, 224 * 224, 224 * 224, grow=1.0, source=source)  # type: ignore[arg-type]
     image = checkerboard(1120, cell=2)
     first = views.overview(image.size, spec)
     view = views.zoom(Box(448, 448, 672, 672), first, spec)
@@ -178,7 +178,7 @@ def test_a_zoom_of_the_original_shows_detail_that_the_resized_overview_lost() ->
 
 
 def test_a_zoom_at_native_size_is_the_crop_itself() -> None:
-    spec = ViewSpec(grow=1.0, zoom_min_pixels=28 * 28, zoom_max_pixels=448 * 448)
+    spec = ViewSpec(56 * 56, 448 * 448, 28 * 28, 448 * 448, grow=1.0)
     image = Image.effect_noise((900, 700), 80).convert("RGB")
     first = views.overview(image.size, spec)
     view = views.zoom(Box(100, 200, 100 + 224, 200 + 112), first, spec)

@@ -1,0 +1,150 @@
+"""From conversations to tensors: token ids, loss mask, positions, pictures. Loss falls on assistant turns only.
+
+Several conversations about one picture become one row: what they share (the system turn and the overview) stands once
+at the front, and each goes on as a branch that sees the front and itself. Positions and attention are those that each
+conversation would have alone, so nothing differs from inference but the cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from cof.dialects.base import Message
+from cof.types import View
+
+IGNORE = -100
+IMAGE_PAD = "<|image_pad|>"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture with its conversations, as 1-D arrays over tokens; `positions` is (3, tokens): time, height, width.
+
+    `branch` is 0 for the shared front and counts conversations from 1. `views` are the pictures in order of appearance.
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    branch: np.ndarray
+    positions: np.ndarray
+    views: tuple[View, ...]
+
+
+def template_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Messages in the form that Hugging Face chat templates take; a view becomes an image placeholder."""
+    return [
+        {
+            "role": m.role,
+            "content": [{"type": "text", "text": p} if isinstance(p, str) else {"type": "image"} for p in m.parts],
+        }
+        for m in messages
+    ]
+
+
+def expand(ids: Sequence[int], views: Sequence[View], image_token: int, factor: int) -> np.ndarray:
+    """`ids` with each image placeholder repeated once a visual token of its view."""
+    return np.repeat(np.asarray(ids, np.int64), _repeats(ids, views, image_token, factor))
+
+
+def row(conversations: Sequence[Sequence[Message]], tokenizer: PreTrainedTokenizerBase, factor: int) -> Row:
+    """One row from conversations that begin with the same picture. The last message of each is the assistant's."""
+    image_token = int(tokenizer.convert_tokens_to_ids(IMAGE_PAD))
+    encoded = [_encode(c, tokenizer, image_token, factor) for c in conversations]
+    shared = _common_prefix([ids for ids, _, _ in encoded]) if len(encoded) > 1 else 0
+    parts = [(0, encoded[0][0][:shared], np.full(shared, IGNORE))]
+    parts += [(n + 1, ids[shared:], labels[shared:]) for n, (ids, labels, _) in enumerate(encoded)]
+    positions = [_positions(ids, views, image_token, factor) for ids, _, views in encoded]
+    first_views = int((np.diff(np.r_[0, parts[0][1] == image_token]) == 1).sum())
+    return Row(
+        np.concatenate([ids for _, ids, _ in parts]),
+        np.concatenate([labels for _, _, labels in parts]),
+        np.concatenate([np.full(len(ids), n) for n, ids, _ in parts]),
+        np.concatenate([positions[0][:, :shared], *(p[:, shared:] for p in positions)], axis=1),
+        (*encoded[0][2][:first_views], *(v for _, _, views in encoded for v in views[first_views:])),
+    )
+
+
+def collate(rows: Sequence[Row], pad: int) -> dict[str, torch.Tensor]:
+    """A batch of rows padded on the right; `attention_mask` is (rows, 1, tokens, tokens), True where a token may look."""
+    width = max(len(r.ids) for r in rows)
+    batch = {
+        "input_ids": _stack([r.ids for r in rows], width, pad),
+        "labels": _stack([r.labels for r in rows], width, IGNORE),
+        "position_ids": torch.stack([_stack(list(p), width, 0) for p in zip(*(r.positions for r in rows), strict=True)]),
+    }
+    branch = _stack([r.branch for r in rows], width, -1)
+    looker, seen = branch[:, :, None], branch[:, None, :]
+    causal = torch.ones(width, width, dtype=torch.bool).tril()
+    mask = causal & ((seen == 0) | (seen == looker))
+    batch["attention_mask"] = mask[:, None]
+    return batch
+
+
+def _encode(
+    conversation: Sequence[Message], tokenizer: PreTrainedTokenizerBase, image_token: int, factor: int
+) -> tuple[np.ndarray, np.ndarray, tuple[View, ...]]:
+    """Ids, labels and views of one conversation."""
+    views = tuple(p for m in conversation for p in m.parts if isinstance(p, View))
+    ids: list[int] = []
+    trained: list[bool] = []
+    for text, train in _segments(conversation, tokenizer):
+        piece = tokenizer(text, add_special_tokens=False).input_ids
+        end = len(piece) - piece[::-1].index(tokenizer.eos_token_id) if train else 0
+        ids += piece
+        trained += [n < end for n in range(len(piece))]
+    repeats = _repeats(ids, views, image_token, factor)
+    flat = np.repeat(np.asarray(ids, np.int64), repeats)
+    return flat, np.where(np.repeat(trained, repeats), flat, IGNORE), views
+
+
+def _repeats(ids: Sequence[int], views: Sequence[View], image_token: int, factor: int) -> list[int]:
+    sizes = iter(view.pixels // factor**2 for view in views)
+    return [next(sizes) if i == image_token else 1 for i in ids]
+
+
+def _segments(conversation: Sequence[Message], tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, bool]]:
+    """The rendered conversation cut at the borders of assistant turns; each piece says whether it is trained on."""
+    messages, done, pieces = template_messages(conversation), 0, []
+    for i, message in enumerate(messages):
+        if message["role"] == "assistant":
+            before = tokenizer.apply_chat_template(messages[:i], tokenize=False, add_generation_prompt=True)
+            after = tokenizer.apply_chat_template(messages[: i + 1], tokenize=False)
+            pieces += [(before[done:], False), (after[len(before) :], True)]
+            done = len(after)
+    return pieces
+
+
+def _common_prefix(sequences: Sequence[np.ndarray]) -> int:
+    """Length of the longest common front; at least one token is left to every sequence."""
+    least = min(len(s) for s in sequences) - 1
+    same = np.all([s[:least] == sequences[0][:least] for s in sequences], axis=0)
+    return int(np.argmin(same)) if not same.all() else least
+
+
+def _positions(ids: np.ndarray, views: Sequence[View], image_token: int, factor: int) -> np.ndarray:
+    """Multimodal rotary positions (3, tokens) as the Qwen2-VL family counts them: text by one, a picture by its longer side."""
+    parts, at, i, remaining = [], 0, 0, iter(views)
+    while i < len(ids):
+        if ids[i] == image_token:
+            view = next(remaining)
+            w, h = view.size[0] // factor, view.size[1] // factor
+            ys, xs = np.mgrid[0:h, 0:w]
+            parts.append(at + np.stack([np.zeros(w * h, np.int64), ys.reshape(-1), xs.reshape(-1)]))
+            at, i = at + max(w, h), i + w * h
+        else:
+            parts.append(np.full((3, 1), at))
+            at, i = at + 1, i + 1
+    return np.concatenate(parts, axis=1)
+
+
+def _stack(arrays: Sequence[np.ndarray], width: int, fill: int) -> torch.Tensor:
+    out = torch.full((len(arrays), width), fill, dtype=torch.long)
+    for n, array in enumerate(arrays):
+        out[n, : len(array)] = torch.from_numpy(np.asarray(array))
+    return out

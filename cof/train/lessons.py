@@ -1,0 +1,110 @@
+"""Rows of supervised conversations on needle scenes, made as they are needed: a pure function of the seed and the step.
+
+One scene gives one row: its overview once, and several questions as branches. A share of the questions carries choices,
+a share must be answered at once, a share first looks at a wrong place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedTokenizerBase
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from cof.dialects import cof as dialect
+from cof.dialects.base import Message
+from cof.train import examples
+from cof.train.demonstrations import demonstrate, guess, recover
+from cof.train.perception import UNIT, first_view, show
+from cof.types import Box, Question, View, ViewSpec
+from cof.worlds.labels import VOCABULARIES, token_labels
+from cof.worlds.questions import choices, pick
+from cof.worlds.scenes import Contents, Scene, make_scene
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is taught until step `until`: scenes, and the weights of questions that need no zoom, one, or two."""
+
+    until: int
+    contents: Contents = Contents()
+    depths: tuple[float, ...] = (0.35, 0.35, 0.3)
+    direct: float = 0.06
+    recovery: float = 0.08
+    choices: float = 0.15
+
+
+@dataclass(frozen=True)
+class NeedleLessons:
+    """A collator that turns step numbers into batches; `scenes` rows a step with at most `questions` branches each."""
+
+    tokenizer: PreTrainedTokenizerBase
+    processor: Qwen2VLImageProcessorPil
+    spec: ViewSpec
+    lessons: tuple[Lesson, ...]
+    seed: int
+    scenes: int
+    questions: int
+
+    def __call__(self, steps: list[dict[str, int]]) -> dict[str, Any]:
+        step = steps[0]["step"]
+        rng = np.random.default_rng([self.seed, step])
+        lesson = next((each for each in self.lessons if step < each.until), self.lessons[-1])
+        aspect = 1.0 if rng.uniform() < 0.8 else float(np.exp(rng.uniform(-0.5, 0.5)))
+        taught = []
+        for i in range(self.scenes):
+            seed = (1 << 50) + (self.seed << 40) + step * self.scenes + i
+            taught.append(self._row(make_scene("train", seed, lesson.contents, aspect), lesson, rng))
+        batch: dict[str, Any] = examples.collate([row for row, _ in taught], int(self.tokenizer.pad_token_id))
+        shown = [(scene, view) for row, scene in taught for view in row.views]
+        pixels = self.processor([show(scene, view, rng) for scene, view in shown])
+        batch["pixel_values"] = torch.from_numpy(np.asarray(pixels["pixel_values"])).bfloat16()
+        batch["image_grid_thw"] = torch.from_numpy(np.asarray(pixels["image_grid_thw"]))
+        return batch | {"dense": _dense(shown, self.spec)}
+
+    def _row(self, scene: Scene, lesson: Lesson, rng: np.random.Generator) -> tuple[examples.Row, Scene]:
+        first = first_view(scene, self.spec)
+        talks = [
+            _conversation(needle, path, scene, first, self.spec, lesson, rng)
+            for needle, path in pick(scene, rng, self.questions, first, UNIT, self.spec, lesson.depths)
+        ]
+        if not talks:  # a scene of nothing but twins has no question; its neighbour in seed space has
+            return self._row(make_scene("train", scene.seed + (1 << 55), lesson.contents), lesson, rng)
+        return examples.row(talks, self.tokenizer, self.spec.factor), scene
+
+
+def _conversation(
+    needle: Any, path: tuple[Box, ...], scene: Scene, first: View, spec: ViewSpec, lesson: Lesson, rng: np.random.Generator
+) -> tuple[Message, ...]:
+    options = choices(needle, rng) if rng.uniform() < lesson.choices else ()
+    question = Question(scene.id, "", needle.text, options)
+    direct = bool(rng.uniform() < lesson.direct)
+    if direct:
+        turns = guess(needle, path, first, UNIT)
+    else:
+        turns = demonstrate(needle, path, scene, first, UNIT, spec)
+        if rng.uniform() < lesson.recovery:
+            turns = recover(turns, needle, scene, first, UNIT, spec, rng)
+    return dialect.messages(question, first, turns, direct)
+
+
+def _dense(shown: list[tuple[Scene, View]], spec: ViewSpec) -> dict[str, Any]:
+    """Labels of every visual token: classes, its thing's box in the view, and the same box in the overview's pixels."""
+    labels = [token_labels(scene, view, UNIT, spec.factor) for scene, view in shown]
+    frames = [_in_overview(label.box, view, first_view(scene, spec)) for label, (scene, view) in zip(labels, shown, strict=True)]
+    return {
+        "classes": {n: torch.from_numpy(np.concatenate([label.classes[n] for label in labels])) for n in VOCABULARIES},
+        "box": torch.from_numpy(np.concatenate([label.box for label in labels])),
+        "frame": torch.from_numpy(np.concatenate(frames)),
+    }
+
+
+def _in_overview(box: np.ndarray, view: View, first: View) -> np.ndarray:
+    """(tokens, 4) pixels of `view` as pixels of the overview `first`; NaN stays NaN."""
+    sx, sy = view.region.width / view.size[0], view.region.height / view.size[1]
+    source = box * (sx, sy, sx, sy) + (view.region.x0, view.region.y0, view.region.x0, view.region.y0)
+    fx, fy = first.size[0] / first.region.width, first.size[1] / first.region.height
+    return (source * (fx, fy, fx, fy)).astype(np.float32)

@@ -1,0 +1,177 @@
+"""Stage 1: supervised trajectories through TRL's SFTTrainer. Loss on assistant turns, full weights or LoRA.
+
+The same code trains nano on needle scenes made as it goes, and a 7B checkpoint on trajectories from a file. On needle
+scenes the visual tokens keep their dense supervision, so that the language layers do not forget what they see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+from safetensors.torch import load_file
+from transformers import AutoModelForImageTextToText, AutoTokenizer, PreTrainedModel
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers.trainer_utils import get_last_checkpoint
+from trl import SFTConfig, SFTTrainer
+
+from cof.train.lessons import Lesson, NeedleLessons
+from cof.train.nano import number_tokens
+from cof.train.perception import LARGEST_PLACE, PerceptionHeads, absolute_box_loss
+from cof.types import ViewSpec
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Dense supervision of visual tokens: content after `content` language layers, places in the overview after `frame`."""
+
+    content: int = 2
+    frame: int = 4
+    weight: float = 0.5
+
+
+@dataclass(frozen=True)
+class SupervisedConfig:
+    """Recipe of the stage. `model` is a folder or hub id; `heads` the perception checkpoint to take dense heads from."""
+
+    model: str
+    heads: str = ""
+    lessons: tuple[Lesson, ...] = (Lesson(1),)
+    dense: Dense | None = None
+    seed: int = 0
+    steps: int = 6000
+    scenes: int = 4
+    questions: int = 6
+    learning_rate: float = 1e-3
+    warmup: int = 100
+    save_every: int = 250
+    freeze_vision: bool = True
+    lora_rank: int = 0
+    spec: ViewSpec = ViewSpec()
+
+
+def train_supervised(config: SupervisedConfig, out: Path) -> Path:
+    """Run the stage in folder `out`, from its last checkpoint if it has one; returns the folder of the trained model."""
+    model = AutoModelForImageTextToText.from_pretrained(config.model, dtype="float32")
+    tokenizer = AutoTokenizer.from_pretrained(config.model)
+    processor = Qwen2VLImageProcessorPil.from_pretrained(config.model, do_resize=False)
+    model.model.visual.requires_grad_(not config.freeze_vision)
+    collator = NeedleLessons(
+        tokenizer, processor, config.spec, config.lessons, config.seed, config.scenes, config.questions
+    )
+    trainer = DenseTrainer(
+        model,
+        _arguments(config, out),
+        data_collator=collator,
+        train_dataset=Dataset.from_dict({"step": range(config.steps)}),
+        processing_class=tokenizer,
+        peft_config=LoraConfig(r=config.lora_rank, target_modules="all-linear") if config.lora_rank else None,
+    )
+    if config.dense:
+        trainer.attach(DenseHeads(model, tokenizer, config.dense, Path(config.heads)))
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(out)))
+    trainer.save_model(str(out / "model"))
+    processor.save_pretrained(out / "model")
+    trainer.accelerator.end_training()
+    return out / "model"
+
+
+class DenseHeads(torch.nn.Module):
+    """The heads that read visual tokens inside the language model, and their loss."""
+
+    def __init__(self, model: PreTrainedModel, tokenizer: Any, dense: Dense, checkpoint: Path) -> None:
+        super().__init__()
+        width = model.config.text_config.hidden_size
+        self.dense = dense
+        self.content, self.frame = PerceptionHeads(width, True), PerceptionHeads(width, True)
+        if checkpoint.name:
+            state = load_file(checkpoint)
+            own = {k.removeprefix("language_heads."): v for k, v in state.items() if k.startswith("language_heads.")}
+            self.content.load_state_dict(own)
+            self.frame.load_state_dict(own)
+        numbers = {n: t for n, t in number_tokens(tokenizer).items() if n <= LARGEST_PLACE}
+        self.values = torch.tensor(list(numbers), dtype=torch.float32)
+        self.number_ids = torch.tensor(list(numbers.values()))
+
+    def loss(
+        self, language: Any, seen: dict[int, torch.Tensor], places: torch.Tensor, truth: dict[str, Any]
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        """`seen` maps a count of layers of `language` to its hidden states, `places` marks visual tokens."""
+        rows = language.embed_tokens.weight[self.number_ids]
+        early, late = language.norm(seen[self.dense.content])[places], language.norm(seen[self.dense.frame])[places]
+        classes, parts = self.content.class_loss(early, truth["classes"])
+        local, error = absolute_box_loss(self.content, early, truth["box"], rows, self.values)
+        frame, frame_error = absolute_box_loss(self.frame, late, truth["frame"], rows, self.values)
+        return classes + local + frame, parts | {"box_error": error, "frame_error": frame_error}
+
+
+class DenseTrainer(SFTTrainer):  # type: ignore[misc]
+    """SFTTrainer in step order, with dense supervision where heads are attached."""
+
+    heads: DenseHeads | None = None
+
+    def attach(self, heads: DenseHeads) -> None:
+        self.heads = heads
+        self.model.dense_heads = heads  # so that the optimizer and the checkpoints hold them
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
+        truth = inputs.pop("dense", None)
+        if self.heads is None or truth is None:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        places = inputs["input_ids"] == model.config.image_token_id
+        with _recorded(model.model.language_model.layers, (self.heads.dense.content, self.heads.dense.frame)) as seen:
+            loss = super().compute_loss(model, inputs, False, num_items_in_batch)
+        dense, parts = self.heads.loss(model.model.language_model, seen, places, truth)
+        for name, value in (parts | {"language_loss": float(loss.detach())}).items():
+            self._metrics["train"][name].append(value)
+        return loss + self.heads.dense.weight * dense
+
+    def _get_train_sampler(self, *_: Any, **__: Any) -> torch.utils.data.Sampler[int]:
+        return torch.utils.data.SequentialSampler(self.train_dataset)
+
+
+@contextmanager
+def _recorded(layers: torch.nn.ModuleList, counts: tuple[int, ...]) -> Iterator[dict[int, torch.Tensor]]:
+    """Collects the hidden states after the first `counts` layers while the block runs."""
+    seen: dict[int, torch.Tensor] = {}
+
+    def keep(count: int) -> Any:
+        return lambda _module, _inputs, output: seen.__setitem__(count, output[0] if isinstance(output, tuple) else output)
+
+    hooks = [layers[count - 1].register_forward_hook(keep(count)) for count in counts]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _arguments(config: SupervisedConfig, out: Path) -> SFTConfig:
+    return SFTConfig(
+        output_dir=str(out),
+        max_steps=config.steps,
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        remove_unused_columns=False,
+        per_device_train_batch_size=1,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=config.warmup,
+        adam_beta2=0.98,
+        weight_decay=0.01,
+        logging_steps=25,
+        save_steps=config.save_every,
+        save_total_limit=2,
+        dataloader_num_workers=1,
+        gradient_checkpointing=False,
+        seed=config.seed,
+        bf16=True,
+        use_cpu=not torch.cuda.is_available(),
+        report_to=[],
+    )
