@@ -55,6 +55,11 @@ def ask(question: Question, direct: bool = False) -> str:
     return "\n".join(lines)
 
 
+def complain(fault: str) -> str:
+    """What the model is told after a turn that cannot be followed."""
+    return f"That did not work: {fault}."
+
+
 def write(action: Zoom | Answer, overview: View) -> str:
     """The assistant turn that `parse` reads as `action`; boxes are rounded to whole pixels of the overview."""
     thought = f"{THINK_OPEN}{action.thought}{THINK_CLOSE}"
@@ -84,9 +89,8 @@ class _Fault(Exception):
 
 
 def _reply(turn: Turn) -> tuple[Message, ...]:
-    if turn.views:
-        return (Message("user", (*turn.views, CLOSER)),) if not turn.note else (Message("user", (*turn.views, turn.note)),)
-    return (Message("user", (turn.note,)),) if turn.note else ()
+    words = turn.note or (CLOSER if turn.views else "")
+    return (Message("user", (*turn.views, words)),) if words else ()
 
 
 def _write_call(box: Box, label: str) -> str:

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
 from cof.dialects.base import Message
+from cof.models.encoding import IMAGE_PAD, template_messages, views_in, visual_repeats
 from cof.types import View
 
 IGNORE = -100
-IMAGE_PAD = "<|image_pad|>"
 
 
 @dataclass(frozen=True)
@@ -34,22 +33,6 @@ class Row:
     branch: np.ndarray
     positions: np.ndarray
     views: tuple[View, ...]
-
-
-def template_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """Messages in the form that Hugging Face chat templates take; a view becomes an image placeholder."""
-    return [
-        {
-            "role": m.role,
-            "content": [{"type": "text", "text": p} if isinstance(p, str) else {"type": "image"} for p in m.parts],
-        }
-        for m in messages
-    ]
-
-
-def expand(ids: Sequence[int], views: Sequence[View], image_token: int, factor: int) -> np.ndarray:
-    """`ids` with each image placeholder repeated once a visual token of its view."""
-    return np.repeat(np.asarray(ids, np.int64), _repeats(ids, views, image_token, factor))
 
 
 def row(conversations: Sequence[Sequence[Message]], tokenizer: PreTrainedTokenizerBase, factor: int) -> Row:
@@ -90,7 +73,7 @@ def _encode(
     conversation: Sequence[Message], tokenizer: PreTrainedTokenizerBase, image_token: int, factor: int
 ) -> tuple[np.ndarray, np.ndarray, tuple[View, ...]]:
     """Ids, labels and views of one conversation."""
-    views = tuple(p for m in conversation for p in m.parts if isinstance(p, View))
+    views = views_in(conversation)
     ids: list[int] = []
     trained: list[bool] = []
     for text, train in _segments(conversation, tokenizer):
@@ -98,14 +81,9 @@ def _encode(
         end = len(piece) - piece[::-1].index(tokenizer.eos_token_id) if train else 0
         ids += piece
         trained += [n < end for n in range(len(piece))]
-    repeats = _repeats(ids, views, image_token, factor)
+    repeats = visual_repeats(ids, views, image_token, factor)
     flat = np.repeat(np.asarray(ids, np.int64), repeats)
     return flat, np.where(np.repeat(trained, repeats), flat, IGNORE), views
-
-
-def _repeats(ids: Sequence[int], views: Sequence[View], image_token: int, factor: int) -> list[int]:
-    sizes = iter(view.pixels // factor**2 for view in views)
-    return [next(sizes) if i == image_token else 1 for i in ids]
 
 
 def _segments(conversation: Sequence[Message], tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, bool]]:

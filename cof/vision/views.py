@@ -19,6 +19,16 @@ RESAMPLE = {
     "bilinear": Image.Resampling.BILINEAR,
 }
 
+PAPER = ViewSpec(
+    min_pixels=112 * 112,
+    max_pixels=3840 * 3840,
+    zoom_min_pixels=112 * 112,
+    zoom_max_pixels=3840 * 3840,
+    grow=1.5,
+    scale=2.0,
+)
+"""The view rules of the released CoF checkpoints (arXiv 2505.15436), but for zooms that are cut from the original file."""
+
 
 def overview(size: tuple[int, int], spec: ViewSpec) -> View:
     """The whole picture of `size` = (width, height) source pixels, as the model sees it first."""
