@@ -100,13 +100,14 @@ def _write_call(box: Box, label: str) -> str:
 
 
 def _split_thought(text: str) -> tuple[str, str]:
-    start = text.find(THINK_OPEN)
-    if start < 0:
+    """The thought, and what comes after it; a text whose first tag is a call or an answer has no thought."""
+    first = re.search(f"{THINK_OPEN}|{CALL_OPEN}|{ANSWER_OPEN}", text)
+    if first is None or first[0] != THINK_OPEN:
         return "", text
-    end = text.find(THINK_CLOSE, start)
+    end = text.find(THINK_CLOSE, first.end())
     if end < 0:
         raise _Fault(f"the thought is not closed; want {THINK_CLOSE} before the call or the answer")
-    return text[start + len(THINK_OPEN) : end].strip(), text[end + len(THINK_CLOSE) :]
+    return text[first.end() : end].strip(), text[end + len(THINK_CLOSE) :]
 
 
 def _answer_text(rest: str) -> str:
@@ -154,8 +155,8 @@ def _box(numbers: Any, overview: View) -> Box:
         raise _Fault(f"bbox_2d lies outside the picture of {width} x {height} pixels")
     try:
         inside = boxes.clip(Box(*(float(v) for v in numbers)), boxes.full(overview.size))
-    except InvalidBox:
+        return boxes.clip(overview.to_source(inside), overview.region)
+    except InvalidBox:  # also a box so thin that it vanishes among the floats of the source's frame
         raise _Fault(
             f"bbox_2d {numbers} is empty, reversed or outside; want x1 < x2 and y1 < y2 within {width} x {height} pixels"
         ) from None
-    return overview.to_source(inside)

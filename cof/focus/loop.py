@@ -141,7 +141,8 @@ def _enforce(session: _Session) -> None:
     if session.asked:
         session.ended = True
         if session.trace.stop is Stop.ANSWER:  # asked from the start, and did not answer
-            session.trace = replace(session.trace, stop=Stop.ZOOMS)
+            zoomed = isinstance(session.trace.turns[-1].action, Zoom)
+            session.trace = replace(session.trace, stop=Stop.ZOOMS if zoomed else Stop.TURNS)
         return
     if reached is None:
         return

@@ -54,7 +54,11 @@ def row(conversations: Sequence[Sequence[Message]], tokenizer: PreTrainedTokeniz
 
 
 def collate(rows: Sequence[Row], pad: int) -> dict[str, torch.Tensor]:
-    """A batch of rows padded on the right; `attention_mask` is (rows, 1, tokens, tokens), True where a token may look."""
+    """A batch of rows padded on the right.
+
+    `attention_mask` is (rows, tokens), 1 at tokens, where every row is one conversation; else (rows, 1, tokens, tokens),
+    True where the token of the third axis may look at that of the last.
+    """
     width = max(len(r.ids) for r in rows)
     batch = {
         "input_ids": _stack([r.ids for r in rows], width, pad),
@@ -62,11 +66,11 @@ def collate(rows: Sequence[Row], pad: int) -> dict[str, torch.Tensor]:
         "position_ids": torch.stack([_stack(list(p), width, 0) for p in zip(*(r.positions for r in rows), strict=True)]),
     }
     branch = _stack([r.branch for r in rows], width, -1)
+    if all(r.branch.max() <= 1 for r in rows):
+        return batch | {"attention_mask": (branch >= 0).long()}
     looker, seen = branch[:, :, None], branch[:, None, :]
     causal = torch.ones(width, width, dtype=torch.bool).tril()
-    mask = causal & ((seen == 0) | (seen == looker))
-    batch["attention_mask"] = mask[:, None]
-    return batch
+    return batch | {"attention_mask": (causal & ((seen == 0) | (seen == looker)))[:, None]}
 
 
 def _encode(

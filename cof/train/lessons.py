@@ -1,12 +1,15 @@
-"""Rows of supervised conversations on needle scenes, made as they are needed: a pure function of the seed and the step.
+"""Batches of supervised conversations: from a file of traces, or on needle scenes made as they are needed.
 
-One scene gives one row: its overview once, and several questions as branches. A share of the questions carries choices,
-a share must be answered at once, a share first looks at a wrong place.
+Either is a collator that turns a step's number into a batch, a pure function of the seed and the step. One needle scene
+gives one row: its overview once, and several questions as branches. A share of the questions carries choices, a share
+must be answered at once, a share first looks at a wrong place.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +19,14 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from cof.dialects import cof as dialect
 from cof.dialects.base import Message
+from cof.errors import InvalidConfig
+from cof.runs import read_records
 from cof.train import examples
 from cof.train.demonstrations import demonstrate, guess, recover
 from cof.train.perception import UNIT, first_view, show
-from cof.types import Box, Question, View, ViewSpec
+from cof.types import Box, Question, Trace, View, ViewSpec, trace_from_json
+from cof.vision import views
+from cof.vision.load import load
 from cof.worlds.labels import VOCABULARIES, token_labels
 from cof.worlds.questions import choices, pick
 from cof.worlds.scenes import Contents, Scene, make_scene
@@ -61,9 +68,7 @@ class NeedleLessons:
         batch: dict[str, Any] = examples.collate([row for row, _ in taught], int(self.tokenizer.pad_token_id))
         shown = [(scene, view) for row, scene in taught for view in row.views]
         pixels = self.processor([show(scene, view, rng) for scene, view in shown])
-        batch["pixel_values"] = torch.from_numpy(np.asarray(pixels["pixel_values"])).bfloat16()
-        batch["image_grid_thw"] = torch.from_numpy(np.asarray(pixels["image_grid_thw"]))
-        return batch | {"dense": _dense(shown, self.spec)}
+        return batch | _tensors(pixels) | {"dense": _dense(shown, self.spec)}
 
     def _row(self, scene: Scene, lesson: Lesson, rng: np.random.Generator) -> tuple[examples.Row, Scene]:
         first = first_view(scene, self.spec)
@@ -74,6 +79,55 @@ class NeedleLessons:
         if not talks:  # a scene of nothing but twins has no question; its neighbour in seed space has
             return self._row(make_scene("train", scene.seed + (1 << 55), lesson.contents), lesson, rng)
         return examples.row(talks, self.tokenizer, self.spec.factor), scene
+
+
+@dataclass(frozen=True)
+class TraceLessons:
+    """`rows` traces a step from a JSONL file of traces, every epoch in an order of its own; pictures are read from disk."""
+
+    tokenizer: PreTrainedTokenizerBase
+    processor: Qwen2VLImageProcessorPil
+    spec: ViewSpec
+    file: Path
+    seed: int
+    rows: int
+
+    def __call__(self, steps: list[dict[str, int]]) -> dict[str, Any]:
+        traces = self._traces
+        order = [self._at(steps[0]["step"] * self.rows + i, len(traces)) for i in range(self.rows)]
+        chosen = [trace_from_json(traces[i]) for i in order]
+        rows = [examples.row([_told(trace)], self.tokenizer, self.spec.factor) for trace in chosen]
+        pictures = [load(trace.question.image) for trace in chosen]
+        pixels = self.processor(
+            [
+                views.render(picture, view, trace.overview, trace.spec)
+                for picture, trace, row in zip(pictures, chosen, rows, strict=True)
+                for view in row.views
+            ]
+        )
+        return examples.collate(rows, int(self.tokenizer.pad_token_id)) | _tensors(pixels)
+
+    @functools.cached_property
+    def _traces(self) -> list[dict[str, Any]]:
+        found = list(read_records(self.file)) if self.file.is_file() else []
+        if not found:
+            raise InvalidConfig(f"traces = {str(self.file)!r} holds no traces; want a JSONL file of traces")
+        return [record.get("trace", record) for record in found]
+
+    def _at(self, index: int, count: int) -> int:
+        epoch, place = divmod(index, count)
+        return int(np.random.default_rng([self.seed, epoch]).permutation(count)[place])
+
+
+def _told(trace: Trace) -> tuple[Message, ...]:
+    return dialect.messages(trace.question, trace.overview, trace.turns)
+
+
+def _tensors(pixels: Any) -> dict[str, torch.Tensor]:
+    return {
+        "pixel_values": torch.from_numpy(np.asarray(pixels["pixel_values"])).bfloat16(),
+        "image_grid_thw": torch.from_numpy(np.asarray(pixels["image_grid_thw"])),
+    }
 
 
 def _conversation(

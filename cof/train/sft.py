@@ -6,7 +6,8 @@ scenes the visual tokens keep their dense supervision, so that the language laye
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,12 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
-from cof.train.lessons import Lesson, NeedleLessons
+from cof.models.local import CARD
+from cof.runs import publish
+from cof.train.lessons import Lesson, NeedleLessons, TraceLessons
 from cof.train.nano import number_tokens
 from cof.train.perception import LARGEST_PLACE, PerceptionHeads, absolute_box_loss
-from cof.types import ViewSpec
+from cof.types import ViewSpec, to_json
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,21 @@ class Dense:
 
 @dataclass(frozen=True)
 class SupervisedConfig:
-    """Recipe of the stage. `model` is a folder or hub id; `heads` the perception checkpoint to take dense heads from."""
+    """Recipe of the stage. `model` is a folder or hub id; `heads` the perception checkpoint to take dense heads from.
+
+    `traces` is a JSONL file of traces whose questions name pictures on disk, `rows` of them a step; without it needle
+    lessons are made: `scenes` rows a step with `questions` conversations each. `warmup` counts steps.
+    """
 
     model: str
     heads: str = ""
+    traces: str = ""
     lessons: tuple[Lesson, ...] = (Lesson(1),)
     dense: Dense | None = None
     seed: int = 0
     steps: int = 6000
+    rows: int = 2
+    accumulate: int = 1
     scenes: int = 4
     questions: int = 6
     learning_rate: float = 1e-3
@@ -62,24 +72,43 @@ def train_supervised(config: SupervisedConfig, out: Path) -> Path:
     tokenizer = AutoTokenizer.from_pretrained(config.model)
     processor = Qwen2VLImageProcessorPil.from_pretrained(config.model, do_resize=False)
     model.model.visual.requires_grad_(not config.freeze_vision)
-    collator = NeedleLessons(
-        tokenizer, processor, config.spec, config.lessons, config.seed, config.scenes, config.questions
-    )
     trainer = DenseTrainer(
         model,
         _arguments(config, out),
-        data_collator=collator,
-        train_dataset=Dataset.from_dict({"step": range(config.steps)}),
+        data_collator=_source(config, tokenizer, processor),
+        train_dataset=Dataset.from_dict({"step": range(config.steps * config.accumulate)}),
         processing_class=tokenizer,
-        peft_config=LoraConfig(r=config.lora_rank, target_modules="all-linear") if config.lora_rank else None,
+        peft_config=_lora(config) if config.lora_rank else None,
     )
     if config.dense:
         trainer.attach(DenseHeads(model, tokenizer, config.dense, Path(config.heads)))
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(out)))
-    trainer.save_model(str(out / "model"))
-    processor.save_pretrained(out / "model")
+    return _finish(trainer, processor, config.spec, out / "model")
+
+
+def _source(config: SupervisedConfig, tokenizer: Any, processor: Any) -> Callable[[list[dict[str, int]]], dict[str, Any]]:
+    if config.traces:
+        return TraceLessons(tokenizer, processor, config.spec, Path(config.traces), config.seed, config.rows)
+    return NeedleLessons(
+        tokenizer, processor, config.spec, config.lessons, config.seed, config.scenes, config.questions
+    )
+
+
+def _lora(config: SupervisedConfig) -> LoraConfig:
+    """Adapters on every linear layer but those of the vision tower, where that is frozen; its merger is adapted."""
+    frozen = r".*visual\.blocks\..*" if config.freeze_vision else None
+    return LoraConfig(r=config.lora_rank, target_modules="all-linear", exclude_modules=frozen, task_type="CAUSAL_LM")
+
+
+def _finish(trainer: Any, processor: Any, spec: ViewSpec, folder: Path) -> Path:
+    """Write the trained model with all that `LocalModel.load` reads."""
+    if hasattr(trainer.model, "dense_heads"):
+        del trainer.model.dense_heads
+    trainer.save_model(str(folder))
+    processor.save_pretrained(folder)
+    publish(folder / CARD, json.dumps({"spec": to_json(spec)}, indent=1))
     trainer.accelerator.end_training()
-    return out / "model"
+    return folder
 
 
 class DenseHeads(torch.nn.Module):
@@ -169,7 +198,8 @@ def _arguments(config: SupervisedConfig, out: Path) -> SFTConfig:
         save_steps=config.save_every,
         save_total_limit=2,
         dataloader_num_workers=1,
-        gradient_checkpointing=False,
+        gradient_accumulation_steps=config.accumulate,
+        gradient_checkpointing=config.lora_rank > 0,
         seed=config.seed,
         bf16=True,
         use_cpu=not torch.cuda.is_available(),

@@ -1,0 +1,42 @@
+# Two commands: `make demo` sets up what is needed and answers a question; `make test` checks everything.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# Tensors of one size come and go: let glibc keep their memory instead of giving it back each time.
+export MALLOC_MMAP_THRESHOLD_ := 1000000000
+export MALLOC_TRIM_THRESHOLD_ := 1000000000
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint bench train-nano clean
+
+demo: $(VENV)/.local
+	$(BIN)/cof ask examples/plaza.jpg "$$(cat examples/plaza.txt)" --trace trace.html
+
+test: lint
+	$(BIN)/pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/world.py
+	$(BIN)/python benchmarks/batching.py
+
+train-nano: $(VENV)/.dev  # some three hours on two cores
+	$(BIN)/cof train perception --config recipes/nano/perception.toml --out runs/perception
+	$(BIN)/cof train sft --config recipes/nano/sft.toml --out runs/sft
+
+$(VENV)/.local: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable ".[local]"
+	touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable ".[dev]"
+	touch $@ $(VENV)/.local
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,114 @@
+"""The needle benchmark: one question a scene, drawn from a split and a seed, in memory or on disk in V*Bench's layout.
+
+Sample `i` of seed `k` is the same picture and question on every machine. Scenes without a question at this side and
+overview budget are passed over.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from cof.errors import InputError
+from cof.types import Box, Question, ViewSpec
+from cof.vision import boxes, views
+from cof.worlds.drawing import draw_full
+from cof.worlds.questions import Needle, choices, pick
+from cof.worlds.scenes import Contents, Scene, Split, make_scene
+
+DEPTHS = (0.35, 0.40, 0.25)  # share of questions that need no zoom, one, two
+QUALITY = 92  # of the JPEG that every sampled picture goes through
+SEEDS = 1_000_000  # scenes of one seed before the next seed's begin
+SIDES = (28, 20_000)  # pixels
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One question and the scene it is about. `side` is the longer side of the picture in pixels."""
+
+    question: Question
+    needle: Needle
+    scene: Scene
+    side: int
+
+    def jpeg(self) -> bytes:
+        """The picture as a JPEG file."""
+        buffer = io.BytesIO()
+        draw_full(self.scene, self.side).save(buffer, "JPEG", quality=QUALITY)
+        return buffer.getvalue()
+
+    def picture(self) -> Image.Image:
+        """The picture's pixels, RGB, after JPEG."""
+        return Image.open(io.BytesIO(self.jpeg())).convert("RGB")
+
+
+def samples(
+    split: Split, seed: int, count: int, side: int, spec: ViewSpec = ViewSpec(), multiple_choice: bool = False
+) -> Iterator[Sample]:
+    """`count` samples; depths of questions are those at `spec`'s overview budget. Raises InputError on a bad side."""
+    if not SIDES[0] <= side <= SIDES[1]:
+        raise InputError(f"side {side} is out of range; want {SIDES[0]} to {SIDES[1]} pixels")
+    found, index = 0, 0
+    while found < count:
+        sample = _sample(split, seed * SEEDS + index, side, spec, multiple_choice)
+        index += 1
+        if sample is not None:
+            found += 1
+            yield sample
+        elif index > 50 * (found + 1):
+            raise InputError(f"no question can be answered at side {side}; want a larger side or overview budget")
+
+
+def write(found: Iterator[Sample], folder: Path) -> int:
+    """Write samples as V*Bench has them: `<category>/<id>.jpg` and `.json` with the right option first. Returns the count."""
+    count = 0
+    for sample in found:
+        place = folder / sample.needle.category
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{sample.question.id}.jpg").write_bytes(sample.jpeg())
+        (place / f"{sample.question.id}.json").write_text(json.dumps(_vstar(sample), indent=1))
+        count += 1
+    return count
+
+
+def _sample(split: Split, seed: int, side: int, spec: ViewSpec, multiple_choice: bool) -> Sample | None:
+    scene, rng = make_scene(split, seed, Contents()), np.random.default_rng([13, seed])
+    size = (round(scene.extent[0] * side), round(scene.extent[1] * side))
+    picked = pick(scene, rng, 1, views.overview(size, spec), side, spec, DEPTHS)
+    if not picked:
+        return None
+    needle, path = picked[0]
+    targets = path or tuple(boxes.scale(item.box, side, side) for item in needle.items)
+    question = Question(
+        f"{scene.id}-{side}",
+        f"needle:{scene.id}@{side}",
+        needle.text,
+        choices(needle, rng) if multiple_choice else (),
+        needle.answer,
+        needle.category,
+        len(path),
+        targets,
+    )
+    return Sample(question, needle, scene, side)
+
+
+def _vstar(sample: Sample) -> dict[str, object]:
+    needle, side = sample.needle, sample.side
+    others = [c for c in choices(needle, np.random.default_rng([17, sample.scene.seed])) if c != needle.answer]
+    return {
+        "target_object": [item.name for item in needle.items],
+        "bbox": [_xywh(boxes.scale(item.box, side, side)) for item in needle.items],
+        "question": needle.text,
+        "options": [needle.answer, *others],
+        "depth": sample.question.depth,
+    }
+
+
+def _xywh(box: Box) -> list[float]:
+    return [round(v, 2) for v in (box.x0, box.y0, box.width, box.height)]

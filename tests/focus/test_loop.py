@@ -1,0 +1,334 @@
+"""The focus loop with a scripted model: what is shown, what is told, and that it always ends."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from cof.dialects import cof as dialect
+from cof.errors import ModelError
+from cof.focus.loop import Setting, run, run_many
+from cof.models.base import Request
+from cof.models.scripted import Line, ScriptedModel
+from cof.types import (
+    Answer,
+    Box,
+    Completion,
+    Limits,
+    Malformed,
+    Question,
+    Sampling,
+    Stop,
+    Trace,
+    ViewSpec,
+    Zoom,
+    to_json,
+    trace_from_json,
+)
+from cof.vision import boxes, views
+
+SIZE = (336, 224)
+SPEC = ViewSpec(max_pixels=168 * 112, zoom_min_pixels=56 * 56, zoom_max_pixels=56 * 56, grow=1.0)  # overview is half size
+TOKEN = 28 * 28
+OVERVIEW_PIXELS = 168 * 112
+ZOOM_PIXELS = 56 * 56
+SETTING = Setting(SPEC)
+ANSWER = "<think>I see.</think><answer>B</answer>"
+NONSENSE = "B, I think"
+
+
+def call(x0: float, y0: float, x1: float, y1: float) -> str:
+    """A zoom in pixels of the overview."""
+    body = json.dumps({"name": dialect.TOOL, "arguments": {"bbox_2d": [x0, y0, x1, y1]}})
+    return f"<think>Closer.</think><tool_call>{body}</tool_call>"
+
+
+LOOK = call(10, 10, 66, 66)
+OUTSIDE = call(500, 500, 600, 600)
+
+
+def picture(shade: int = 0) -> Image.Image:
+    """Red grows to the right, green downwards."""
+    across, down = Image.linear_gradient("L").rotate(90).resize(SIZE), Image.linear_gradient("L").resize(SIZE)
+    return Image.merge("RGB", (across, down, Image.new("L", SIZE, shade)))
+
+
+def question(name: str = "1") -> Question:
+    return Question(name, "a.png", f"What is in {name}?")
+
+
+def limited(**limits: float) -> Setting:
+    return replace(SETTING, limits=replace(Limits(), **limits))  # type: ignore[arg-type]
+
+
+def asked(lines: Sequence[Line], setting: Setting = SETTING) -> tuple[Trace, ScriptedModel]:
+    model = ScriptedModel(lines)
+    return run(model, question(), picture(), setting), model
+
+
+def told(model: ScriptedModel) -> str:
+    """The last words that the model was given."""
+    last = model.requests[-1].messages[-1]
+    assert last.role == "user"
+    assert isinstance(last.parts[-1], str)
+    return last.parts[-1]
+
+
+def untimed(trace: Trace) -> Trace:
+    return replace(trace, turns=tuple(replace(turn, seconds=0.0) for turn in trace.turns))
+
+
+# what happens
+
+
+def test_an_answer_at_once() -> None:
+    trace, model = asked([ANSWER])
+    assert (trace.answer, trace.stop, trace.error) == ("B", Stop.ANSWER, None)
+    assert (trace.zooms, len(trace.turns), trace.pixels) == (0, 1, OVERVIEW_PIXELS)
+    assert (trace.id, trace.model, trace.dialect, trace.question) == ("1", "scripted", "cof", question())
+    assert model.requests[0].messages == dialect.messages(question(), trace.overview)
+    assert trace_from_json(json.loads(json.dumps(to_json(trace)))) == trace
+
+
+def test_one_zoom_brings_back_its_region() -> None:
+    seen: list[dict[object, Image.Image]] = []
+
+    def look(request: Request) -> str:
+        seen.append(dict(request.pixels))
+        return ANSWER
+
+    trace, model = asked([LOOK, look])
+    (view,) = trace.views
+    assert view.region == Box(20, 20, 132, 132)
+    assert view.size == (56, 56)
+    assert trace.turns[0].action == Zoom((Box(20, 20, 132, 132),), "", "Closer.")
+    assert model.requests[1].messages[-1].parts == (view, dialect.CLOSER)
+    assert trace.pixels == OVERVIEW_PIXELS + ZOOM_PIXELS
+    (pixels,) = seen
+    assert set(pixels) == {trace.overview, view}
+    for shown in pixels:
+        assert pixels[shown].size == shown.size  # type: ignore[attr-defined]
+        assert pixels[shown].tobytes() == views.render(picture(), shown, trace.overview, SPEC).tobytes()  # type: ignore[arg-type]
+
+
+def test_every_zoom_counts_in_the_first_picture() -> None:
+    trace, _ = asked([call(10, 10, 66, 66), call(20, 20, 48, 48), call(20, 20, 48, 48), ANSWER])
+    assert [view.region for view in trace.views] == [Box(20, 20, 132, 132), Box(40, 40, 96, 96), Box(40, 40, 96, 96)]
+    assert (trace.answer, trace.stop) == ("B", Stop.ANSWER)
+
+
+def test_several_boxes_in_one_turn() -> None:
+    trace, model = asked([LOOK + call(0, 0, 28, 28), ANSWER])
+    assert [view.region for view in trace.views] == [Box(20, 20, 132, 132), Box(0, 0, 56, 56)]
+    assert model.requests[1].messages[-1].parts == (*trace.views, dialect.CLOSER)
+
+
+@pytest.mark.parametrize(("line", "words"), [(OUTSIDE, "168 x 112"), (NONSENSE, "neither a call nor an answer"), ("", "neither")])
+def test_a_bad_box_or_nonsense_is_told_and_costs_a_turn(line: str, words: str) -> None:
+    trace, model = asked([line, ANSWER])
+    assert isinstance(trace.turns[0].action, Malformed)
+    assert words in told(model)
+    assert words in trace.turns[0].note
+    assert (trace.zooms, len(trace.turns), trace.answer, trace.stop) == (0, 2, "B", Stop.ANSWER)
+
+
+def test_a_conversation_is_its_trace() -> None:
+    trace, model = asked([LOOK, NONSENSE, OUTSIDE, call(20, 20, 48, 48), ANSWER])
+    for n, request in enumerate(model.requests):
+        assert request.messages == dialect.messages(question(), trace.overview, trace.turns[:n])
+
+
+def test_the_sampling_reaches_the_model() -> None:
+    sampling = Sampling(temperature=0.7, top_p=0.9, tokens=40, seed=3)
+    _, model = asked([LOOK, ANSWER], replace(SETTING, sampling=sampling))
+    assert [request.sampling for request in model.requests] == [sampling, sampling]
+
+
+# limits
+
+
+@pytest.mark.parametrize(
+    ("limits", "lines", "stop", "turns"),
+    [
+        ({"turns": 1}, [LOOK], Stop.TURNS, 1),
+        ({"turns": 3}, [LOOK, NONSENSE, OUTSIDE], Stop.TURNS, 3),
+        ({"zooms": 0}, [LOOK], Stop.ZOOMS, 1),
+        ({"zooms": 1}, [LOOK, LOOK], Stop.ZOOMS, 2),
+        ({"zooms": 1}, [LOOK + call(0, 0, 28, 28)], Stop.ZOOMS, 1),
+        ({"tokens": 3}, [NONSENSE], Stop.TOKENS, 1),
+        ({"tokens": 6}, [NONSENSE, NONSENSE], Stop.TOKENS, 2),
+        ({"pixels": 0}, [LOOK], Stop.PIXELS, 1),
+        ({"pixels": OVERVIEW_PIXELS + ZOOM_PIXELS}, [LOOK, LOOK], Stop.PIXELS, 2),
+        ({"pixels": OVERVIEW_PIXELS + ZOOM_PIXELS}, [LOOK + call(0, 0, 28, 28)], Stop.PIXELS, 1),
+        ({"seconds": 0.0}, [LOOK], Stop.SECONDS, 1),
+    ],
+)
+def test_at_a_limit_the_answer_is_asked_for_once(limits: dict[str, float], lines: list[str], stop: Stop, turns: int) -> None:
+    trace, model = asked([*lines, ANSWER], limited(**limits))
+    assert (trace.answer, trace.stop, len(trace.turns)) == ("B", stop, turns + 1)
+    assert told(model).endswith(dialect.ANSWER_NOW)
+    assert told(model).count(dialect.ANSWER_NOW) == 1
+
+    trace, model = asked([*lines, LOOK], limited(**limits))
+    assert (trace.answer, trace.stop, len(trace.turns)) == (None, stop, turns + 1)
+    assert told(model).count(dialect.ANSWER_NOW) == 1
+    assert trace.turns[-1].views == ()
+
+    trace, _ = asked([*lines, NONSENSE], limited(**limits))
+    assert (trace.answer, trace.stop, len(trace.turns)) == (None, stop, turns + 1)
+
+
+def test_what_still_fits_is_shown_before_the_answer_is_asked_for() -> None:
+    trace, model = asked([LOOK + call(0, 0, 28, 28), ANSWER], limited(zooms=1))
+    (view,) = trace.views
+    assert model.requests[1].messages[-1].parts == (view, dialect.ANSWER_NOW)
+
+
+def test_the_last_zoom_allowed_leaves_room_to_think() -> None:
+    trace, model = asked([LOOK, ANSWER], limited(zooms=1))
+    assert (trace.zooms, trace.stop, told(model)) == (1, Stop.ANSWER, dialect.CLOSER)
+
+
+def test_a_complaint_and_the_order_to_answer_in_one_turn() -> None:
+    _, model = asked([NONSENSE, ANSWER], limited(turns=1))
+    assert told(model).startswith("That did not work: ")
+    assert told(model).endswith(dialect.ANSWER_NOW)
+
+
+def test_a_turn_may_not_produce_more_tokens_than_are_left() -> None:
+    setting = replace(limited(tokens=10), sampling=Sampling(tokens=8))
+    _, model = asked([NONSENSE, "a b c d", NONSENSE, ANSWER], setting)  # 3, 4 and 3 tokens
+    assert [request.sampling.tokens for request in model.requests] == [8, 7, 3, 8]  # the answer has its own allowance
+
+
+# direct
+
+
+def test_direct_says_so_from_the_start() -> None:
+    trace, model = asked([ANSWER], replace(SETTING, direct=True))
+    assert told(model).endswith(dialect.ANSWER_NOW)
+    assert (trace.answer, trace.stop, trace.zooms) == ("B", Stop.ANSWER, 0)
+
+
+@pytest.mark.parametrize(("line", "stop"), [(LOOK, Stop.ZOOMS), (OUTSIDE, Stop.TURNS), (NONSENSE, Stop.TURNS)])
+def test_direct_without_an_answer_ends_after_one_turn(line: str, stop: Stop) -> None:
+    trace, _ = asked([line, ANSWER], replace(SETTING, direct=True))
+    assert (trace.answer, trace.stop, trace.zooms, len(trace.turns)) == (None, stop, 0, 1)
+
+
+# many at once
+
+
+def by_question(request: Request) -> str:
+    """A little walk that differs from question to question and from turn to turn."""
+    words = str(request.messages[1].parts[-1])
+    spoken = sum(message.role == "assistant" for message in request.messages)
+    kind = (int(words.split()[-1].rstrip("?")) + spoken) % 4
+    return (ANSWER, LOOK, NONSENSE, call(spoken, 5, 80, 60))[kind]
+
+
+class Moody(ScriptedModel):
+    """Fails whenever a batch holds a question of `bad`; keeps the sizes of the batches that it was given."""
+
+    def __init__(self, lines: Sequence[Line], bad: Sequence[str], after: int = 0) -> None:
+        super().__init__(lines)
+        self.bad, self.after, self.sizes = set(bad), after, list[int]()
+
+    def complete(self, requests: Sequence[Request]) -> list[Completion]:
+        self.sizes.append(len(requests))
+        for request in requests:
+            name = str(request.messages[1].parts[-1]).split()[-1].rstrip("?")
+            if name in self.bad and len(request.messages) >= 2 + 2 * self.after:
+                raise ModelError(f"out of memory at {name}")
+        return super().complete(requests)
+
+
+MANY = [(question(str(n)), picture(n)) for n in range(9)]
+
+
+def test_many_give_the_same_traces_as_one_by_one() -> None:
+    together = run_many(ScriptedModel([by_question]), MANY, SETTING)
+    alone = [run(ScriptedModel([by_question]), q, image, SETTING) for q, image in MANY]
+    assert [untimed(trace) for trace in together] == [untimed(trace) for trace in alone]
+    assert len({len(trace.turns) for trace in together}) > 1
+
+
+def test_all_that_still_run_are_one_batch() -> None:
+    model = Moody([by_question], ())
+    run_many(model, MANY, SETTING)
+    assert model.sizes[0] == 9
+    assert model.sizes == sorted(model.sizes, reverse=True)
+
+
+def test_traces_are_told_as_they_end_and_returned_in_order() -> None:
+    heard: list[str] = []
+    traces = run_many(ScriptedModel([by_question]), MANY, SETTING, lambda trace: heard.append(trace.id))
+    assert [trace.id for trace in traces] == [q.id for q, _ in MANY]
+    assert sorted(heard) == sorted(trace.id for trace in traces)
+    assert heard != [trace.id for trace in traces]
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_failure_is_recorded_for_its_own_question_only(after: int) -> None:
+    heard: list[Trace] = []
+    traces = run_many(Moody([LOOK, by_question], ["4"], after), MANY, SETTING, heard.append)
+    healthy = run_many(ScriptedModel([LOOK, by_question]), MANY, SETTING)
+    failed = traces.pop(4)
+    del healthy[4]
+    assert (failed.stop, failed.error, failed.answer, len(failed.turns)) == (Stop.FAILED, "out of memory at 4", None, after)
+    assert [untimed(trace) for trace in traces] == [untimed(trace) for trace in healthy]
+    assert sum(trace.stop is Stop.FAILED for trace in heard) == 1
+    assert len(heard) == 9
+
+
+def test_a_model_that_always_fails_leaves_named_failures() -> None:
+    traces = run_many(Moody([ANSWER], [str(n) for n in range(9)]), MANY, SETTING)
+    assert [trace.stop for trace in traces] == [Stop.FAILED] * 9
+    assert run_many(ScriptedModel([ANSWER]), [], SETTING) == []
+
+
+def test_pixels_of_ended_questions_are_let_go() -> None:
+    model = ScriptedModel([LOOK, ANSWER])
+    run(model, question(), picture(), SETTING)
+    assert all(not request.pixels for request in model.requests)
+
+
+# it always ends
+
+COORDINATES = st.floats(-50, 250) | st.integers(-50, 250) | st.floats()
+LINES = st.one_of(
+    st.builds(call, COORDINATES, COORDINATES, COORDINATES, COORDINATES),
+    st.builds(lambda n: "".join(call(i, i, 60 + i, 50 + i) for i in range(n)), st.integers(1, 6)),
+    st.sampled_from([ANSWER, NONSENSE, LOOK, OUTSIDE, "", "<think>", "<answer></answer>"]),
+    st.text(max_size=20),
+)
+LIMITS = st.builds(
+    Limits,
+    turns=st.integers(0, 6),
+    zooms=st.integers(0, 5),
+    tokens=st.integers(0, 60),
+    pixels=st.integers(0, OVERVIEW_PIXELS + 6 * ZOOM_PIXELS),
+    seconds=st.sampled_from([0.0, math.inf]),
+)
+
+
+@settings(max_examples=1_000, deadline=None)
+@given(st.lists(LINES, min_size=1, max_size=8), LIMITS, st.booleans())
+def test_any_model_comes_to_an_end_within_its_limits(lines: list[str], limits: Limits, direct: bool) -> None:
+    trace, model = asked(lines, Setting(SPEC, limits, direct=direct))
+    assert len(trace.turns) <= (1 if direct else max(limits.turns, 1) + 1)
+    assert trace.zooms <= (0 if direct else limits.zooms)
+    assert trace.pixels <= max(limits.pixels, OVERVIEW_PIXELS)
+    assert (trace.stop is not Stop.ANSWER) or trace.answer is not None
+    assert trace.stop is not Stop.FAILED
+    assert all(not isinstance(turn.action, Answer) for turn in trace.turns[:-1])
+    assert all(boxes.contains(trace.overview.region, view.region) for view in trace.views)
+    now = [dialect.ANSWER_NOW in str(message.parts) for message in model.requests[-1].messages]
+    assert sum(now) <= 1
