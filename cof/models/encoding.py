@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cof.dialects.base import Message
+from cof.errors import ModelError
 from cof.types import View
 
 IMAGE_PAD = "<|image_pad|>"
@@ -28,6 +29,14 @@ def views_in(messages: Sequence[Message]) -> tuple[View, ...]:
 
 
 def visual_repeats(ids: Sequence[int], views: Sequence[View], image_token: int, factor: int) -> list[int]:
-    """How often each id stands in the model's input: a placeholder once a visual token of its view, others once."""
+    """How often each id stands in the model's input: a placeholder once a visual token of its view, others once.
+
+    Raises ModelError where the placeholders are not one a view: some text spells one, and would be taken for a picture.
+    """
+    places = sum(i == image_token for i in ids)
+    if places != len(views):
+        raise ModelError(
+            f"{places} image placeholders for {len(views)} pictures; want as many, and no {IMAGE_PAD} in any text"
+        )
     sizes = iter(view.pixels // factor**2 for view in views)
     return [next(sizes) if i == image_token else 1 for i in ids]

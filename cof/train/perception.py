@@ -18,10 +18,10 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLModel, Trainer, TrainingArguments
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
-from transformers.trainer_utils import get_last_checkpoint
 
 from cof.dialects import cof as dialect
 from cof.train.nano import make_nano, number_tokens
+from cof.train.progress import Curves, StepOrder, common_arguments, last_checkpoint
 from cof.types import Box, View, ViewSpec
 from cof.vision import boxes, views
 from cof.worlds.drawing import draw, jpeg
@@ -198,8 +198,8 @@ class Perception(nn.Module):
         return hidden[places]
 
 
-class _Trainer(Trainer):
-    """Feeds batches in order, and logs the loss's parts."""
+class _Trainer(StepOrder, Trainer):  # type: ignore[misc]
+    """Logs the loss's parts."""
 
     parts: dict[str, list[float]]
 
@@ -213,9 +213,6 @@ class _Trainer(Trainer):
         means = {name: round(float(np.mean(values)), 4) for name, values in self.parts.items()}
         self.parts = {}
         super().log({**logs, **means}, *args, **kwargs)
-
-    def _get_train_sampler(self, *_: Any, **__: Any) -> torch.utils.data.Sampler[int]:
-        return torch.utils.data.SequentialSampler(self.train_dataset)
 
 
 @dataclass(frozen=True)
@@ -245,32 +242,13 @@ def train_perception(config: PerceptionConfig, out: Path) -> Path:
     tokenizer = AutoTokenizer.from_pretrained(start)
     network = Perception(model.model, tokenizer, config.layers, config.spec.factor)
     batches = PerceptionBatches(config.seed, config.scenes, config.crops, config.spec, config.contents, config.steps)
-    trainer = _Trainer(network, _arguments(config, out), data_collator=operator.itemgetter(0), train_dataset=batches)
+    arguments = TrainingArguments(
+        **common_arguments(out, config.seed, config.steps, config.learning_rate, config.warmup, config.save_every)
+    )
+    trainer = _Trainer(network, arguments, operator.itemgetter(0), batches, callbacks=[Curves(out)])
     trainer.parts = {}
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(out)))
+    trainer.train(resume_from_checkpoint=last_checkpoint(out))
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     Qwen2VLImageProcessorPil().save_pretrained(out / "model")
     return out / "model"
-
-
-def _arguments(config: PerceptionConfig, out: Path) -> TrainingArguments:
-    return TrainingArguments(
-        output_dir=str(out),
-        max_steps=config.steps,
-        per_device_train_batch_size=1,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=config.warmup,
-        adam_beta2=0.98,
-        weight_decay=0.01,
-        logging_steps=25,
-        save_steps=config.save_every,
-        save_total_limit=2,
-        dataloader_num_workers=1,
-        remove_unused_columns=False,
-        seed=config.seed,
-        bf16=True,
-        use_cpu=not torch.cuda.is_available(),
-        report_to=[],
-    )

@@ -19,7 +19,6 @@ from peft import LoraConfig
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoTokenizer, PreTrainedModel
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
-from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
 from cof.models.local import CARD
@@ -27,6 +26,7 @@ from cof.runs import publish
 from cof.train.lessons import Lesson, NeedleLessons, TraceLessons
 from cof.train.nano import number_tokens
 from cof.train.perception import LARGEST_PLACE, PerceptionHeads, absolute_box_loss
+from cof.train.progress import Curves, StepOrder, common_arguments, last_checkpoint
 from cof.types import ViewSpec, to_json
 
 
@@ -78,11 +78,12 @@ def train_supervised(config: SupervisedConfig, out: Path) -> Path:
         data_collator=_source(config, tokenizer, processor),
         train_dataset=Dataset.from_dict({"step": range(config.steps * config.accumulate)}),
         processing_class=tokenizer,
+        callbacks=[Curves(out)],
         peft_config=_lora(config) if config.lora_rank else None,
     )
     if config.dense:
         trainer.attach(DenseHeads(model, tokenizer, config.dense, Path(config.heads)))
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(out)))
+    trainer.train(resume_from_checkpoint=last_checkpoint(out))
     return _finish(trainer, processor, config.spec, out / "model")
 
 
@@ -140,8 +141,8 @@ class DenseHeads(torch.nn.Module):
         return classes + local + frame, parts | {"box_error": error, "frame_error": frame_error}
 
 
-class DenseTrainer(SFTTrainer):  # type: ignore[misc]
-    """SFTTrainer in step order, with dense supervision where heads are attached."""
+class DenseTrainer(StepOrder, SFTTrainer):  # type: ignore[misc]
+    """SFTTrainer with dense supervision of visual tokens where heads are attached."""
 
     heads: DenseHeads | None = None
 
@@ -160,9 +161,6 @@ class DenseTrainer(SFTTrainer):  # type: ignore[misc]
         for name, value in (parts | {"language_loss": float(loss.detach())}).items():
             self._metrics["train"][name].append(value)
         return loss + self.heads.dense.weight * dense
-
-    def _get_train_sampler(self, *_: Any, **__: Any) -> torch.utils.data.Sampler[int]:
-        return torch.utils.data.SequentialSampler(self.train_dataset)
 
 
 @contextmanager
@@ -183,25 +181,9 @@ def _recorded(layers: torch.nn.ModuleList, counts: tuple[int, ...]) -> Iterator[
 
 def _arguments(config: SupervisedConfig, out: Path) -> SFTConfig:
     return SFTConfig(
-        output_dir=str(out),
-        max_steps=config.steps,
+        **common_arguments(out, config.seed, config.steps, config.learning_rate, config.warmup, config.save_every),
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
-        remove_unused_columns=False,
-        per_device_train_batch_size=1,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=config.warmup,
-        adam_beta2=0.98,
-        weight_decay=0.01,
-        logging_steps=25,
-        save_steps=config.save_every,
-        save_total_limit=2,
-        dataloader_num_workers=1,
         gradient_accumulation_steps=config.accumulate,
         gradient_checkpointing=config.lora_rank > 0,
-        seed=config.seed,
-        bf16=True,
-        use_cpu=not torch.cuda.is_available(),
-        report_to=[],
     )

@@ -294,12 +294,6 @@ def test_a_model_that_always_fails_leaves_named_failures() -> None:
     assert run_many(ScriptedModel([ANSWER]), [], SETTING) == []
 
 
-def test_pixels_of_ended_questions_are_let_go() -> None:
-    model = ScriptedModel([LOOK, ANSWER])
-    run(model, question(), picture(), SETTING)
-    assert all(not request.pixels for request in model.requests)
-
-
 # it always ends
 
 COORDINATES = st.floats(-50, 250) | st.integers(-50, 250) | st.floats()

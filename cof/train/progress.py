@@ -1,0 +1,101 @@
+"""What the stages share: steps in order, checkpoints to resume from, metrics as JSON lines and as a plot.
+
+A stage's data are a pure function of the step, and a checkpoint holds weights, optimizer, schedule and random states; so
+a run that is killed and started again ends with the same curve as an unbroken one.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from torch.utils.data import Sampler, SequentialSampler
+from transformers import TrainerCallback
+
+from cof.runs import publish
+
+BOOKKEEPING = ("step", "epoch", "learning_rate", "num_tokens")
+
+
+class StepOrder:
+    """Mixin for a Trainer: row `n` of the training set is step `n`, never shuffled."""
+
+    train_dataset: Any
+
+    def _get_train_sampler(self, *_: Any, **__: Any) -> Sampler[int]:
+        return SequentialSampler(self.train_dataset)
+
+
+class Curves(TrainerCallback):  # type: ignore[misc]
+    """Writes `metrics.jsonl` and `curves.png` into `out` whenever a checkpoint is written, and at the end."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+
+    def on_save(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+        self._write(state.log_history)
+
+    def on_train_end(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+        self._write(state.log_history)
+
+    def _write(self, history: Sequence[Mapping[str, Any]]) -> None:
+        logged = [entry for entry in history if "loss" in entry]
+        publish(self.out / "metrics.jsonl", "".join(json.dumps(entry) + "\n" for entry in logged))
+        if logged:
+            publish(self.out / "curves.png", _plot(logged))
+
+
+def last_checkpoint(out: Path) -> str | None:
+    """The newest checkpoint in `out` that was written to its end, or None; what a crash left half-written is passed over."""
+    found = sorted(out.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    return next((str(path) for path in found if _whole(path)), None)
+
+
+def common_arguments(out: Path, seed: int, steps: int, learning_rate: float, warmup: int, save_every: int) -> dict[str, Any]:
+    """Training arguments that every stage uses: cosine schedule, bfloat16, `warmup` in steps, logs every 25 steps."""
+    return {
+        "output_dir": str(out),
+        "max_steps": steps,
+        "learning_rate": learning_rate,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": warmup,
+        "adam_beta2": 0.98,
+        "weight_decay": 0.01,
+        "logging_steps": min(25, save_every),
+        "save_steps": save_every,
+        "save_total_limit": 2,
+        "per_device_train_batch_size": 1,
+        "dataloader_num_workers": 1,
+        "remove_unused_columns": False,
+        "seed": seed,
+        "bf16": True,
+        "use_cpu": not torch.cuda.is_available(),
+        "report_to": [],
+    }
+
+
+def _whole(checkpoint: Path) -> bool:
+    """Whether the trainer's state, which is written last, is there and complete."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _plot(logged: Sequence[Mapping[str, Any]]) -> bytes:
+    names = [name for name in logged[-1] if name not in BOOKKEEPING and isinstance(logged[-1][name], int | float)]
+    figure = Figure(figsize=(12, 2.4 * -(-len(names) // 4)), layout="constrained")
+    for place, name in enumerate(names, 1):
+        axes = figure.add_subplot(-(-len(names) // 4), 4, place)
+        points = [(entry["step"], entry[name]) for entry in logged if name in entry]
+        axes.plot(*zip(*points, strict=True))
+        axes.set_title(name, fontsize=9)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=80)
+    return buffer.getvalue()
