@@ -1,8 +1,8 @@
 """Chain-of-Focus: vision-language models that see an overview, zoom where they must, then answer.
 
-    from cof import ask
+from cof import ask
 
-    print(ask("photo.jpg", "What letter is on the red circle?").answer)
+print(ask("photo.jpg", "What letter is on the red circle?").answer)
 """
 
 from cof.errors import CofError, InputError, ModelError

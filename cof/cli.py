@@ -37,7 +37,9 @@ app.add_typer(evaluation, name="eval")
 app.add_typer(training, name="train")
 
 ModelName = Annotated[str, typer.Option("--model", help="nano, a folder in Hugging Face layout, or a hub id.")]
-LimitItems = Annotated[list[str], typer.Option("--limit", help="turns=N, zooms=N, tokens=N, pixels=N or seconds=N; repeatable.")]
+LimitItems = Annotated[
+    list[str], typer.Option("--limit", help="turns=N, zooms=N, tokens=N, pixels=N or seconds=N; repeatable.")
+]
 Budget = Annotated[int | None, typer.Option("--budget", min=4, help="Most visual tokens of the overview.")]
 Overrides = Annotated[list[str], typer.Option("--set", help="key=value over the recipe; repeatable.")]
 
@@ -58,9 +60,7 @@ def ask(
     limits, picture = replace_fields(Limits(), limit), load(image)
     loaded = open_model(model, adapter)
     spec = _spec(loaded, budget)
-    found = cof.run(
-        loaded, cof.Question("ask", str(image), question, tuple(choice)), picture, Setting(spec, limits)
-    )
+    found = cof.run(loaded, cof.Question("ask", str(image), question, tuple(choice)), picture, Setting(spec, limits))
     if trace is not None:
         _write(trace, trace_page(found, picture))
     if as_json:
@@ -100,7 +100,9 @@ def eval_needle(
     adapter: str | None = None,
     limit: LimitItems = [],  # noqa: B006
     budget: Budget = None,
-    multiple_choice: Annotated[bool, typer.Option("--multiple-choice", help="Show options; open answers without.")] = False,
+    multiple_choice: Annotated[
+        bool, typer.Option("--multiple-choice", help="Show options; open answers without.")
+    ] = False,
     batch: Annotated[int, typer.Option(min=1, help="Questions that run together.")] = 32,
 ) -> None:
     """Evaluate on needle questions: accuracy by category and depth, zooms, visual tokens."""
@@ -110,12 +112,20 @@ def eval_needle(
     loaded = open_model(model, adapter)
     setting = Setting(_spec(loaded, budget), limits, Sampling(tokens=128))
     manifest = {
-        "benchmark": "needle", "model": model, "adapter": adapter, "n": n, "side": side, "seed": seed, "split": split,
-        "multiple_choice": multiple_choice, "setting": to_json(setting) | {"direct": None}, "version": cof.__version__,
+        "benchmark": "needle",
+        "model": model,
+        "adapter": adapter,
+        "n": n,
+        "side": side,
+        "seed": seed,
+        "split": split,
+        "multiple_choice": multiple_choice,
+        "setting": to_json(setting) | {"direct": None},
+        "version": cof.__version__,
     }
 
     def questions() -> Any:
-        drawn = needle.samples(split, seed, n, side, setting.spec, multiple_choice)  # type: ignore[arg-type]
+        drawn = needle.samples(split, seed, n, side, setting.spec, multiple_choice)
         return ((each.question, each.picture) for each in drawn)
 
     with RunDir(out, manifest) as run, Progress(console=Console(stderr=True)) as bar:
@@ -219,19 +229,31 @@ def _tell(trace: Trace, page: Path | None) -> None:
                 corners = ", ".join(f"{v:.0f}" for v in box.as_tuple())
                 print(f"looked at  {turn.action.label or 'a region'}  [{corners}]")
     print(f"answer     {trace.answer if trace.answer is not None else '(none)'}")
-    print(f"stop       {trace.stop.value}, {trace.zooms} zooms, {trace.visual_tokens} visual tokens, {trace.seconds:.1f} s")
+    print(
+        f"stop       {trace.stop.value}, {trace.zooms} zooms, {trace.visual_tokens} visual tokens, {trace.seconds:.1f} s"
+    )
     if page is not None:
         print(f"trace      {page}")
 
 
 def _table(figures: dict[str, Any]) -> None:
-    table = Table("arm", "group", "n", "accuracy", "95% interval", "zooms", "zoomed", "visual tokens", "box IoU", "failed")
+    table = Table(
+        "arm", "group", "n", "accuracy", "95% interval", "zooms", "zoomed", "visual tokens", "box IoU", "failed"
+    )
     for arm, found in figures["arms"].items():
         groups = {"all": found} | found["by_category"] | {f"depth {d}": f for d, f in found["by_depth"].items()}
         for name, f in groups.items():
             table.add_row(
-                arm, name, str(f["n"]), _percent(f["accuracy"]), f"{_percent(f['low'])} to {_percent(f['high'])}",
-                _number(f["zooms"]), _percent(f["zoomed"]), _number(f["visual_tokens"]), _number(f["box_iou"]), str(f["failed"]),
+                arm,
+                name,
+                str(f["n"]),
+                _percent(f["accuracy"]),
+                f"{_percent(f['low'])} to {_percent(f['high'])}",
+                _number(f["zooms"]),
+                _percent(f["zoomed"]),
+                _number(f["visual_tokens"]),
+                _number(f["box_iou"]),
+                str(f["failed"]),
             )
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 

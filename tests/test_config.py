@@ -166,7 +166,8 @@ def test_missing_and_broken_recipes_give_one_line(tmp_path: Path) -> None:
     for path in (tmp_path / "none.toml", tmp_path, recipe(tmp_path, "seed = = 1\n")):
         with pytest.raises(InvalidConfig) as caught:
             load_config(Job, path)
-        assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
     (tmp_path / "latin.toml").write_bytes('model = "é"'.encode("latin-1"))
     with pytest.raises(InvalidConfig, match="UTF-8"):
         load_config(Job, tmp_path / "latin.toml")
@@ -180,7 +181,8 @@ def test_a_value_s_own_refusal_comes_through() -> None:
 def test_dump_is_plain_data_and_reads_back(tmp_path: Path) -> None:
     job = Job(out=Path("a/b"), optimizer=Optimizer(), stages=(Stage("one"),), region=Box(0, 0, 1, 1))
     data = json.loads(json.dumps(dump_config(job)))
-    assert data["out"] == "a/b" and "warmup" not in data["optimizer"]
+    assert data["out"] == "a/b"
+    assert "warmup" not in data["optimizer"]
     items = [f"{key}={_toml(part)}" for key, part in data.items()]
     assert load_config(Job, None, items) == job
 

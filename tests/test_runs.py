@@ -30,7 +30,8 @@ def test_a_run_resumes_with_an_equal_manifest(tmp_path: Path) -> None:
         run.journal("traces").append({"id": "a", "text": "é\n\u2028 \ud800"})
         run.journal("metrics").append({"id": 10, "loss": 0.5})
     with RunDir(folder, MANIFEST) as run:
-        assert run.journal("traces").done == {"a"} and run.journal("metrics").done == {10}
+        assert run.journal("traces").done == {"a"}
+        assert run.journal("metrics").done == {10}
         run.journal("traces").append({"id": "b"})
     assert list(read_records(folder / "traces.jsonl")) == [{"id": "a", "text": "é\n\u2028 \ud800"}, {"id": "b"}]
     assert json.loads((folder / "manifest.json").read_text())["limits"] == MANIFEST["limits"]
@@ -117,7 +118,8 @@ def test_a_write_that_fails_half_way_leaves_no_half_line(tmp_path: Path) -> None
         journal.append({"id": "a"})
         with _largest_file(200_000), pytest.raises(OSError, match="large"):
             journal.append({"id": "b", "text": "x" * 300_000})
-        assert path.read_bytes() == b'{"id": "a"}\n' and journal.done == {"a"}
+        assert path.read_bytes() == b'{"id": "a"}\n'
+        assert journal.done == {"a"}
         journal.append({"id": "b"})
     assert [record["id"] for record in read_records(path)] == ["a", "b"]
 
@@ -143,7 +145,8 @@ def test_publish_replaces_whole_files_and_leaves_no_draft(tmp_path: Path) -> Non
     assert path.read_bytes() == b"new"
     with _largest_file(200_000), pytest.raises(OSError, match="large"):
         publish(path, b"x" * 300_000)
-    assert path.read_bytes() == b"new" and [p.name for p in tmp_path.iterdir()] == ["report.md"]
+    assert path.read_bytes() == b"new"
+    assert [p.name for p in tmp_path.iterdir()] == ["report.md"]
 
 
 APPEND_FOREVER = """

@@ -1,4 +1,4 @@
-"""What goes over the wire: messages of text and views. A dialect writes them and reads the model's text, nothing else does."""
+"""What goes over the wire: messages of text and views. Only a dialect writes them and reads the model's text."""
 
 from __future__ import annotations
 

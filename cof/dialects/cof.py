@@ -21,8 +21,8 @@ from cof.vision import boxes
 NAME = "cof"
 TOOL = "image_zoom_in_tool"
 SYSTEM = (
-    "You answer questions about a picture. Think inside <think></think>. If what you need is too small to see, ask for a "
-    'closer look: <tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [x1, y1, x2, y2], "label": "…"}}'
+    "You answer questions about a picture. Think inside <think></think>. If what you need is too small to see, ask for "
+    'a closer look: <tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [x1, y1, x2, y2], "label": "…"}}'
     "</tool_call> with the box in pixels of the first picture. Otherwise answer inside <answer></answer>."
 )
 CLOSER = "This is the closer look. Think, then zoom again or answer."
@@ -35,8 +35,10 @@ THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 _FORM = f"want {CALL_OPEN}{{JSON}}{CALL_CLOSE} or {ANSWER_OPEN}text{ANSWER_CLOSE} after {THINK_CLOSE}"
 
 
-def messages(question: Question, overview: View, turns: Sequence[Turn] = (), direct: bool = False) -> tuple[Message, ...]:
-    """The conversation so far; earlier messages never change from turn to turn. `direct` forbids zooming from the start."""
+def messages(
+    question: Question, overview: View, turns: Sequence[Turn] = (), direct: bool = False
+) -> tuple[Message, ...]:
+    """The conversation so far; earlier messages never change from turn to turn. `direct` forbids zooming throughout."""
     opening = (
         Message("system", (SYSTEM,)),
         Message("user", (overview, ask(question, direct))),
@@ -157,6 +159,5 @@ def _box(numbers: Any, overview: View) -> Box:
         inside = boxes.clip(Box(*(float(v) for v in numbers)), boxes.full(overview.size))
         return boxes.clip(overview.to_source(inside), overview.region)
     except InvalidBox:  # also a box so thin that it vanishes among the floats of the source's frame
-        raise _Fault(
-            f"bbox_2d {numbers} is empty, reversed or outside; want x1 < x2 and y1 < y2 within {width} x {height} pixels"
-        ) from None
+        want = f"want x1 < x2 and y1 < y2 within {width} x {height} pixels"
+        raise _Fault(f"bbox_2d {numbers} is empty, reversed or outside; {want}") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from cof.errors import MissingExtra
 from cof.focus.loop import Setting, run
 from cof.models.base import Model
 from cof.types import Limits, Question, Trace, ViewSpec
@@ -33,7 +34,7 @@ def ask(
     loaded = open_model(model) if isinstance(model, str) else model
     picture = image.convert("RGB") if isinstance(image, Image.Image) else load(image)
     name = str(image) if isinstance(image, str | Path) else ""
-    chosen = spec or getattr(loaded, "spec", ViewSpec())
+    chosen: ViewSpec = spec or getattr(loaded, "spec", ViewSpec())
     return run(loaded, Question("ask", name, question, tuple(choices)), picture, Setting(chosen, limits))
 
 
@@ -42,8 +43,6 @@ def open_model(name: str, adapter: str | None = None) -> Model:
     try:
         from cof.models.local import LocalModel
     except ImportError as error:
-        from cof.errors import MissingExtra
-
         raise MissingExtra(f"an in-process model needs {error.name}; install chain-of-focus[local]") from None
     return LocalModel.load(name, adapter=adapter)
 

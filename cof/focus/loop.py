@@ -1,8 +1,8 @@
 """The focus loop: show, listen, zoom, until there is an answer or a named stop. The heart of the package.
 
-`run_many` advances any number of questions together, so that a model may batch; `run` is the same for one. A bad box or a
-malformed turn is told to the model and costs a turn; at a limit the model is told, and asked for its answer once. A model
-that fails is recorded in the trace (`Stop.FAILED`), never raised and never turned into an answer.
+`run_many` advances any number of questions together, so that a model may batch; `run` is the same for one. A bad box or
+a malformed turn is told to the model and costs a turn; at a limit the model is told, and asked for its answer once. A
+model that fails is recorded in the trace (`Stop.FAILED`), never raised and never turned into an answer.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def run_many(
     model: Model,
     asked: Sequence[tuple[Question, Image.Image]],
     setting: Setting = Setting(),
-    on_end: Callable[[Trace], None] = lambda trace: None,
+    on_end: Callable[[Trace], None] = lambda _: None,
 ) -> list[Trace]:
     """Ask many questions; traces come back in order. `on_end` hears of each trace as it ends."""
     sessions = [_open(model, question, image, setting) for question, image in asked]

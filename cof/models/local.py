@@ -1,7 +1,8 @@
 """A model in this process, through transformers: Qwen2-VL, Qwen2.5-VL and Qwen3-VL classes, from a folder or a hub id.
 
 Pixels arrive at the size the view asks for and are never resized again. torchvision is not needed. Weights are read as
-safetensors only, and no remote code is run. A folder may hold `cof.json` with the `ViewSpec` its model was trained with.
+safetensors only, and no remote code is run. A folder may hold `cof.json` with the `ViewSpec` that its model was trained
+with.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class LocalModel:
     ) -> LocalModel:
         """The model called `name`: "nano", a folder, or a hub id; `adapter` is a LoRA folder or id.
 
-        Runs on a GPU in bfloat16 where there is one, else on the CPU in float32. Raises ModelError if it cannot be read.
+        Runs on a GPU in bfloat16 where there is one, else on the CPU in float32. Raises ModelError where it cannot.
         """
         path = str(embedded_folder()) if name == EMBEDDED else name
         full = f"{name}+{adapter}" if adapter else name
@@ -63,7 +64,7 @@ class LocalModel:
             processor = Qwen2VLImageProcessorPil.from_pretrained(path, do_resize=False)
             spec = _spec(path, int(processor.patch_size * processor.merge_size))
             dtype = torch.float32 if device == "cpu" else torch.bfloat16
-            network = AutoModelForImageTextToText.from_pretrained(path, dtype=dtype, use_safetensors=True)
+            network: Any = AutoModelForImageTextToText.from_pretrained(path, dtype=dtype, use_safetensors=True)
             if adapter:
                 network = _with_adapter(network, adapter)
         except LOAD_FAULTS as error:
@@ -100,7 +101,7 @@ class LocalModel:
             "repetition_penalty": 1.0,
             "eos_token_id": sorted(self.ends),
             "pad_token_id": self.tokenizer.pad_token_id,
-            "suppress_tokens": [config.image_token_id, config.video_token_id],  # would stand for pictures when read back
+            "suppress_tokens": [config.image_token_id, config.video_token_id],  # they would stand for pictures
         }
         if sampling.temperature == 0:
             return fixed | {"do_sample": False}
@@ -113,8 +114,8 @@ class LocalModel:
         ids = self.tokenizer(text, add_special_tokens=False).input_ids
         views = views_in(request.messages)
         if odd := [view.size for view in views if view.size[0] % self.factor or view.size[1] % self.factor]:
-            width, height = odd[0]
-            raise ModelError(f"{self.name} takes sides in multiples of {self.factor} pixels, not {width} x {height}; use its `spec`")
+            want = f"sides in multiples of {self.factor} pixels: give the loop the model's `spec`"
+            raise ModelError(f"{self.name} got a view of {odd[0][0]} x {odd[0][1]} pixels; want {want}")
         repeats = visual_repeats(ids, views, self.image_token, self.factor)
         return np.repeat(np.asarray(ids, np.int64), repeats)
 
@@ -161,7 +162,9 @@ def _spec(path: str, factor: int) -> ViewSpec:
     try:
         spec = ViewSpec(**json.loads(card.read_text())["spec"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f'{card} is damaged ({_reason(error)}); want {{"spec": {{…}}}} with fields of ViewSpec') from None
+        raise ModelError(
+            f'{card} is damaged ({_reason(error)}); want {{"spec": {{…}}}} with fields of ViewSpec'
+        ) from None
     if spec.factor != factor:
         raise ModelError(f"{card} says factor {spec.factor}, but visual tokens are {factor} pixels wide; mend the card")
     return spec
@@ -170,7 +173,9 @@ def _spec(path: str, factor: int) -> ViewSpec:
 def _check_tokenizer(tokenizer: Any, config: Any) -> None:
     """transformers makes up an empty tokenizer where a folder has none."""
     if tokenizer.convert_tokens_to_ids(IMAGE_PAD) != config.image_token_id:
-        raise ValueError(f"its tokenizer is missing, or {IMAGE_PAD} is not token {config.image_token_id} as its config says")
+        raise ValueError(
+            f"its tokenizer is missing, or {IMAGE_PAD} is not token {config.image_token_id} as its config says"
+        )
     if tokenizer.pad_token_id is None or not tokenizer.chat_template:
         raise ValueError("its tokenizer has no padding token or no chat template")
 

@@ -6,8 +6,6 @@ a wrong place and recovers. Thoughts say only what can be seen at that point.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from cof.dialects import cof as dialect
@@ -27,7 +25,9 @@ GUESS = "I cannot look closer."
 PHRASES = (READ, SEE, SMALL, CARRIED, LOOK_THERE, NOT_HERE, GUESS)
 
 
-def demonstrate(needle: Needle, path: tuple[Box, ...], scene: Scene, first: View, unit: float, spec: ViewSpec) -> tuple[Turn, ...]:
+def demonstrate(
+    needle: Needle, path: tuple[Box, ...], scene: Scene, first: View, unit: float, spec: ViewSpec
+) -> tuple[Turn, ...]:
     """The turns that zoom along `path` (source pixels) and answer."""
     turns: list[Turn] = []
     for target in path:
@@ -41,14 +41,24 @@ def guess(needle: Needle, path: tuple[Box, ...], first: View, unit: float) -> tu
     return (_answer(needle, GUESS if path else _evidence(needle, first, unit), first),)
 
 
-def recover(turns: tuple[Turn, ...], needle: Needle, scene: Scene, first: View, unit: float, spec: ViewSpec, rng: np.random.Generator) -> tuple[Turn, ...]:
+def recover(
+    turns: tuple[Turn, ...],
+    needle: Needle,
+    scene: Scene,
+    first: View,
+    unit: float,
+    spec: ViewSpec,
+    rng: np.random.Generator,
+) -> tuple[Turn, ...]:
     """The same turns after a first look at a place that does not hold the target; unchanged if there is no such place."""
     target = turns[0].action
     if not isinstance(target, Zoom):
         return turns
     box = target.boxes[0]
     shift = rng.uniform(1.2, 3.0, 2) * rng.choice([-1, 1], 2) * (box.width, box.height)
-    wrong = boxes.shift_inside(Box(box.x0 + shift[0], box.y0 + shift[1], box.x1 + shift[0], box.y1 + shift[1]), first.region)
+    wrong = boxes.shift_inside(
+        Box(box.x0 + shift[0], box.y0 + shift[1], box.x1 + shift[0], box.y1 + shift[1]), first.region
+    )
     missed = _turn(Zoom((_snap(wrong, first),), target.label, target.thought), first, spec)
     if boxes.intersect(missed.views[0].region, box) is not None:
         return turns

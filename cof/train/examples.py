@@ -63,7 +63,9 @@ def collate(rows: Sequence[Row], pad: int) -> dict[str, torch.Tensor]:
     batch = {
         "input_ids": _stack([r.ids for r in rows], width, pad),
         "labels": _stack([r.labels for r in rows], width, IGNORE),
-        "position_ids": torch.stack([_stack(list(p), width, 0) for p in zip(*(r.positions for r in rows), strict=True)]),
+        "position_ids": torch.stack(
+            [_stack(list(p), width, 0) for p in zip(*(r.positions for r in rows), strict=True)]
+        ),
     }
     branch = _stack([r.branch for r in rows], width, -1)
     if all(r.branch.max() <= 1 for r in rows):

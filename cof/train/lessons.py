@@ -131,7 +131,13 @@ def _tensors(pixels: Any) -> dict[str, torch.Tensor]:
 
 
 def _conversation(
-    needle: Any, path: tuple[Box, ...], scene: Scene, first: View, spec: ViewSpec, lesson: Lesson, rng: np.random.Generator
+    needle: Any,
+    path: tuple[Box, ...],
+    scene: Scene,
+    first: View,
+    spec: ViewSpec,
+    lesson: Lesson,
+    rng: np.random.Generator,
 ) -> tuple[Message, ...]:
     options = choices(needle, rng) if rng.uniform() < lesson.choices else ()
     question = Question(scene.id, "", needle.text, options)
@@ -148,7 +154,10 @@ def _conversation(
 def _dense(shown: list[tuple[Scene, View]], spec: ViewSpec) -> dict[str, Any]:
     """Labels of every visual token: classes, its thing's box in the view, and the same box in the overview's pixels."""
     labels = [token_labels(scene, view, UNIT, spec.factor) for scene, view in shown]
-    frames = [_in_overview(label.box, view, first_view(scene, spec)) for label, (scene, view) in zip(labels, shown, strict=True)]
+    frames = [
+        _in_overview(label.box, view, first_view(scene, spec))
+        for label, (scene, view) in zip(labels, shown, strict=True)
+    ]
     return {
         "classes": {n: torch.from_numpy(np.concatenate([label.classes[n] for label in labels])) for n in VOCABULARIES},
         "box": torch.from_numpy(np.concatenate([label.box for label in labels])),

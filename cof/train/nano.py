@@ -22,9 +22,26 @@ from cof.train.demonstrations import GRID, PHRASES
 from cof.types import Box, View, Zoom
 from cof.worlds.scenes import BOARD, COLOURS, KINDS, PATTERNS
 
-SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+SPECIAL = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+)
 LARGEST_NUMBER = 1276  # pixels: the longer side of an overview of 256 tokens at an aspect of 8 : 1
-QUESTION_PHRASES = ("What letter is on the", "What pattern does the", "What color is the", " left or right of the", " above or below the", "Is the", "On the", " is at ")
+QUESTION_PHRASES = (
+    "What letter is on the",
+    "What pattern does the",
+    "What color is the",
+    " left or right of the",
+    " above or below the",
+    "Is the",
+    "On the",
+    " is at ",
+)
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
     "{% for p in m['content'] %}{% if p['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
@@ -75,11 +92,24 @@ def _words() -> list[str]:
     fixed = [dialect.SYSTEM, dialect.CLOSER, dialect.ANSWER_NOW, dialect.CHOOSE, opening, middle, closing]
     tags = [dialect.THINK_OPEN, dialect.THINK_CLOSE, dialect.ANSWER_OPEN, dialect.ANSWER_CLOSE]
     frame = [", ", ". ", ".\n", "?\n"]
-    names = [word for word in (*COLOURS, *KINDS, *PATTERNS, BOARD, "left", "right", "above", "below")]
+    names = [*COLOURS, *KINDS, *PATTERNS, BOARD, "left", "right", "above", "below"]
     spaced = [" " + word for word in (*names, "the", "on", "have", "of", "or", "is", "at", "The", "On", "Is")]
     numbers = [str(n) for n in range(0, LARGEST_NUMBER + 1, GRID)]
     roles = ["system\n", "user\n", "assistant\n"]
-    return [*fixed, *tags, *frame, *PHRASES, *QUESTION_PHRASES, *roles, *names, *spaced, "The", "On the", "letter", *numbers]
+    return [
+        *fixed,
+        *tags,
+        *frame,
+        *PHRASES,
+        *QUESTION_PHRASES,
+        *roles,
+        *names,
+        *spaced,
+        "The",
+        "On the",
+        "letter",
+        *numbers,
+    ]
 
 
 def _config(tokenizer: PreTrainedTokenizerFast, text: dict[str, Any], vision: dict[str, Any]) -> Qwen2_5_VLConfig:

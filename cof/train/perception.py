@@ -16,7 +16,14 @@ import torch
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
-from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLModel, Trainer, TrainingArguments
+from transformers import (
+    AutoTokenizer,
+    PreTrainedTokenizerFast,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLModel,
+    Trainer,
+    TrainingArguments,
+)
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from cof.dialects import cof as dialect
@@ -42,7 +49,9 @@ class PerceptionHeads(nn.Module):
         self.classes = nn.ModuleDict({name: nn.Linear(width, len(words)) for name, words in VOCABULARIES.items()})
         self.box = nn.Linear(width, 4 * width if absolute else 4)
 
-    def class_loss(self, tokens: torch.Tensor, labels: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
+    def class_loss(
+        self, tokens: torch.Tensor, labels: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, dict[str, float]]:
         """Mean cross-entropy summed over vocabularies, and the accuracy in each; `tokens` is (N, width)."""
         loss, accuracy = tokens.new_zeros(()), {}
         for name, head in self.classes.items():
@@ -50,21 +59,27 @@ class PerceptionHeads(nn.Module):
             if not known.any():
                 continue
             logits, target = head(tokens[known]).float(), labels[name][known]
-            weight = torch.where(target == 0, 0.2, 1.0) if name == "what" else torch.ones_like(target, dtype=torch.float)
+            weight = (
+                torch.where(target == 0, 0.2, 1.0) if name == "what" else torch.ones_like(target, dtype=torch.float)
+            )
             each = F.cross_entropy(logits, target, reduction="none")
             loss = loss + (each * weight).sum() / weight.sum()
             accuracy[name] = float((logits.argmax(-1) == target).float().mean())
         return loss, accuracy
 
 
-def relative_box_loss(heads: PerceptionHeads, tokens: torch.Tensor, box: torch.Tensor, centres: torch.Tensor, factor: int) -> torch.Tensor:
+def relative_box_loss(
+    heads: PerceptionHeads, tokens: torch.Tensor, box: torch.Tensor, centres: torch.Tensor, factor: int
+) -> torch.Tensor:
     """Smooth L1 between predicted and true corners relative to the token's centre, in tokens."""
     known = ~box[:, 0].isnan()
     offsets = (box[known] - centres[known].repeat(1, 2)) / factor
     return F.smooth_l1_loss(heads.box(tokens[known]).float(), offsets, beta=0.2)
 
 
-def absolute_box_loss(heads: PerceptionHeads, tokens: torch.Tensor, box: torch.Tensor, table: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, float]:
+def absolute_box_loss(
+    heads: PerceptionHeads, tokens: torch.Tensor, box: torch.Tensor, table: torch.Tensor, values: torch.Tensor
+) -> tuple[torch.Tensor, float]:
     """Cross-entropy of four places against a narrow distribution over number tokens, and the mean error in pixels.
 
     `table` is (numbers, width), the embedding rows of `values` (numbers,) in pixels.
@@ -108,7 +123,9 @@ def sample_views(scene: Scene, crops: int, spec: ViewSpec, rng: np.random.Genera
     for _ in range(crops):
         target = boxes.scale(things[int(rng.integers(len(things)))].box, UNIT, UNIT)
         dx, dy = rng.normal(0, 0.12, 2) * (target.width, target.height)
-        moved = boxes.grow(Box(target.x0 + dx, target.y0 + dy, target.x1 + dx, target.y1 + dy), float(rng.uniform(0.85, 1.3)))
+        moved = boxes.grow(
+            Box(target.x0 + dx, target.y0 + dy, target.x1 + dx, target.y1 + dy), float(rng.uniform(0.85, 1.3))
+        )
         found.append(views.zoom(boxes.shift_inside(moved, first.region), first, spec))
     return [first, *found]
 
@@ -117,7 +134,14 @@ class PerceptionBatches(torch.utils.data.Dataset[dict[str, Any]]):
     """Batch `i` of the stage, a pure function of the seed and `i`: scenes with their overview and crops."""
 
     def __init__(self, seed: int, scenes: int, crops: int, spec: ViewSpec, contents: Contents, steps: int) -> None:
-        self.seed, self.scenes, self.crops, self.spec, self.contents, self.steps = seed, scenes, crops, spec, contents, steps
+        self.seed, self.scenes, self.crops, self.spec, self.contents, self.steps = (
+            seed,
+            scenes,
+            crops,
+            spec,
+            contents,
+            steps,
+        )
         self.processor = Qwen2VLImageProcessorPil(do_resize=False)
 
     def __len__(self) -> int:
@@ -188,17 +212,21 @@ class Perception(nn.Module):
         places = ids == self.core.config.image_token_id
         embeds = language.embed_tokens(ids)
         embeds = embeds.masked_scatter(places[..., None], features.to(embeds.dtype))
-        positions, _ = self.core.get_rope_index(ids, places.int(), image_grid_thw=batch["image_grid_thw"], attention_mask=mask)
+        positions, _ = self.core.get_rope_index(
+            ids, places.int(), image_grid_thw=batch["image_grid_thw"], attention_mask=mask
+        )
         every = language.layers
         try:
             language.layers = every[: self.layers]
-            hidden = language(inputs_embeds=embeds, attention_mask=mask, position_ids=positions, use_cache=False).last_hidden_state
+            hidden = language(
+                inputs_embeds=embeds, attention_mask=mask, position_ids=positions, use_cache=False
+            ).last_hidden_state
         finally:
             language.layers = every
         return hidden[places]
 
 
-class _Trainer(StepOrder, Trainer):  # type: ignore[misc]
+class _Trainer(StepOrder, Trainer):
     """Logs the loss's parts."""
 
     parts: dict[str, list[float]]

@@ -31,7 +31,7 @@ class StepOrder:
         return SequentialSampler(self.train_dataset)
 
 
-class Curves(TrainerCallback):  # type: ignore[misc]
+class Curves(TrainerCallback):
     """Writes `metrics.jsonl` and `curves.png` into `out` whenever a checkpoint is written, and at the end."""
 
     def __init__(self, out: Path) -> None:
@@ -56,7 +56,9 @@ def last_checkpoint(out: Path) -> str | None:
     return next((str(path) for path in found if _whole(path)), None)
 
 
-def common_arguments(out: Path, seed: int, steps: int, learning_rate: float, warmup: int, save_every: int) -> dict[str, Any]:
+def common_arguments(
+    out: Path, seed: int, steps: int, learning_rate: float, warmup: int, save_every: int
+) -> dict[str, Any]:
     """Training arguments that every stage uses: cosine schedule, bfloat16, `warmup` in steps, logs every 25 steps."""
     return {
         "output_dir": str(out),

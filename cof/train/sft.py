@@ -87,7 +87,9 @@ def train_supervised(config: SupervisedConfig, out: Path) -> Path:
     return _finish(trainer, processor, config.spec, out / "model")
 
 
-def _source(config: SupervisedConfig, tokenizer: Any, processor: Any) -> Callable[[list[dict[str, int]]], dict[str, Any]]:
+def _source(
+    config: SupervisedConfig, tokenizer: Any, processor: Any
+) -> Callable[[list[dict[str, int]]], dict[str, Any]]:
     if config.traces:
         return TraceLessons(tokenizer, processor, config.spec, Path(config.traces), config.seed, config.rows)
     return NeedleLessons(
@@ -141,7 +143,7 @@ class DenseHeads(torch.nn.Module):
         return classes + local + frame, parts | {"box_error": error, "frame_error": frame_error}
 
 
-class DenseTrainer(StepOrder, SFTTrainer):  # type: ignore[misc]
+class DenseTrainer(StepOrder, SFTTrainer):
     """SFTTrainer with dense supervision of visual tokens where heads are attached."""
 
     heads: DenseHeads | None = None
@@ -150,7 +152,9 @@ class DenseTrainer(StepOrder, SFTTrainer):  # type: ignore[misc]
         self.heads = heads
         self.model.dense_heads = heads  # so that the optimizer and the checkpoints hold them
 
-    def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
         truth = inputs.pop("dense", None)
         if self.heads is None or truth is None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
@@ -169,7 +173,9 @@ def _recorded(layers: torch.nn.ModuleList, counts: tuple[int, ...]) -> Iterator[
     seen: dict[int, torch.Tensor] = {}
 
     def keep(count: int) -> Any:
-        return lambda _module, _inputs, output: seen.__setitem__(count, output[0] if isinstance(output, tuple) else output)
+        return lambda _module, _inputs, output: seen.__setitem__(
+            count, output[0] if isinstance(output, tuple) else output
+        )
 
     hooks = [layers[count - 1].register_forward_hook(keep(count)) for count in counts]
     try:

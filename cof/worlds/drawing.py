@@ -75,7 +75,10 @@ def _clutter(scene: Scene, region: Box, picture: Image.Image) -> None:
         x, y = float(rng.uniform(0, scene.extent[0])), float(rng.uniform(0, scene.extent[1]))
         dx, dy = (float(v) for v in rng.normal(0, 0.05, 2))
         colour = tuple(int(v) for v in rng.integers(40, 220, 3))
-        start, end = ((x - region.x0) * sx, (y - region.y0) * sy), ((x + dx - region.x0) * sx, (y + dy - region.y0) * sy)
+        start, end = (
+            ((x - region.x0) * sx, (y - region.y0) * sy),
+            ((x + dx - region.x0) * sx, (y + dy - region.y0) * sy),
+        )
         if rng.uniform() < 0.6:
             pen.line((start, end), fill=colour, width=max(1, round(0.002 * sx)))
         else:
@@ -132,7 +135,11 @@ def _pattern(size: tuple[int, int], frame: Box, item: Item) -> Image.Image:
     pen, cell = ImageDraw.Draw(sheet), frame.width / 7
     if item.pattern == "striped":
         for i in range(-8, 16, 2):
-            pen.line((frame.x0 + i * cell, frame.y0, frame.x0 + (i + 8) * cell, frame.y0 + 8 * cell), other, round(cell * 0.8))
+            pen.line(
+                (frame.x0 + i * cell, frame.y0, frame.x0 + (i + 8) * cell, frame.y0 + 8 * cell),
+                other,
+                round(cell * 0.8),
+            )
     elif item.pattern in ("dotted", "checkered"):
         for i in range(8):
             for j in range(8):
@@ -165,7 +172,15 @@ def _sticker(tile: Image.Image, frame: Box, item: Item) -> None:
     half, pen = height * STICKER / 2, ImageDraw.Draw(tile)
     pen.rectangle((cx - half, cy - half, cx + half, cy + half), fill=(250, 250, 245))
     font = ImageFont.load_default(max(1.0, height / 0.72))  # capitals are 0.72 em tall
-    pen.text((cx, cy), item.mark, font=font, fill=(15, 15, 20), anchor="mm", stroke_width=height * 0.045, stroke_fill=(15, 15, 20))
+    pen.text(
+        (cx, cy),
+        item.mark,
+        font=font,
+        fill=(15, 15, 20),
+        anchor="mm",
+        stroke_width=height * 0.045,
+        stroke_fill=(15, 15, 20),
+    )
 
 
 def _polar(*points: tuple[float, float]) -> list[Point]:
@@ -175,7 +190,10 @@ def _polar(*points: tuple[float, float]) -> list[Point]:
 def _heart() -> list[Point]:
     ts = np.linspace(0, 2 * math.pi, 40)
     return [
-        (float(math.sin(t) ** 3) * 0.98, float(-(13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)) / 16.5))
+        (
+            float(math.sin(t) ** 3) * 0.98,
+            float(-(13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)) / 16.5),
+        )
         for t in ts
     ]
 
@@ -186,8 +204,18 @@ OUTLINES: dict[str, Callable[[], list[Point]]] = {
     "diamond": lambda: [(0, -1), (0.72, 0), (0, 1), (-0.72, 0)],
     "star": lambda: _polar(*((36 * i, 1.0 if i % 2 == 0 else 0.45) for i in range(10))),
     "cross": lambda: [
-        (-0.33, -0.95), (0.33, -0.95), (0.33, -0.33), (0.95, -0.33), (0.95, 0.33), (0.33, 0.33),
-        (0.33, 0.95), (-0.33, 0.95), (-0.33, 0.33), (-0.95, 0.33), (-0.95, -0.33), (-0.33, -0.33),
+        (-0.33, -0.95),
+        (0.33, -0.95),
+        (0.33, -0.33),
+        (0.95, -0.33),
+        (0.95, 0.33),
+        (0.33, 0.33),
+        (0.33, 0.95),
+        (-0.33, 0.95),
+        (-0.33, 0.33),
+        (-0.95, 0.33),
+        (-0.95, -0.33),
+        (-0.33, -0.33),
     ],
     "heart": _heart,
     "arrow": lambda: [(-0.95, -0.4), (0.1, -0.4), (0.1, -0.9), (0.98, 0), (0.1, 0.9), (0.1, 0.4), (-0.95, 0.4)],

@@ -88,7 +88,13 @@ def _span(low: float, high: float, factor: int, count: int) -> tuple[int, int]:
 def _classes(thing: Item, side: float) -> dict[str, int]:
     """Class indices of a thing whose side is `side` pixels in the view."""
     if thing.kind == BOARD:
-        return {"what": 2, "colour": list(COLOURS).index(thing.colour), "kind": IGNORE, "pattern": IGNORE, "mark": IGNORE}
+        return {
+            "what": 2,
+            "colour": list(COLOURS).index(thing.colour),
+            "kind": IGNORE,
+            "pattern": IGNORE,
+            "mark": IGNORE,
+        }
     letter = side * thing.mark_height
     mark = UNREADABLE if letter < LEGIBLE_MARK * BLURRED else IGNORE
     return {

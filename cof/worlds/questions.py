@@ -69,7 +69,9 @@ def route(needle: Needle, first: View, unit: float, spec: ViewSpec) -> tuple[Box
     if _legible(needle, _scale(first, unit)):
         return ()
     item = boxes.scale(needle.items[0].box, unit, unit)
-    steps: list[tuple[Box, ...]] = [(item,)] if _findable(needle, _scale(first, unit)) and len(needle.items) == 1 else []
+    steps: list[tuple[Box, ...]] = (
+        [(item,)] if _findable(needle, _scale(first, unit)) and len(needle.items) == 1 else []
+    )
     if needle.board is not None:
         board = boxes.scale(needle.board.box, unit, unit)
         steps.append((board,))
@@ -96,7 +98,7 @@ def pick(
         path = route(needle, first, unit, spec)
         if path is not None and len(path) < len(depth_weights) and depth_weights[len(path)] > 0:
             groups.setdefault(len(path), {}).setdefault(needle.attribute, []).append((needle, path))
-    chosen = []
+    chosen: list[tuple[Needle, tuple[Box, ...]]] = []
     while groups and len(chosen) < count:
         depths = sorted(groups)
         weights = np.array([depth_weights[d] for d in depths])

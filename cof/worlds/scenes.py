@@ -35,7 +35,6 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 HELD_OUT = frozenset((c, k) for i, c in enumerate(COLOURS) for j, k in enumerate(KINDS) if (i + j) % 5 == 0)
 
 
-
 @dataclass(frozen=True)
 class Build:
     """How a class of things is built: its side (least, most), and its letter's height as a share of the side."""

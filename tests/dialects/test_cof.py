@@ -67,8 +67,8 @@ def test_no_thought_is_needed() -> None:
 
 
 def test_the_released_checkpoints_compact_call() -> None:
-    text = '<think>…</think><tool_call>{"name":"image_zoom_in_tool","arguments":{"bbox_2d":[1,2,3,4],"label":"x"}}</tool_call>'
-    assert zoom(text).boxes == (Box(3, 6, 9, 12),)
+    body = '{"name":"image_zoom_in_tool","arguments":{"bbox_2d":[1,2,3,4],"label":"x"}}'
+    assert zoom(f"<think>…</think><tool_call>{body}</tool_call>").boxes == (Box(3, 6, 9, 12),)
 
 
 def test_several_calls_in_order_under_the_first_label() -> None:
@@ -130,7 +130,9 @@ def test_a_tag_in_the_answer_is_told(tag: str) -> None:
     assert "another tag" in fault(f"<answer>B{tag}C</answer>")
 
 
-@pytest.mark.parametrize("text", ["<answer></answer>", "<answer> \n</answer>", "<answer>", "<think>x</think><answer></answer>B"])
+@pytest.mark.parametrize(
+    "text", ["<answer></answer>", "<answer> \n</answer>", "<answer>", "<think>x</think><answer></answer>B"]
+)
 def test_an_empty_answer_is_told(text: str) -> None:
     assert "empty" in fault(text)
 
@@ -260,7 +262,13 @@ def test_a_box_is_cut_at_the_picture_and_may_be_fractional(box: list[float], wan
 
 @pytest.mark.parametrize(
     "numbers",
-    ["[0, 0, 1e-320, 1]", "[0, 0, 5e-324, 5e-324]", "[447, 1, 447.00000000000006, 2]", "[0, 1, 1e-30, 2]", "[9, 9, 9.001, 9.001]"],
+    [
+        "[0, 0, 1e-320, 1]",
+        "[0, 0, 5e-324, 5e-324]",
+        "[447, 1, 447.00000000000006, 2]",
+        "[0, 1, 1e-30, 2]",
+        "[9, 9, 9.001, 9.001]",
+    ],
 )
 @pytest.mark.parametrize("side", [1, 1000, 1344, 60_000])
 def test_a_tiny_box_is_a_box_or_told(numbers: str, side: int) -> None:
@@ -272,7 +280,9 @@ def test_a_tiny_box_is_a_box_or_told(numbers: str, side: int) -> None:
             assert isinstance(found, Malformed)
 
 
-@pytest.mark.parametrize("bomb", ["[" * 100_000, '{"a":' * 100_000, "[" * 100_000 + "]" * 100_000, "<tool_call>" * 10_000])
+@pytest.mark.parametrize(
+    "bomb", ["[" * 100_000, '{"a":' * 100_000, "[" * 100_000 + "]" * 100_000, "<tool_call>" * 10_000]
+)
 def test_deeply_nested_json_is_malformed(bomb: str) -> None:
     assert fault(bomb)
     assert fault(f"<tool_call>{bomb}</tool_call>")
@@ -289,10 +299,9 @@ def test_a_thousand_calls_are_read() -> None:
 
 def test_what_is_written() -> None:
     assert dialect.write(Answer("B", "I see."), FIRST) == "<think>I see.</think><answer>B</answer>"
-    assert dialect.write(Zoom((Box(30, 60, 90, 120.4),), "é", "x"), FIRST) == (
-        '<think>x</think><tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [10, 20, 30, 40], "label": "é"}}'
-        "</tool_call>"
-    )
+    body = '{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [10, 20, 30, 40], "label": "é"}}'
+    found = dialect.write(Zoom((Box(30, 60, 90, 120.4),), "é", "x"), FIRST)
+    assert found == f"<think>x</think><tool_call>{body}</tool_call>"
     assert '"label"' not in dialect.write(Zoom((FIRST.region,)), FIRST)
 
 
@@ -304,7 +313,11 @@ def test_the_opening_messages() -> None:
 
 def test_choices_and_the_order_to_answer_at_once() -> None:
     question = Question("1", "a.jpg", "Which?", ("left", "right"))
-    assert dialect.ask(question, direct=True).splitlines() == ["Which?", "Choose one of: left, right.", dialect.ANSWER_NOW]
+    assert dialect.ask(question, direct=True).splitlines() == [
+        "Which?",
+        "Choose one of: left, right.",
+        dialect.ANSWER_NOW,
+    ]
 
 
 def test_what_comes_back_after_a_turn() -> None:
@@ -325,7 +338,26 @@ def test_what_comes_back_after_a_turn() -> None:
 
 TAGS = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<answer>", "</answer>")
 PIECES = st.sampled_from(
-    (*TAGS, "{", "}", "[", "]", '"', ":", ",", "0", "-1", "1e-320", "1e999", "NaN", "true", "null", "\\u0000", "\\ud800", "\n")
+    (
+        *TAGS,
+        "{",
+        "}",
+        "[",
+        "]",
+        '"',
+        ":",
+        ",",
+        "0",
+        "-1",
+        "1e-320",
+        "1e999",
+        "NaN",
+        "true",
+        "null",
+        "\\u0000",
+        "\\ud800",
+        "\n",
+    )
 )
 LINES = st.lists(PIECES | st.text(max_size=4), max_size=12).map("".join)
 SIDES = st.integers(1, 4000)
@@ -422,7 +454,9 @@ def test_what_is_written_is_read_as_it_was_meant(case: tuple[Zoom | Answer, View
 CLOSE = View(Box(0, 0, 90, 90), (56, 56))
 ACTIONS = st.sampled_from((Zoom((Box(0, 0, 90, 90),)), Answer("B"), Malformed("no", "w")))
 SHOWN = st.sampled_from(((), (CLOSE,), (CLOSE, FIRST)))
-TURNS = st.builds(Turn, st.builds(Completion, st.text(max_size=4)), ACTIONS, SHOWN, st.sampled_from(("", "no", dialect.ANSWER_NOW)))
+TURNS = st.builds(
+    Turn, st.builds(Completion, st.text(max_size=4)), ACTIONS, SHOWN, st.sampled_from(("", "no", dialect.ANSWER_NOW))
+)
 
 
 @MAIN

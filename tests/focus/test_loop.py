@@ -35,7 +35,9 @@ from cof.types import (
 from cof.vision import boxes, views
 
 SIZE = (336, 224)
-SPEC = ViewSpec(max_pixels=168 * 112, zoom_min_pixels=56 * 56, zoom_max_pixels=56 * 56, grow=1.0)  # overview is half size
+SPEC = ViewSpec(
+    max_pixels=168 * 112, zoom_min_pixels=56 * 56, zoom_max_pixels=56 * 56, grow=1.0
+)  # overview is half size
 TOKEN = 28 * 28
 OVERVIEW_PIXELS = 168 * 112
 ZOOM_PIXELS = 56 * 56
@@ -130,7 +132,9 @@ def test_several_boxes_in_one_turn() -> None:
     assert model.requests[1].messages[-1].parts == (*trace.views, dialect.CLOSER)
 
 
-@pytest.mark.parametrize(("line", "words"), [(OUTSIDE, "168 x 112"), (NONSENSE, "neither a call nor an answer"), ("", "neither")])
+@pytest.mark.parametrize(
+    ("line", "words"), [(OUTSIDE, "168 x 112"), (NONSENSE, "neither a call nor an answer"), ("", "neither")]
+)
 def test_a_bad_box_or_nonsense_is_told_and_costs_a_turn(line: str, words: str) -> None:
     trace, model = asked([line, ANSWER])
     assert isinstance(trace.turns[0].action, Malformed)
@@ -170,7 +174,9 @@ def test_the_sampling_reaches_the_model() -> None:
         ({"seconds": 0.0}, [LOOK], Stop.SECONDS, 1),
     ],
 )
-def test_at_a_limit_the_answer_is_asked_for_once(limits: dict[str, float], lines: list[str], stop: Stop, turns: int) -> None:
+def test_at_a_limit_the_answer_is_asked_for_once(
+    limits: dict[str, float], lines: list[str], stop: Stop, turns: int
+) -> None:
     trace, model = asked([*lines, ANSWER], limited(**limits))
     assert (trace.answer, trace.stop, len(trace.turns)) == ("B", stop, turns + 1)
     assert told(model).endswith(dialect.ANSWER_NOW)
@@ -282,7 +288,12 @@ def test_a_failure_is_recorded_for_its_own_question_only(after: int) -> None:
     healthy = run_many(ScriptedModel([LOOK, by_question]), MANY, SETTING)
     failed = traces.pop(4)
     del healthy[4]
-    assert (failed.stop, failed.error, failed.answer, len(failed.turns)) == (Stop.FAILED, "out of memory at 4", None, after)
+    assert (failed.stop, failed.error, failed.answer, len(failed.turns)) == (
+        Stop.FAILED,
+        "out of memory at 4",
+        None,
+        after,
+    )
     assert [untimed(trace) for trace in traces] == [untimed(trace) for trace in healthy]
     assert sum(trace.stop is Stop.FAILED for trace in heard) == 1
     assert len(heard) == 9

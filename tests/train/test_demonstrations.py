@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from cof.dialects import cof as dialect
+from cof.train.demonstrations import demonstrate, guess, recover
+from cof.types import Answer, ViewSpec, Zoom
+from cof.vision import boxes, views
+from cof.worlds.questions import needles, route
+from cof.worlds.scenes import make_scene
+
+SPEC, UNIT = ViewSpec(), 1792
+
+
+def cases(seeds=range(12)):
+    first = views.overview((UNIT, UNIT), SPEC)
+    for seed in seeds:
+        scene = make_scene("train", seed)
+        for needle in needles(scene):
+            path = route(needle, first, UNIT, SPEC)
+            if path is not None:
+                yield scene, first, needle, path
+
+
+def test_a_demonstration_is_what_the_dialect_reads():
+    for scene, first, needle, path in cases():
+        turns = demonstrate(needle, path, scene, first, UNIT, SPEC)
+        assert len(turns) == len(path) + 1
+        for turn in turns:
+            read = dialect.parse(turn.completion.text, first)
+            assert type(read) is type(turn.action)
+            if isinstance(read, Zoom):
+                assert boxes.iou(read.boxes[0], turn.action.boxes[0]) > 0.99
+                assert turn.views[0] == views.zoom(turn.action.boxes[0], first, SPEC)
+        assert isinstance(turns[-1].action, Answer)
+        assert turns[-1].action.text == needle.answer
+
+
+def test_demonstrated_boxes_hold_their_targets():
+    for scene, first, needle, path in cases():
+        turns = demonstrate(needle, path, scene, first, UNIT, SPEC)
+        for turn, target in zip(turns, path, strict=False):
+            assert boxes.contains(turn.views[0].region, target, slack=0.1 * target.width)
+
+
+def test_no_thought_names_what_only_a_closer_look_shows():
+    for scene, first, needle, path in cases():
+        turns = demonstrate(needle, path, scene, first, UNIT, SPEC)
+        for turn in turns[:-1]:
+            assert isinstance(turn.action, Zoom)
+            if needle.attribute in ("mark", "pattern"):
+                assert needle.answer not in turn.action.thought.split()
+
+
+def test_a_recovery_first_misses_and_then_finds():
+    rng, found = np.random.default_rng(0), 0
+    for scene, first, needle, path in cases():
+        if not path:
+            continue
+        turns = demonstrate(needle, path, scene, first, UNIT, SPEC)
+        again = recover(turns, needle, scene, first, UNIT, SPEC, rng)
+        if len(again) == len(turns):
+            continue
+        found += 1
+        assert boxes.intersect(again[0].views[0].region, path[0]) is None
+        assert again[1].views == turns[0].views
+    assert found > 20
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_a_guess_is_one_turn(depth):
+    _scene, first, needle, path = next(case for case in cases() if len(case[3]) == depth)
+    assert [turn.action.text for turn in guess(needle, path, first, UNIT)] == [needle.answer]

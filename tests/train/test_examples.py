@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+import torch
+from transformers import Qwen2_5_VLForConditionalGeneration
+
+from cof.dialects import cof as dialect
+from cof.train import examples
+from cof.train.demonstrations import demonstrate
+from cof.train.nano import make_nano, make_tokenizer
+from cof.types import Question, ViewSpec
+from cof.vision import boxes, views
+from cof.worlds.drawing import draw
+from cof.worlds.questions import needles, route
+from cof.worlds.scenes import make_scene
+
+SPEC, UNIT = ViewSpec(max_pixels=224 * 224, zoom_min_pixels=84 * 84, zoom_max_pixels=84 * 84), 896
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return make_tokenizer()
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("nano")
+    make_nano(folder, 1, TINY_TEXT, TINY_VISION)
+    return Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype="float32").eval()
+
+
+TINY_TEXT = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 2048,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 1000.0, "mrope_section": [2, 2, 4]},
+}
+TINY_VISION = {
+    "depth": 2,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_heads": 2,
+    "window_size": 112,
+    "fullatt_block_indexes": [1],
+}
+
+
+def conversations(seed, count=3):
+    """Demonstrations of `count` questions about one scene, of different depths where there are."""
+    scene = make_scene("train", seed)
+    first = views.overview((UNIT, UNIT), SPEC)
+    found = {}
+    for needle in needles(scene):
+        path = route(needle, first, UNIT, SPEC)
+        if path is not None:
+            found.setdefault((len(path), needle.attribute), (needle, path))
+    talks = [
+        dialect.messages(Question("q", "", needle.text), first, demonstrate(needle, path, scene, first, UNIT, SPEC))
+        for needle, path in sorted(found.values(), key=lambda pair: -len(pair[1]))[:count]
+    ]
+    return scene, talks
+
+
+def pixels(scene, row):
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+    shown = [draw(scene, boxes.scale(v.region, 1 / UNIT, 1 / UNIT), v.size) for v in row.views]
+    patches = Qwen2VLImageProcessorPil(do_resize=False)(shown)
+    return {
+        "pixel_values": torch.from_numpy(np.asarray(patches["pixel_values"])),
+        "image_grid_thw": torch.from_numpy(np.asarray(patches["image_grid_thw"])),
+    }
+
+
+def test_loss_falls_on_assistant_turns_only(tokenizer):
+    _, talks = conversations(3, 1)
+    row = examples.row(talks, tokenizer, SPEC.factor)
+    trained = tokenizer.decode(row.labels[row.labels != examples.IGNORE])
+    spoken = "".join(f"{m.parts[0]}<|im_end|>" for m in talks[0] if m.role == "assistant")
+    assert trained == spoken
+
+
+def test_positions_are_those_of_the_model(tokenizer, network):
+    for seed in range(5):
+        _, talks = conversations(seed, 1)
+        row = examples.row(talks, tokenizer, SPEC.factor)
+        ids = torch.from_numpy(row.ids)[None]
+        grids = torch.tensor([[1, v.size[1] // 14, v.size[0] // 14] for v in row.views])
+        kinds = (ids == network.config.image_token_id).int()
+        expected, _ = network.model.get_rope_index(ids, kinds, image_grid_thw=grids)
+        assert (expected[:, 0].numpy() == row.positions).all()
+
+
+def test_branches_give_the_logits_of_conversations_alone(tokenizer, network):
+    scene, talks = conversations(3)
+    assert len(talks) == 3
+    together = examples.row(talks, tokenizer, SPEC.factor)
+    batch = examples.collate([together], tokenizer.pad_token_id)
+    labels = batch.pop("labels")
+    with torch.no_grad():
+        packed = network(**batch, **pixels(scene, together)).logits[0]
+    for branch, talk in enumerate(talks, 1):
+        alone = examples.row([talk], tokenizer, SPEC.factor)
+        single = examples.collate([alone], tokenizer.pad_token_id)
+        own = single.pop("labels")[0]
+        with torch.no_grad():
+            logits = network(**single, **pixels(scene, alone)).logits[0]
+        mine = torch.from_numpy(together.branch) == branch
+        assert (labels[0][mine] == own[-int(mine.sum()) :]).all()
+        torch.testing.assert_close(packed[mine], logits[-int(mine.sum()) :], atol=1e-4, rtol=1e-4)
+
+
+def test_rows_of_one_conversation_need_no_square_mask(tokenizer):
+    _, talks = conversations(3, 1)
+    batch = examples.collate([examples.row(talks, tokenizer, SPEC.factor)] * 2, tokenizer.pad_token_id)
+    assert batch["attention_mask"].dim() == 2
+
+
+def test_views_stand_in_the_order_of_their_placeholders(tokenizer):
+    _, talks = conversations(3)
+    row = examples.row(talks, tokenizer, SPEC.factor)
+    visual = int((row.ids == tokenizer.convert_tokens_to_ids("<|image_pad|>")).sum())
+    assert visual == sum(v.pixels // SPEC.factor**2 for v in row.views)
+    assert row.views[0].size == (224, 224)

@@ -1,0 +1,45 @@
+import json
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import Qwen2_5_VLForConditionalGeneration
+
+from cof.dialects import cof as dialect
+from cof.models.local import CARD, LocalModel, embedded_folder
+from cof.train.nano import make_nano, make_tokenizer, number_tokens
+from tests.train.test_examples import TINY_TEXT, TINY_VISION
+
+TOKENIZER = make_tokenizer()
+
+
+@given(st.text())
+@settings(max_examples=500, deadline=None)
+def test_any_text_survives_the_tokenizer(text):
+    assert TOKENIZER.decode(TOKENIZER(text, add_special_tokens=False).input_ids) == text
+
+
+def test_fixed_sentences_and_places_are_one_token():
+    for text in (dialect.SYSTEM, dialect.CLOSER, dialect.ANSWER_NOW, "0", "448", "1276"):
+        assert len(TOKENIZER(text, add_special_tokens=False).input_ids) == 1
+
+
+def test_near_numbers_start_near(tmp_path):
+    make_nano(tmp_path, 0, TINY_TEXT, TINY_VISION)
+    table = Qwen2_5_VLForConditionalGeneration.from_pretrained(tmp_path).get_input_embeddings().weight
+    ids = number_tokens(TOKENIZER)
+    like = torch.nn.functional.cosine_similarity
+    assert like(table[ids[200]], table[ids[204]], 0) > like(table[ids[200]], table[ids[240]], 0)
+
+
+def test_nano_is_small_and_of_the_named_architecture():
+    config = json.loads((embedded_folder() / "config.json").read_text())
+    assert config["architectures"] == ["Qwen2_5_VLForConditionalGeneration"]
+    assert sum(f.stat().st_size for f in embedded_folder().iterdir()) < 20_000_000
+    assert "spec" in json.loads((embedded_folder() / CARD).read_text())
+
+
+def test_nano_loads_by_default():
+    model = LocalModel.load()
+    assert model.name == "nano"
+    assert sum(p.numel() for p in model.network.parameters()) < 10_000_000
