@@ -69,7 +69,7 @@ class ViewSpec:
     min_pixels: int = 56 * 56
     max_pixels: int = 448 * 448
     zoom_min_pixels: int = 168 * 168
-    zoom_max_pixels: int = 168 * 168
+    zoom_max_pixels: int = 252 * 252
     factor: int = 28
     grow: float = 1.25
     scale: float = 1.0

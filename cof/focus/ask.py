@@ -34,7 +34,7 @@ def ask(
     loaded = open_model(model) if isinstance(model, str) else model
     picture = image.convert("RGB") if isinstance(image, Image.Image) else load(image)
     name = str(image) if isinstance(image, str | Path) else ""
-    chosen: ViewSpec = spec or getattr(loaded, "spec", ViewSpec())
+    chosen = spec if spec is not None else getattr(loaded, "spec", ViewSpec())
     return run(loaded, Question("ask", name, question, tuple(choices)), picture, Setting(chosen, limits))
 
 

@@ -23,11 +23,11 @@ from cof.errors import InvalidConfig
 from cof.runs import read_records
 from cof.train import examples
 from cof.train.demonstrations import demonstrate, guess, recover
-from cof.train.perception import UNIT, first_view, show
+from cof.train.perception import UNIT, first_view, show, truth_tensors
 from cof.types import Box, Question, Trace, View, ViewSpec, trace_from_json
 from cof.vision import views
 from cof.vision.load import load
-from cof.worlds.labels import VOCABULARIES, token_labels
+from cof.worlds.labels import token_labels
 from cof.worlds.questions import choices, pick
 from cof.worlds.scenes import Contents, Scene, make_scene
 
@@ -158,11 +158,7 @@ def _dense(shown: list[tuple[Scene, View]], spec: ViewSpec) -> dict[str, Any]:
         _in_overview(label.box, view, first_view(scene, spec))
         for label, (scene, view) in zip(labels, shown, strict=True)
     ]
-    return {
-        "classes": {n: torch.from_numpy(np.concatenate([label.classes[n] for label in labels])) for n in VOCABULARIES},
-        "box": torch.from_numpy(np.concatenate([label.box for label in labels])),
-        "frame": torch.from_numpy(np.concatenate(frames)),
-    }
+    return truth_tensors(labels) | {"frame": torch.from_numpy(np.concatenate(frames))}
 
 
 def _in_overview(box: np.ndarray, view: View, first: View) -> np.ndarray:

@@ -7,6 +7,7 @@ also learns where it is (the tower's own positions are relative). The heads stay
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,47 +50,52 @@ class PerceptionHeads(nn.Module):
         self.classes = nn.ModuleDict({name: nn.Linear(width, len(words)) for name, words in VOCABULARIES.items()})
         self.box = nn.Linear(width, 4 * width if absolute else 4)
 
-    def class_loss(
-        self, tokens: torch.Tensor, labels: dict[str, torch.Tensor]
-    ) -> tuple[torch.Tensor, dict[str, float]]:
-        """Mean cross-entropy summed over vocabularies, and the accuracy in each; `tokens` is (N, width)."""
-        loss, accuracy = tokens.new_zeros(()), {}
+    def class_loss(self, tokens: torch.Tensor, truth: dict[str, Any]) -> tuple[torch.Tensor, dict[str, float]]:
+        """Weighted mean cross-entropy summed over vocabularies, and the weighted accuracy in each; `tokens` is (N, width)."""
+        loss, accuracy = tokens.new_zeros((), dtype=torch.float32), {}
         for name, head in self.classes.items():
-            known = labels[name] != IGNORE
+            known = truth["classes"][name] != IGNORE
             if not known.any():
                 continue
-            logits, target = head(tokens[known]).float(), labels[name][known]
-            weight = (
-                torch.where(target == 0, 0.2, 1.0) if name == "what" else torch.ones_like(target, dtype=torch.float)
-            )
-            each = F.cross_entropy(logits, target, reduction="none")
-            loss = loss + (each * weight).sum() / weight.sum()
-            accuracy[name] = float((logits.argmax(-1) == target).float().mean())
+            logits, target = head(tokens[known]).float(), truth["classes"][name][known]
+            weight = truth["mark_weight" if name == "mark" else "weight"][known]
+            loss = loss + _mean(F.cross_entropy(logits, target, reduction="none"), weight)
+            accuracy[name] = float(_mean((logits.argmax(-1) == target).float(), weight))
         return loss, accuracy
 
 
 def relative_box_loss(
-    heads: PerceptionHeads, tokens: torch.Tensor, box: torch.Tensor, centres: torch.Tensor, factor: int
+    heads: PerceptionHeads, tokens: torch.Tensor, truth: dict[str, Any], centres: torch.Tensor, factor: int
 ) -> torch.Tensor:
     """Smooth L1 between predicted and true corners relative to the token's centre, in tokens."""
-    known = ~box[:, 0].isnan()
-    offsets = (box[known] - centres[known].repeat(1, 2)) / factor
-    return F.smooth_l1_loss(heads.box(tokens[known]).float(), offsets, beta=0.2)
+    known = ~truth["box"][:, 0].isnan()
+    offsets = (truth["box"][known] - centres[known].repeat(1, 2)) / factor
+    each = F.smooth_l1_loss(heads.box(tokens[known]).float(), offsets, beta=0.2, reduction="none").mean(-1)
+    return _mean(each, truth["weight"][known])
 
 
 def absolute_box_loss(
-    heads: PerceptionHeads, tokens: torch.Tensor, box: torch.Tensor, table: torch.Tensor, values: torch.Tensor
+    heads: PerceptionHeads,
+    tokens: torch.Tensor,
+    box: torch.Tensor,
+    weight: torch.Tensor,
+    table: torch.Tensor,
+    values: torch.Tensor,
 ) -> tuple[torch.Tensor, float]:
     """Cross-entropy of four places against a narrow distribution over number tokens, and the mean error in pixels.
 
-    `table` is (numbers, width), the embedding rows of `values` (numbers,) in pixels.
+    `box` is (N, 4) pixels; `table` is (numbers, width), the embedding rows of `values` (numbers,) in pixels.
     """
     known = ~box[:, 0].isnan()
     logits = (heads.box(tokens[known]).unflatten(-1, (4, -1)) @ table.T).float()
     target = torch.softmax(-0.5 * ((box[known][..., None] - values) / SOFTNESS) ** 2, -1)
-    loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(0, 1))
-    error = (values[logits.argmax(-1)] - box[known]).abs().mean()
-    return loss, float(error)
+    each = F.cross_entropy(logits.flatten(0, 1), target.flatten(0, 1), reduction="none").unflatten(0, (-1, 4)).mean(-1)
+    error = (values[logits.argmax(-1)] - box[known]).abs().mean(-1)
+    return _mean(each, weight[known]), float(_mean(error, weight[known]))
+
+
+def _mean(each: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return (each * weight).sum() / weight.sum()
 
 
 @dataclass(frozen=True)
@@ -160,13 +166,21 @@ class PerceptionBatches(torch.utils.data.Dataset[dict[str, Any]]):
 
 def collate(shown: list[Shown], processor: Qwen2VLImageProcessorPil, factor: int) -> dict[str, Any]:
     patches = processor([s.pixels for s in shown])
-    return {
+    return truth_tensors([s.labels for s in shown]) | {
         "pixel_values": torch.from_numpy(np.asarray(patches["pixel_values"])).bfloat16(),
         "image_grid_thw": torch.from_numpy(np.asarray(patches["image_grid_thw"])),
-        "classes": {n: torch.from_numpy(np.concatenate([s.labels.classes[n] for s in shown])) for n in VOCABULARIES},
-        "box": torch.from_numpy(np.concatenate([s.labels.box for s in shown])),
         "centres": torch.from_numpy(np.concatenate([_centres(s.view, factor) for s in shown])),
         "lengths": [s.labels.box.shape[0] for s in shown],
+    }
+
+
+def truth_tensors(labels: Sequence[TokenLabels]) -> dict[str, Any]:
+    """The labels of several views one after another, as tensors."""
+    return {
+        "classes": {n: torch.from_numpy(np.concatenate([each.classes[n] for each in labels])) for n in VOCABULARIES},
+        "box": torch.from_numpy(np.concatenate([each.box for each in labels])),
+        "weight": torch.from_numpy(np.concatenate([each.weight for each in labels])),
+        "mark_weight": torch.from_numpy(np.concatenate([each.mark_weight for each in labels])),
     }
 
 
@@ -191,12 +205,14 @@ class Perception(nn.Module):
 
     def forward(self, **batch: Any) -> tuple[torch.Tensor, dict[str, float]]:
         features = self.core.visual(batch["pixel_values"], grid_thw=batch["image_grid_thw"]).pooler_output
-        tower_loss, parts = self.tower_heads.class_loss(features, batch["classes"])
-        relative = relative_box_loss(self.tower_heads, features, batch["box"], batch["centres"], self.factor)
+        tower_loss, parts = self.tower_heads.class_loss(features, batch)
+        relative = relative_box_loss(self.tower_heads, features, batch, batch["centres"], self.factor)
         hidden = self._language(features, batch)
-        language_loss, language_parts = self.language_heads.class_loss(hidden, batch["classes"])
+        language_loss, language_parts = self.language_heads.class_loss(hidden, batch)
         table = self.core.language_model.embed_tokens.weight[self.number_ids]
-        absolute, error = absolute_box_loss(self.language_heads, hidden, batch["box"], table, self.values)
+        absolute, error = absolute_box_loss(
+            self.language_heads, hidden, batch["box"], batch["weight"], table, self.values
+        )
         parts |= {f"language_{name}": value for name, value in language_parts.items()}
         loss = tower_loss + relative + language_loss + absolute
         return loss, parts | {"relative": float(relative.detach()), "box_error": error}

@@ -68,7 +68,10 @@ class SupervisedConfig:
 
 def train_supervised(config: SupervisedConfig, out: Path) -> Path:
     """Run the stage in folder `out`, from its last checkpoint if it has one; returns the folder of the trained model."""
-    model = AutoModelForImageTextToText.from_pretrained(config.model, dtype="float32")
+    resumed = last_checkpoint(out)
+    # the Trainer's own loading misses the names that from_pretrained translates; adapters it loads rightly
+    weights = resumed if resumed and not config.lora_rank else config.model
+    model = AutoModelForImageTextToText.from_pretrained(weights, dtype="float32")
     tokenizer = AutoTokenizer.from_pretrained(config.model)
     processor = Qwen2VLImageProcessorPil.from_pretrained(config.model, do_resize=False)
     model.model.visual.requires_grad_(not config.freeze_vision)
@@ -83,7 +86,7 @@ def train_supervised(config: SupervisedConfig, out: Path) -> Path:
     )
     if config.dense:
         trainer.attach(DenseHeads(model, tokenizer, config.dense, Path(config.heads)))
-    trainer.train(resume_from_checkpoint=last_checkpoint(out))
+    trainer.train(resume_from_checkpoint=resumed)
     return _finish(trainer, processor, config.spec, out / "model")
 
 
@@ -137,9 +140,9 @@ class DenseHeads(torch.nn.Module):
         """`seen` maps a count of layers of `language` to its hidden states, `places` marks visual tokens."""
         rows = language.embed_tokens.weight[self.number_ids]
         early, late = language.norm(seen[self.dense.content])[places], language.norm(seen[self.dense.frame])[places]
-        classes, parts = self.content.class_loss(early, truth["classes"])
-        local, error = absolute_box_loss(self.content, early, truth["box"], rows, self.values)
-        frame, frame_error = absolute_box_loss(self.frame, late, truth["frame"], rows, self.values)
+        classes, parts = self.content.class_loss(early, truth)
+        local, error = absolute_box_loss(self.content, early, truth["box"], truth["weight"], rows, self.values)
+        frame, frame_error = absolute_box_loss(self.frame, late, truth["frame"], truth["weight"], rows, self.values)
         return classes + local + frame, parts | {"box_error": error, "frame_error": frame_error}
 
 

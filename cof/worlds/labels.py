@@ -26,48 +26,55 @@ VOCABULARIES = {
     "pattern": PATTERNS,
     "mark": (*MARKS, "unreadable"),
 }
+SEEN = 0.6  # share of a thing that must lie in the view for its labels to hold
+BACKGROUND = 0.02  # weight of a token that shows nothing
 BLURRED = 0.75  # a letter below this share of the legible height is surely unreadable
 
 
 @dataclass(frozen=True)
 class TokenLabels:
-    """Labels of one view's tokens: `classes[name]` is (tokens,) int64, `box` (tokens, 4) float32 pixels of the view, NaN where none."""
+    """Labels of one view's tokens.
+
+    `classes[name]` is (tokens,) int64; `box` (tokens, 4) float32 pixels of the view, NaN where there is none. Weights
+    are (tokens,) float32: one is shared among the tokens of a thing (`mark_weight`: of its sticker), so that a small
+    thing counts as much as a large one.
+    """
 
     classes: dict[str, np.ndarray]
     box: np.ndarray
+    weight: np.ndarray
+    mark_weight: np.ndarray
 
 
 def token_labels(scene: Scene, view: View, unit: float, factor: int) -> TokenLabels:
     """Labels for `view`, whose region is in source pixels; `unit` is the source pixels of one unit."""
-    columns, rows = view.size[0] // factor, view.size[1] // factor
-    classes = {name: np.full((rows, columns), IGNORE, np.int64) for name in VOCABULARIES}
+    shape = view.size[1] // factor, view.size[0] // factor
+    classes = {name: np.full(shape, IGNORE, np.int64) for name in VOCABULARIES}
     classes["what"][:] = 0
-    box = np.full((rows, columns, 4), np.nan, np.float32)
-    for thing in (*scene.boards, *scene.items):
-        _label(thing, view, unit, factor, classes, box)
-    return TokenLabels({name: grid.reshape(-1) for name, grid in classes.items()}, box.reshape(-1, 4))
+    box, owner, bearer = np.full((*shape, 4), np.nan, np.float32), np.full(shape, -1), np.full(shape, -1)
+    for index, thing in enumerate((*scene.boards, *scene.items)):
+        whole = view.from_source(boxes.scale(thing.box, unit, unit))
+        seen = boxes.intersect(whole, boxes.full(view.size))
+        if seen is None or (thing.board is not None and whole.width < FIND):
+            continue
+        cells, clear = _cells(seen, factor, shape), seen.area >= SEEN * whole.area
+        labels = _classes(thing, whole.width) if clear else dict.fromkeys(VOCABULARIES, IGNORE)
+        for name, grid in classes.items():
+            grid[cells] = labels[name] if name != "mark" else IGNORE
+        box[cells], owner[cells] = (seen.as_tuple() if clear else np.nan), index
+        sticker = boxes.intersect(boxes.grow(whole, thing.mark_height * 1.3, float(factor)), boxes.full(view.size))
+        if clear and thing.kind != BOARD and sticker is not None:
+            spot = _cells(sticker, factor, shape)
+            classes["mark"][spot], bearer[spot] = labels["mark"], index
+    flat = {name: grid.reshape(-1) for name, grid in classes.items()}
+    return TokenLabels(flat, box.reshape(-1, 4), _shares(owner), _shares(bearer))
 
 
-def _label(thing: Item, view: View, unit: float, factor: int, classes: dict[str, np.ndarray], box: np.ndarray) -> None:
-    whole = view.from_source(boxes.scale(thing.box, unit, unit))
-    seen = boxes.intersect(whole, boxes.full(view.size))
-    if seen is None or (thing.board is not None and whole.width < FIND):
-        return
-    cells = _cells(seen, factor, classes["what"].shape)
-    if seen.area < 0.6 * whole.area:
-        for grid in classes.values():
-            grid[cells] = IGNORE
-        box[cells] = np.nan
-        return
-    labels = _classes(thing, whole.width)
-    for name, grid in classes.items():
-        grid[cells] = labels[name] if name != "mark" else IGNORE
-    box[cells] = seen.as_tuple()
-    if thing.kind != BOARD:
-        sticker = boxes.grow(whole, thing.mark_height * 1.3, least=float(factor))
-        inside = boxes.intersect(sticker, boxes.full(view.size))
-        if inside is not None:
-            classes["mark"][_cells(inside, factor, classes["mark"].shape)] = labels["mark"]
+def _shares(owner: np.ndarray) -> np.ndarray:
+    """One shared among the tokens of each owner, flat; BACKGROUND where there is none."""
+    flat = owner.reshape(-1) + 1
+    counts = np.bincount(flat)
+    return np.where(flat == 0, BACKGROUND, 1 / np.maximum(counts[flat], 1)).astype(np.float32)
 
 
 def _cells(box: Box, factor: int, shape: tuple[int, ...]) -> tuple[slice, slice]:

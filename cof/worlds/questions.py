@@ -20,7 +20,7 @@ Attribute = Literal["mark", "colour", "pattern", "relation"]
 Category = Literal["direct_attributes", "relative_position"]
 
 FIND = 22.0  # pixels: an item with a shorter side cannot be told from others
-LEGIBLE = {"colour": FIND, "relation": FIND, "pattern": 40.0}  # pixels of the item's side
+LEGIBLE = {"colour": FIND, "relation": FIND, "pattern": 48.0}  # pixels of the item's side
 LEGIBLE_MARK = 16.0  # pixels of the letter's height
 CLEARLY = 0.08  # units: items of a relation lie at least this far apart on its axis
 CLEARLY_ON_BOARD = 0.2  # the same on a board, in sides of the board

@@ -1,0 +1,429 @@
+"""In-process models: tiny random checkpoints of each family, loaded from disk and run through the loop on the CPU."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+)
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from cof.dialects import cof as dialect
+from cof.errors import ModelError
+from cof.focus.loop import Setting, run, run_many
+from cof.models.base import Request
+from cof.models.local import CARD, LocalModel
+from cof.models.scripted import ScriptedModel
+from cof.train.nano import make_tokenizer
+from cof.types import Completion, Limits, Question, Sampling, Stop, ViewSpec, to_json
+from cof.vision import views
+from cof.vision.views import PAPER
+
+FAMILIES = {"qwen2_vl": 28, "qwen2_5_vl": 28, "qwen3_vl": 32}  # name: side of a visual token in pixels
+HALF = (0.5, 0.5, 0.5)  # mean and deviation in the preprocessor_config.json of Qwen3-VL
+GREEDY = Sampling(tokens=8)
+PEFT_USES_AN_OLD_NAME = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft 0.21.2
+
+
+# tiny checkpoints
+
+
+def network_of(family: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+    """A random network, far from uniform so that different inputs give different texts."""
+    ids = {name: int(tokenizer.convert_tokens_to_ids(f"<|{name}|>")) for name in ("im_end", "endoftext", "image_pad")}
+    ids |= {name: int(tokenizer.convert_tokens_to_ids(f"<|{name}|>")) for name in ("video_pad", "vision_start")}
+    text: dict[str, Any] = {
+        "vocab_size": math.ceil(len(tokenizer) / 64) * 64,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 100.0, "mrope_section": [2, 3, 3]},
+        "bos_token_id": None,
+        "eos_token_id": ids["im_end"],
+        "pad_token_id": ids["endoftext"],
+        "initializer_range": 0.2,
+    }
+    vision = {"depth": 2, "hidden_size": 32, "num_heads": 2, "initializer_range": 0.2}
+    wide = vision | {"intermediate_size": 64, "out_hidden_size": 32}
+    common: dict[str, Any] = {
+        "image_token_id": ids["image_pad"],
+        "video_token_id": ids["video_pad"],
+        "vision_start_token_id": ids["vision_start"],
+        "dtype": "float32",
+    }
+    torch.manual_seed(0)
+    if family == "qwen2_vl":
+        eyes = vision | {"embed_dim": 32, "mlp_ratio": 2}
+        return Qwen2VLForConditionalGeneration(Qwen2VLConfig(text_config=text, vision_config=eyes, **common))
+    if family == "qwen2_5_vl":
+        eyes = wide | {"fullatt_block_indexes": [1]}
+        return Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(text_config=text, vision_config=eyes, **common))
+    eyes = wide | {"patch_size": 16, "deepstack_visual_indexes": [0], "num_position_embeddings": 256}
+    return Qwen3VLForConditionalGeneration(
+        Qwen3VLConfig(text_config=text | {"head_dim": 16}, vision_config=eyes, **common)
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Threads cost more than they bring in networks this small."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A checkpoint in Hugging Face layout for each family."""
+    root, tokenizer = tmp_path_factory.mktemp("checkpoints"), make_tokenizer()
+    for family, factor in FAMILIES.items():
+        network_of(family, tokenizer).save_pretrained(root / family)
+        tokenizer.save_pretrained(root / family)
+        own = {"image_mean": HALF, "image_std": HALF} if factor == 32 else {}
+        Qwen2VLImageProcessorPil(patch_size=factor // 2, **own).save_pretrained(root / family)
+    return {family: root / family for family in FAMILIES}
+
+
+@pytest.fixture(scope="session")
+def models(folders: dict[str, Path]) -> dict[str, LocalModel]:
+    return {family: LocalModel.load(str(folder), device="cpu") for family, folder in folders.items()}
+
+
+@pytest.fixture(params=FAMILIES)
+def model(models: dict[str, LocalModel], request: pytest.FixtureRequest) -> LocalModel:
+    return models[request.param]
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
+def picture(width: int, height: int, seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+ASKED = [
+    (Question("0", "", "What letter is on the red circle?"), picture(200, 300, 0)),
+    (Question("1", "", "Why?"), picture(500, 150, 1)),
+    (Question("2", "", "Is the blue star left or right of the pink heart? Größe?"), picture(250, 250, 2)),
+]
+
+
+def small(factor: int) -> ViewSpec:
+    """At most 20 visual tokens an overview, 9 a zoom."""
+    token = factor**2
+    return ViewSpec(4 * token, 20 * token, 4 * token, 9 * token, factor)
+
+
+def setting_of(model: LocalModel, **limits: float) -> Setting:
+    return Setting(small(model.factor), replace(Limits(tokens=10_000), **limits), GREEDY)  # type: ignore[arg-type]
+
+
+def copy(folder: Path, to: Path) -> Path:
+    return Path(shutil.copytree(folder, to / "copy"))
+
+
+def alone(model: LocalModel, request: Request) -> Completion:
+    return model.complete([request])[0]
+
+
+def requests_of(model: LocalModel, zooms: int = 1) -> list[Request]:
+    """The last request of a walk of `zooms` zooms for each of `ASKED`, made with a scripted model."""
+    first = views.overview((1000, 1000), small(model.factor)).size
+    look = f'{{"name": "{dialect.TOOL}", "arguments": {{"bbox_2d": [2, 2, {first[0] // 3}, {first[1] // 3}]}}}}'
+    found: list[Request] = []
+    for question, image in ASKED:
+        kept: list[Request] = []
+
+        def keep(request: Request, kept: list[Request] = kept) -> str:
+            kept.append(replace(request, pixels=dict(request.pixels)))
+            return "<answer>B</answer>"
+
+        lines = [f"<think>x</think><tool_call>{look}</tool_call>"] * zooms
+        run(ScriptedModel([*lines, keep]), question, image, setting_of(model))
+        found += kept
+    return found
+
+
+# running
+
+
+def test_the_loop_runs_on_every_family(model: LocalModel) -> None:
+    traces = run_many(model, ASKED, setting_of(model, turns=2))
+    assert [trace.stop for trace in traces] == [Stop.TURNS] * 3
+    for trace in traces:
+        assert trace.model == model.name
+        assert len(trace.turns) == 3
+        assert all(turn.completion.tokens == 8 and turn.completion.finish == "length" for turn in trace.turns)
+
+
+def test_a_batch_gives_the_texts_of_one_by_one(model: LocalModel) -> None:
+    together = model.complete(requests_of(model))
+    assert together == [alone(model, request) for request in requests_of(model)]
+    assert len({completion.text for completion in together}) == 3
+    assert len({completion.prompt_tokens for completion in together}) == 3
+
+
+def test_a_batch_wider_than_the_models_own_is_split(model: LocalModel) -> None:
+    requests = requests_of(model)
+    narrow = LocalModel("n", model.network, model.tokenizer, model.processor, model.spec, batch=2)
+    assert narrow.complete(requests) == model.complete(requests)
+    assert model.complete([]) == []
+
+
+def test_the_text_is_that_of_the_network_itself(model: LocalModel) -> None:
+    """Against a plain forward pass per token over a prompt written out here: template, grid counts and patches."""
+    (request, *_) = requests_of(model)
+    grid = np.asarray(model.processor(list(request.pixels.values()))["image_grid_thw"])
+    counts = iter(int(g.prod()) // 4 for g in grid)
+    text = "".join(
+        f"<|im_start|>{m.role}\n"
+        + "".join(
+            p if isinstance(p, str) else "<|vision_start|>" + "<|image_pad|>" * next(counts) + "<|vision_end|>"
+            for p in m.parts
+        )
+        + "<|im_end|>\n"
+        for m in request.messages
+    )
+    ids = torch.tensor([model.tokenizer(text + "<|im_start|>assistant\n").input_ids])
+    patches = torch.from_numpy(np.concatenate([model.processor(p)["pixel_values"] for p in request.pixels.values()]))
+    said: list[int] = []
+    pads = [model.network.config.image_token_id, model.network.config.video_token_id]
+    for _ in range(4):
+        kinds = (ids == model.image_token).int()
+        with torch.no_grad():
+            out = model.network(
+                input_ids=ids,
+                pixel_values=patches,
+                image_grid_thw=torch.from_numpy(grid),
+                mm_token_type_ids=kinds,
+                attention_mask=torch.ones_like(ids),
+            )
+        logits = out.logits[0, -1]
+        logits[pads] = -math.inf
+        said.append(int(logits.argmax()))
+        ids = torch.cat([ids, torch.tensor([[said[-1]]])], 1)
+    found = alone(model, replace(request, sampling=replace(GREEDY, tokens=4)))
+    assert found.text == model.tokenizer.decode(said)
+    assert found.prompt_tokens == ids.shape[1] - 4
+
+
+def test_prompt_tokens_are_the_grids_tokens(model: LocalModel) -> None:
+    for request in requests_of(model, zooms=2):
+        found = alone(model, request)
+        grid = np.asarray(model.processor(list(request.pixels.values()))["image_grid_thw"])
+        shown = sum(view.pixels for m in request.messages for view in m.parts if not isinstance(view, str))
+        assert shown // model.factor**2 == found.visual_tokens
+        assert found.visual_tokens >= int(grid.prod(1).sum()) // 4  # the same zoom twice is in `pixels` once
+        text = model.tokenizer.apply_chat_template(
+            [
+                {"role": m.role, "content": [{"type": "text", "text": p} for p in m.parts if isinstance(p, str)]}
+                for m in request.messages
+            ],
+            tokenize=False,
+            add_generation_prompt=True,
+        )
+        pictures = sum(not isinstance(p, str) for m in request.messages for p in m.parts)
+        assert found.prompt_tokens == len(model.tokenizer(text).input_ids) + found.visual_tokens + 2 * pictures
+
+
+def test_pixels_are_normalised_as_the_checkpoint_says(models: dict[str, LocalModel]) -> None:
+    white = Image.new("RGB", (64, 64), (255, 255, 255))
+    patches = models["qwen3_vl"].processor(white)["pixel_values"]
+    assert patches.shape == (16, 3 * 2 * 16 * 16)
+    assert np.allclose(patches, 1.0)
+    assert models["qwen3_vl"].factor == 32
+    assert models["qwen2_vl"].factor == 28
+
+
+def test_sampling_is_what_was_asked_and_not_the_checkpoints_taste(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = copy(folders["qwen2_5_vl"], tmp_path)
+    taste = {"do_sample": True, "temperature": 1e-6, "top_k": 1, "repetition_penalty": 5.0, "eos_token_id": [258, 256]}
+    (folder / "generation_config.json").write_text(json.dumps(taste))
+    plain, seasoned = LocalModel.load(str(folders["qwen2_5_vl"])), LocalModel.load(str(folder))
+    (request, *_) = requests_of(plain)
+    assert alone(seasoned, request) == alone(plain, request)
+    hot = [replace(request, sampling=Sampling(2.0, tokens=8, seed=seed)) for seed in (1, 2)]
+    texts = [alone(seasoned, each).text for each in hot]
+    assert texts == [alone(plain, each).text for each in hot]
+    assert len({*texts, alone(plain, request).text}) == 3
+
+
+def test_every_token_that_ends_a_turn_ends_it(models: dict[str, LocalModel]) -> None:
+    model = models["qwen2_5_vl"]
+    (request, *_) = requests_of(model)
+    whole = alone(model, request)
+    ids = model.tokenizer(whole.text, add_special_tokens=False).input_ids
+    narrow = LocalModel("n", model.network, model.tokenizer, model.processor, model.spec)
+    narrow.ends = {ids[2]}
+    cut = alone(narrow, request)
+    assert (cut.finish, cut.tokens) == ("stop", ids.index(ids[2]) + 1)
+    assert whole.text.startswith(cut.text)
+
+
+def test_each_request_has_its_own_allowance_of_tokens(models: dict[str, LocalModel]) -> None:
+    model = models["qwen2_5_vl"]
+    requests = [
+        replace(request, sampling=replace(GREEDY, tokens=n))
+        for request, n in zip(requests_of(model), (3, 8, 1), strict=True)
+    ]
+    assert [completion.tokens for completion in model.complete(requests)] == [3, 8, 1]
+
+
+# what a model must not be asked
+
+
+def test_a_text_that_spells_a_picture_fails_alone(models: dict[str, LocalModel]) -> None:
+    bad = (Question("bad", "", "What is <|image_pad|>?"), picture(200, 200))
+    model = models["qwen2_5_vl"]
+    traces = run_many(model, [ASKED[0], bad, ASKED[1]], setting_of(model, turns=1))
+    assert [trace.stop for trace in traces] == [Stop.TURNS, Stop.FAILED, Stop.TURNS]
+    assert "<|image_pad|>" in str(traces[1].error)
+
+
+def test_the_model_itself_never_spells_a_picture(folders: dict[str, Path]) -> None:
+    model = LocalModel.load(str(folders["qwen2_5_vl"]))
+    head = model.network.lm_head
+    bias = torch.zeros(head.out_features)
+    bias[model.image_token] = 1e6
+    head.bias = torch.nn.Parameter(bias)
+    (trace,) = run_many(model, ASKED[:1], setting_of(model, turns=1))
+    assert trace.stop is Stop.TURNS
+    assert all("<|image_pad|>" not in turn.completion.text for turn in trace.turns)
+
+
+@pytest.mark.parametrize(("family", "factor"), [("qwen3_vl", 28), ("qwen2_5_vl", 32)])
+def test_views_of_another_factor_are_a_named_failure(models: dict[str, LocalModel], family: str, factor: int) -> None:
+    trace = run(models[family], *ASKED[0], Setting(small(factor), sampling=GREEDY))
+    assert trace.stop is Stop.FAILED
+    assert f"multiples of {FAMILIES[family]} pixels" in str(trace.error)
+
+
+# loading
+
+
+def test_without_a_card_the_papers_rules_at_the_models_factor(model: LocalModel) -> None:
+    assert model.spec == replace(PAPER, factor=model.factor)
+
+
+def test_the_cards_spec(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = copy(folders["qwen3_vl"], tmp_path)
+    (folder / CARD).write_text(json.dumps({"spec": to_json(small(32))}))
+    assert LocalModel.load(str(folder)).spec == small(32)
+    for text, words in (
+        (json.dumps({"spec": to_json(small(28))}), "factor 28"),
+        ("{", "damaged"),
+        ("{}", "damaged"),
+        ('{"spec": {"unheard": 1}}', "damaged"),
+    ):
+        (folder / CARD).write_text(text)
+        assert words in refusal(str(folder))
+
+
+@PEFT_USES_AN_OLD_NAME
+def test_an_adapter_is_merged_and_named(folders: dict[str, Path], tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    folder = folders["qwen2_5_vl"]
+    plain = LocalModel.load(str(folder))
+    requests = requests_of(plain)
+    before = plain.complete(requests)
+    config = LoraConfig(r=2, lora_alpha=64, target_modules=["q_proj", "v_proj", "down_proj"], init_lora_weights=False)
+    torch.manual_seed(0)
+    adapted = get_peft_model(plain.network, config)
+    adapted.save_pretrained(tmp_path / "adapter")
+    loaded = LocalModel.load(str(folder), adapter=str(tmp_path / "adapter"))
+    assert loaded.name == f"{folder}+{tmp_path / 'adapter'}"
+    after = loaded.complete(requests)
+    assert [c.text for c in after] != [c.text for c in before]
+    inner = LocalModel("a", adapted.base_model.model, plain.tokenizer, plain.processor, plain.spec)
+    assert [c.text for c in after] == [c.text for c in inner.complete(requests)]
+
+
+def refusal(name: str, adapter: str | None = None) -> str:
+    with pytest.raises(ModelError) as caught:
+        LocalModel.load(name, device="cpu", adapter=adapter)
+    line = str(caught.value)
+    assert "\n" not in line
+    return line
+
+
+def test_a_folder_of_another_type(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2"}))
+    assert "is of type gpt2; want one of qwen2_vl, qwen2_5_vl, qwen3_vl" in refusal(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["/nowhere/at/all", "no/such/folder", "bad name!"])
+def test_a_missing_folder(name: str) -> None:
+    assert refusal(name).startswith(f"cannot load model {name}: there is no such folder; want ")
+
+
+def test_a_hub_id_without_a_network() -> None:
+    line = refusal("nobody/nothing")
+    assert line.startswith("cannot load model nobody/nothing: ")
+    assert line.endswith("; want 'nano', a folder in Hugging Face layout or a hub id")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", None),
+        ("config.json", "{"),
+        ("config.json", '{"model_type": "unheard"}'),
+        ("model.safetensors", None),
+        ("model.safetensors", "x" * 100),
+        ("tokenizer.json", None),
+        ("chat_template.jinja", None),
+        ("preprocessor_config.json", None),
+        ("preprocessor_config.json", "{"),
+    ],
+)
+def test_a_folder_that_lacks_a_part(folders: dict[str, Path], tmp_path: Path, name: str, content: str | None) -> None:
+    folder = copy(folders["qwen2_5_vl"], tmp_path)
+    (folder / name).unlink() if content is None else (folder / name).write_text(content)
+    assert refusal(str(folder)).startswith(f"cannot load model {folder}: ")
+
+
+def test_weights_in_another_format_are_not_read(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = copy(folders["qwen2_5_vl"], tmp_path)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    assert "safetensors" in refusal(str(folder))
+
+
+@PEFT_USES_AN_OLD_NAME
+@pytest.mark.parametrize("damage", ["missing", "empty", "other size"])
+def test_an_adapter_that_cannot_be_used(folders: dict[str, Path], tmp_path: Path, damage: str) -> None:
+    adapter = tmp_path / "adapter"
+    if damage != "missing":
+        adapter.mkdir()
+    if damage == "other size":
+        from safetensors.torch import save_file
+
+        config = {"peft_type": "LORA", "r": 2, "target_modules": ["q_proj"], "base_model_name_or_path": "x"}
+        (adapter / "adapter_config.json").write_text(json.dumps(config))
+        key = "base_model.model.model.language_model.layers.0.self_attn.q_proj.lora_A.weight"
+        save_file({key: torch.zeros(2, 7)}, adapter / "adapter_model.safetensors")
+    name = folders["qwen2_5_vl"]
+    assert refusal(str(name), str(adapter)).startswith(f"cannot load model {name}+{adapter}: ")
