@@ -43,7 +43,7 @@ class Build:
     mark: float
 
 
-SMALL = Build((0.055, 0.085), 0.30)  # in units: seen in an overview of 448 px, its letter is 7 to 11 px tall there
+SMALL = Build((0.065, 0.10), 0.26)  # in units: seen in an overview of 448 px, its letter is 8 to 12 px tall there
 LARGE = Build((0.20, 0.28), 0.38)  # in units: its letter can be read in an overview of 448 px
 BOARD_SIDE = (0.19, 0.23)  # in units
 ON_BOARD = Build((0.19, 0.21), 0.34)  # in sides of the board

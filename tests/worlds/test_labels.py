@@ -23,7 +23,7 @@ from cof.worlds.labels import (
 from cof.worlds.questions import FIND, LEGIBLE, LEGIBLE_MARK
 from cof.worlds.scenes import BOARD, COLOURS, KINDS, MARKS, PATTERNS, SPLITS, Contents, Item, Scene, make_scene
 
-MANY = settings(max_examples=300, deadline=None)
+MANY = settings(max_examples=100, deadline=None)
 
 SIDE = 1792  # pixels of one unit
 FACTOR = 28
@@ -55,7 +55,7 @@ def seen(draw: st.DrawFn) -> tuple[Scene, View]:
 
 
 def stands_in(view: View, row: int, column: int, scene: Scene) -> Item | None:
-    """The last-drawn thing under the token's centre; a thing too thin to be under any lies in the token of its own."""
+    """The last-drawn thing under the token's centre; one under no centre belongs to the token of its own."""
     found = None
     for thing in (*scene.boards, *scene.items):
         part = boxes.intersect(view.from_source(boxes.scale(thing.box, SIDE, SIDE)), boxes.full(view.size))
@@ -68,9 +68,11 @@ def stands_in(view: View, row: int, column: int, scene: Scene) -> Item | None:
 
 
 def holds(token: int, low: float, high: float) -> bool:
-    """Whether a span of pixels on one axis belongs to `token`, by its centre or, where it has none, by the span's own."""
-    centres = [n for n in range(200) if low <= (n + 0.5) * FACTOR < high]
-    return token in centres if centres else token == (low + high) / 2 // FACTOR
+    """Whether a span of pixels on one axis belongs to `token`: by its centre or, where there is none, by the span's."""
+    if low <= (token + 0.5) * FACTOR < high:
+        return True
+    has_none = not any(low <= (n + 0.5) * FACTOR < high for n in range(int(low // FACTOR), int(high // FACTOR) + 1))
+    return has_none and token == (low + high) / 2 // FACTOR
 
 
 def width_in(view: View, thing: Item) -> float:

@@ -1,0 +1,75 @@
+"""The command line as a user meets it, in a process of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PICTURE = ROOT / "examples" / "plaza.jpg"
+QUESTION = (ROOT / "examples" / "plaza.txt").read_text().strip()
+
+
+def cof(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "cof", *map(str, arguments)], capture_output=True, text=True, check=False, **options
+    )
+
+
+def refused(result, *words):
+    """Exit code 2, one line on stderr, no traceback."""
+    assert result.returncode == 2, result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    for word in words:
+        assert word in result.stderr
+
+
+def test_ask_answers_the_example(tmp_path):
+    page = tmp_path / "trace.html"
+    result = cof("ask", PICTURE, QUESTION, "--json", "--trace", page)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["answer"] == (ROOT / "examples" / "plaza.answer").read_text().strip()
+    assert found["zooms"] >= 1
+    assert all(0 <= v <= 3840 for box in found["boxes"] for v in box)
+    assert "<html" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [(b"", "empty"), (b"hello, I am text", "picture"), (PICTURE.read_bytes()[:5000], "JPEG")],
+)
+def test_a_bad_picture_is_one_line(tmp_path, content, word):
+    file = tmp_path / "picture.png"
+    file.write_bytes(content)
+    refused(cof("ask", file, "What?"), word)
+
+
+def test_bad_arguments_are_one_line(tmp_path):
+    refused(cof("ask", tmp_path / "none.jpg", "What?"), "none.jpg")
+    refused(cof("ask", PICTURE, "What?", "--limit", "turn=4"), "turn", "turns")
+    refused(cof("eval", "needle", "--arms", "fast", "--out", tmp_path / "run"), "direct, focus")
+    refused(cof("world", "sample", "--side", "3", "--out", tmp_path / "w"), "28")
+    refused(cof("train", "sft", "--config", tmp_path / "none.toml", "--out", tmp_path / "t"), "none.toml")
+
+
+def test_a_model_that_is_not_there_is_one_line(tmp_path):
+    result = cof("ask", PICTURE, "What?", "--model", tmp_path / "nothing")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "cannot load model" in result.stderr
+
+
+def test_another_setting_does_not_mix_into_a_run(tmp_path):
+    options = ["--side", "448", "--arms", "direct", "--out", tmp_path / "run"]
+    assert cof("eval", "needle", "--n", "2", *options).returncode == 0
+    refused(cof("eval", "needle", "--n", "3", *options), "other settings")
+
+
+def test_world_sample_writes_pictures(tmp_path):
+    result = cof("world", "sample", "--n", "3", "--side", "448", "--out", tmp_path / "w")
+    assert result.returncode == 0, result.stderr
+    assert len(list((tmp_path / "w").glob("*/*.jpg"))) == 3
