@@ -79,7 +79,7 @@ def test_a_table_as_override_and_the_later_override_wins() -> None:
     assert job.limits == Limits(turns=8, zooms=2)
 
 
-def test_deeper_defaults_are_kept(tmp_path: Path) -> None:
+def test_deeper_defaults_are_kept() -> None:
     needs = load_config(Needs, None, ["data=d", "job.limits.zooms=1"])
     assert needs == Needs(Path("d"), replace(Job(), limits=Limits(turns=3, zooms=1)))
 
@@ -178,7 +178,7 @@ def test_a_value_s_own_refusal_comes_through() -> None:
         load_config(Job, None, ["region={x0 = 5, y0 = 0, x1 = 1, y1 = 1}"])
 
 
-def test_dump_is_plain_data_and_reads_back(tmp_path: Path) -> None:
+def test_dump_is_plain_data_and_reads_back() -> None:
     job = Job(out=Path("a/b"), optimizer=Optimizer(), stages=(Stage("one"),), region=Box(0, 0, 1, 1))
     data = json.loads(json.dumps(dump_config(job)))
     assert data["out"] == "a/b"

@@ -26,7 +26,7 @@ def evaluate(
     setting: Setting,
     run: RunDir,
     batch: int = 32,
-    on_end: Callable[[Trace], None] = lambda trace: None,
+    on_end: Callable[[Trace], None] = lambda _: None,
 ) -> None:
     """Journal one trace a question and arm in `run`, skipping those that are there. Pictures are drawn or read when needed."""
     journal = run.journal("traces")

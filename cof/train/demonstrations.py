@@ -12,7 +12,6 @@ from cof.dialects import cof as dialect
 from cof.types import Answer, Box, Completion, Turn, View, ViewSpec, Zoom
 from cof.vision import boxes, views
 from cof.worlds.questions import Needle
-from cof.worlds.scenes import Scene
 
 GRID = 4  # pixels: boxes and places are named in multiples of this, each one token of nano's vocabulary
 READ = "I can read it."
@@ -25,13 +24,9 @@ GUESS = "I cannot look closer."
 PHRASES = (READ, SEE, SMALL, CARRIED, LOOK_THERE, NOT_HERE, GUESS)
 
 
-def demonstrate(
-    needle: Needle, path: tuple[Box, ...], scene: Scene, first: View, unit: float, spec: ViewSpec
-) -> tuple[Turn, ...]:
+def demonstrate(needle: Needle, path: tuple[Box, ...], first: View, unit: float, spec: ViewSpec) -> tuple[Turn, ...]:
     """The turns that zoom along `path` (source pixels) and answer."""
-    turns: list[Turn] = []
-    for target in path:
-        turns.append(_zoom(needle, target, first, unit, spec, bool(turns)))
+    turns = [_zoom(needle, target, first, unit, spec) for target in path]
     seen = turns[-1].views[0] if turns else first
     return (*turns, _answer(needle, _evidence(needle, seen, unit), first))
 
@@ -41,15 +36,7 @@ def guess(needle: Needle, path: tuple[Box, ...], first: View, unit: float) -> tu
     return (_answer(needle, GUESS if path else _evidence(needle, first, unit), first),)
 
 
-def recover(
-    turns: tuple[Turn, ...],
-    needle: Needle,
-    scene: Scene,
-    first: View,
-    unit: float,
-    spec: ViewSpec,
-    rng: np.random.Generator,
-) -> tuple[Turn, ...]:
+def recover(turns: tuple[Turn, ...], first: View, spec: ViewSpec, rng: np.random.Generator) -> tuple[Turn, ...]:
     """The same turns after a first look at a place that does not hold the target; unchanged if there is no such place."""
     target = turns[0].action
     if not isinstance(target, Zoom):
@@ -66,7 +53,7 @@ def recover(
     return (missed, again, *turns[1:])
 
 
-def _zoom(needle: Needle, target: Box, first: View, unit: float, spec: ViewSpec, nested: bool) -> Turn:
+def _zoom(needle: Needle, target: Box, first: View, unit: float, spec: ViewSpec) -> Turn:
     box = _snap(target, first)
     if needle.board is not None and target == boxes.scale(needle.board.box, unit, unit):
         name = needle.board.name

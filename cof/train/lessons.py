@@ -145,9 +145,9 @@ def _conversation(
     if direct:
         turns = guess(needle, path, first, UNIT)
     else:
-        turns = demonstrate(needle, path, scene, first, UNIT, spec)
+        turns = demonstrate(needle, path, first, UNIT, spec)
         if rng.uniform() < lesson.recovery:
-            turns = recover(turns, needle, scene, first, UNIT, spec, rng)
+            turns = recover(turns, first, spec, rng)
     return dialect.messages(question, first, turns, direct)
 
 

@@ -89,7 +89,7 @@ def absolute_box_loss(
     known = ~box[:, 0].isnan()
     logits = (heads.box(tokens[known]).unflatten(-1, (4, -1)) @ table.T).float()
     target = torch.softmax(-0.5 * ((box[known][..., None] - values) / SOFTNESS) ** 2, -1)
-    each = F.cross_entropy(logits.flatten(0, 1), target.flatten(0, 1), reduction="none").unflatten(0, (-1, 4)).mean(-1)
+    each = F.cross_entropy(logits.flatten(0, 1), target.flatten(0, 1), reduction="none").view(-1, 4).mean(-1)
     error = (values[logits.argmax(-1)] - box[known]).abs().mean(-1)
     return _mean(each, weight[known]), float(_mean(error, weight[known]))
 

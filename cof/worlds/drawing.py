@@ -32,7 +32,7 @@ def draw(scene: Scene, region: Box, size: tuple[int, int]) -> Image.Image:
     _clutter(scene, region, picture)
     for thing in (*scene.boards, *scene.items):
         if boxes.intersect(thing.box, region):
-            _paste(thing, scene, region, picture)
+            _paste(thing, region, picture)
     return picture
 
 
@@ -90,7 +90,7 @@ def _pixels_per_unit(region: Box, picture: Image.Image) -> Point:
     return picture.width / region.width, picture.height / region.height
 
 
-def _paste(thing: Item, scene: Scene, region: Box, picture: Image.Image) -> None:
+def _paste(thing: Item, region: Box, picture: Image.Image) -> None:
     sx, sy = _pixels_per_unit(region, picture)
     box = boxes.scale(Box(*_relative(thing.box, region)), sx, sy)
     left, top = math.floor(box.x0) - 1, math.floor(box.y0) - 1

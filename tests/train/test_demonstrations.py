@@ -18,12 +18,12 @@ def cases(seeds=range(12)):
         for needle in needles(scene):
             path = route(needle, first, UNIT, SPEC)
             if path is not None:
-                yield scene, first, needle, path
+                yield first, needle, path
 
 
 def test_a_demonstration_is_what_the_dialect_reads():
-    for scene, first, needle, path in cases():
-        turns = demonstrate(needle, path, scene, first, UNIT, SPEC)
+    for first, needle, path in cases():
+        turns = demonstrate(needle, path, first, UNIT, SPEC)
         assert len(turns) == len(path) + 1
         for turn in turns:
             read = dialect.parse(turn.completion.text, first)
@@ -36,15 +36,15 @@ def test_a_demonstration_is_what_the_dialect_reads():
 
 
 def test_demonstrated_boxes_hold_their_targets():
-    for scene, first, needle, path in cases():
-        turns = demonstrate(needle, path, scene, first, UNIT, SPEC)
+    for first, needle, path in cases():
+        turns = demonstrate(needle, path, first, UNIT, SPEC)
         for turn, target in zip(turns, path, strict=False):
             assert boxes.contains(turn.views[0].region, target, slack=0.1 * target.width)
 
 
 def test_no_thought_names_what_only_a_closer_look_shows():
-    for scene, first, needle, path in cases():
-        turns = demonstrate(needle, path, scene, first, UNIT, SPEC)
+    for first, needle, path in cases():
+        turns = demonstrate(needle, path, first, UNIT, SPEC)
         for turn in turns[:-1]:
             assert isinstance(turn.action, Zoom)
             if needle.attribute in ("mark", "pattern"):
@@ -53,11 +53,11 @@ def test_no_thought_names_what_only_a_closer_look_shows():
 
 def test_a_recovery_first_misses_and_then_finds():
     rng, found = np.random.default_rng(0), 0
-    for scene, first, needle, path in cases():
+    for first, needle, path in cases():
         if not path:
             continue
-        turns = demonstrate(needle, path, scene, first, UNIT, SPEC)
-        again = recover(turns, needle, scene, first, UNIT, SPEC, rng)
+        turns = demonstrate(needle, path, first, UNIT, SPEC)
+        again = recover(turns, first, SPEC, rng)
         if len(again) == len(turns):
             continue
         found += 1
@@ -68,5 +68,5 @@ def test_a_recovery_first_misses_and_then_finds():
 
 @pytest.mark.parametrize("depth", [0, 1, 2])
 def test_a_guess_is_one_turn(depth):
-    _scene, first, needle, path = next(case for case in cases() if len(case[3]) == depth)
+    first, needle, path = next(case for case in cases() if len(case[2]) == depth)
     assert [turn.action.text for turn in guess(needle, path, first, UNIT)] == [needle.answer]

@@ -57,7 +57,7 @@ def conversations(seed, count=3):
         if path is not None:
             found.setdefault((len(path), needle.attribute), (needle, path))
     talks = [
-        dialect.messages(Question("q", "", needle.text), first, demonstrate(needle, path, scene, first, UNIT, SPEC))
+        dialect.messages(Question("q", "", needle.text), first, demonstrate(needle, path, first, UNIT, SPEC))
         for needle, path in sorted(found.values(), key=lambda pair: -len(pair[1]))[:count]
     ]
     return scene, talks
