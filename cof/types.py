@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cof.errors import InvalidBox
+from cof.errors import InvalidBox, InvalidConfig
 
 TRACE_VERSION = 1
 
@@ -171,6 +171,10 @@ class Limits:
     tokens: int = 2048
     pixels: int = 16_000_000
     seconds: float = 120.0
+
+    def __post_init__(self) -> None:
+        if self.turns < 1 or min(self.zooms, self.tokens, self.pixels, self.seconds) < 0:
+            raise InvalidConfig(f"limits {self} are not possible; want at least one turn and nothing below zero")
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def jpeg(picture: Image.Image, quality: int) -> Image.Image:
 
 def _background(scene: Scene, region: Box, size: tuple[int, int]) -> Image.Image:
     """Muted colour noise at three scales."""
-    rng = np.random.default_rng([7, scene.seed])
+    rng = scene.rng(7)
     base = rng.uniform(70, 190, 3)
     grain = rng.normal(0, float(rng.uniform(4, 14)), (TEXTURE, TEXTURE, 1))
     cells = np.clip(base + _octave(rng, 4, 16) + _octave(rng, 19, 9) + grain, 0, 255)
@@ -69,7 +69,7 @@ def _octave(rng: np.random.Generator, cells: int, spread: float) -> np.ndarray:
 
 def _clutter(scene: Scene, region: Box, picture: Image.Image) -> None:
     """Thin lines, specks and dull blobs that are nobody's answer."""
-    rng = np.random.default_rng([11, scene.seed])
+    rng = scene.rng(11)
     pen, (sx, sy) = ImageDraw.Draw(picture), _pixels_per_unit(region, picture)
     for _ in range(scene.clutter):
         x, y = float(rng.uniform(0, scene.extent[0])), float(rng.uniform(0, scene.extent[1]))

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from cof.errors import InputError
@@ -78,7 +77,8 @@ def write(found: Iterator[Sample], folder: Path) -> int:
 
 
 def _sample(split: Split, seed: int, side: int, spec: ViewSpec, multiple_choice: bool) -> Sample | None:
-    scene, rng = make_scene(split, seed, Contents()), np.random.default_rng([13, seed])
+    scene = make_scene(split, seed, Contents())
+    rng = scene.rng(13)
     size = (round(scene.extent[0] * side), round(scene.extent[1] * side))
     picked = pick(scene, rng, 1, views.overview(size, spec), side, spec, DEPTHS)
     if not picked:
@@ -100,7 +100,7 @@ def _sample(split: Split, seed: int, side: int, spec: ViewSpec, multiple_choice:
 
 def _vstar(sample: Sample) -> dict[str, object]:
     needle, side = sample.needle, sample.side
-    others = [c for c in choices(needle, np.random.default_rng([17, sample.scene.seed])) if c != needle.answer]
+    others = [c for c in choices(needle, sample.scene.rng(17)) if c != needle.answer]
     return {
         "target_object": [item.name for item in needle.items],
         "bbox": [_xywh(boxes.scale(item.box, side, side)) for item in needle.items],

@@ -86,8 +86,13 @@ class Scene:
     extent: tuple[float, float]
     items: tuple[Item, ...]
     boards: tuple[Item, ...]
+    split: Split
     seed: int
     clutter: int
+
+    def rng(self, purpose: int) -> np.random.Generator:
+        """Randomness of this scene alone, the same at every call; `purpose` tells its uses apart."""
+        return np.random.default_rng([purpose, SPLITS.index(self.split), self.seed])
 
     def named(self, name: str) -> tuple[Item, ...]:
         """All items, on boards or not, that answer to "colour kind"."""
@@ -106,7 +111,7 @@ def make_scene(split: Split, seed: int, contents: Contents = Contents(), aspect:
         for item in _free_items(rng, split, build, _count(rng, count), extent, placed)
     ]
     carried = [item for i, board in enumerate(boards) for item in _board_items(rng, split, contents, i, board)]
-    return Scene(f"{split}-{seed}", extent, (*free, *carried), tuple(boards), seed, contents.clutter)
+    return Scene(f"{split}-{seed}", extent, (*free, *carried), tuple(boards), split, seed, contents.clutter)
 
 
 def _count(rng: np.random.Generator, span: tuple[int, int]) -> int:
@@ -116,7 +121,7 @@ def _count(rng: np.random.Generator, span: tuple[int, int]) -> int:
 def _boards(rng: np.random.Generator, contents: Contents, extent: tuple[float, float], placed: list[Box]) -> list[Item]:
     colours = rng.permutation(list(COLOURS))
     found = []
-    for i in range(_count(rng, contents.boards)):
+    for i in range(min(_count(rng, contents.boards), len(colours))):
         box = _place(rng, BOARD_SIDE, extent, placed)
         if box is not None:
             found.append(Item(BOARD, str(colours[i]), "plain", "", box))

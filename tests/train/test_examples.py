@@ -83,7 +83,7 @@ def test_loss_falls_on_assistant_turns_only(tokenizer):
 
 
 def test_positions_are_those_of_the_model(tokenizer, network):
-    for seed in range(5):
+    for seed in (3, 5, 8, 12):
         _, talks = conversations(seed, 1)
         row = examples.row(talks, tokenizer, SPEC.factor)
         ids = torch.from_numpy(row.ids)[None]
