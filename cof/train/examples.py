@@ -53,11 +53,11 @@ def row(conversations: Sequence[Sequence[Message]], tokenizer: PreTrainedTokeniz
     )
 
 
-def collate(rows: Sequence[Row], pad: int) -> dict[str, torch.Tensor]:
+def collate(rows: Sequence[Row], pad: int, square: bool = False) -> dict[str, torch.Tensor]:
     """A batch of rows padded on the right.
 
-    `attention_mask` is (rows, tokens), 1 at tokens, where every row is one conversation; else (rows, 1, tokens, tokens),
-    True where the token of the third axis may look at that of the last.
+    `attention_mask` is (rows, tokens), 1 at tokens, where every row is one conversation; else, or if `square`, it is
+    (rows, 1, tokens, tokens), True where the token of the third axis may look at that of the last.
     """
     width = max(len(r.ids) for r in rows)
     batch = {
@@ -68,7 +68,7 @@ def collate(rows: Sequence[Row], pad: int) -> dict[str, torch.Tensor]:
         ),
     }
     branch = _stack([r.branch for r in rows], width, -1)
-    if all(r.branch.max() <= 1 for r in rows):
+    if not square and all(r.branch.max() <= 1 for r in rows):
         return batch | {"attention_mask": (branch >= 0).long()}
     looker, seen = branch[:, :, None], branch[:, None, :]
     causal = torch.ones(width, width, dtype=torch.bool).tril()

@@ -8,6 +8,7 @@ must be answered at once, a share first looks at a wrong place.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,18 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from cof.dialects import cof as dialect
 from cof.dialects.base import Message
 from cof.errors import InvalidConfig
+from cof.models.encoding import IMAGE_PAD
 from cof.runs import read_records
 from cof.train import examples
 from cof.train.demonstrations import demonstrate, guess, recover
+from cof.train.looks import Sight, find_looks
+from cof.train.nano import number_tokens
 from cof.train.perception import UNIT, first_view, show, truth_tensors
 from cof.types import Box, Question, Trace, View, ViewSpec, trace_from_json
-from cof.vision import views
+from cof.vision import boxes, views
 from cof.vision.load import load
 from cof.worlds.labels import token_labels
-from cof.worlds.questions import choices, pick
+from cof.worlds.questions import Needle, choices, pick
 from cof.worlds.scenes import Contents, Scene, make_scene
 
 
@@ -61,24 +65,60 @@ class NeedleLessons:
         rng = np.random.default_rng([self.seed, step])
         lesson = next((each for each in self.lessons if step < each.until), self.lessons[-1])
         aspect = 1.0 if rng.uniform() < 0.8 else float(np.exp(rng.uniform(-0.5, 0.5)))
-        taught = []
+        taught: list[_Taught] = []
         for i in range(self.scenes):
             seed = (1 << 50) + (self.seed << 40) + step * self.scenes + i
             taught.append(self._row(make_scene("train", seed, lesson.contents, aspect), lesson, rng))
-        batch: dict[str, Any] = examples.collate([row for row, _ in taught], int(self.tokenizer.pad_token_id))
-        shown = [(scene, view) for row, scene in taught for view in row.views]
+        rows = [each.row for each in taught]
+        batch: dict[str, Any] = examples.collate(rows, int(self.tokenizer.pad_token_id), square=True)
+        shown = [(each.scene, view) for each in taught for view in each.row.views]
+        dense = _dense(shown, self.spec)
         pixels = self.processor([show(scene, view, rng) for scene, view in shown])
-        return batch | _tensors(pixels) | {"dense": _dense(shown, self.spec)}
+        return batch | _tensors(pixels) | {"dense": dense | {"looks": self._looks(taught, dense, batch)}}
 
-    def _row(self, scene: Scene, lesson: Lesson, rng: np.random.Generator) -> tuple[examples.Row, Scene]:
+    def _row(self, scene: Scene, lesson: Lesson, rng: np.random.Generator) -> _Taught:
         first = first_view(scene, self.spec)
-        talks = [
-            _conversation(needle, path, scene, first, self.spec, lesson, rng)
-            for needle, path in pick(scene, rng, self.questions, first, UNIT, self.spec, lesson.depths)
-        ]
-        if not talks:  # a scene of nothing but twins has no question; its neighbour in seed space has
+        picked = pick(scene, rng, self.questions, first, UNIT, self.spec, lesson.depths)
+        if not picked:  # a scene of nothing but twins has no question; its neighbour in seed space has
             return self._row(make_scene("train", scene.seed + (1 << 55), lesson.contents), lesson, rng)
-        return examples.row(talks, self.tokenizer, self.spec.factor), scene
+        talks = [_conversation(needle, path, scene, first, self.spec, lesson, rng) for needle, path in picked]
+        meant = tuple(_meant(needle, first) for needle, _ in picked)
+        return _Taught(examples.row(talks, self.tokenizer, self.spec.factor), scene, meant)
+
+    def _looks(
+        self, taught: Sequence[_Taught], dense: dict[str, Any], batch: dict[str, Any]
+    ) -> dict[str, torch.Tensor]:
+        """`row` and `position` (N,) of tokens that should look at `target` (N, tokens)."""
+        numbers = {token: n for n, token in number_tokens(self.tokenizer).items()}
+        visual, answer = (int(self.tokenizer.convert_tokens_to_ids(t)) for t in (IMAGE_PAD, dialect.ANSWER_OPEN))
+        width, start = batch["input_ids"].shape[1], 0
+        rows, positions, targets = [], [], []
+        for n, each in enumerate(taught):
+            sizes = [view.pixels // self.spec.factor**2 for view in each.row.views]
+            part = slice(start, start := start + sum(sizes))
+            sight = Sight(dense["box"][part].numpy(), dense["frame"][part].numpy(), np.repeat(range(len(sizes)), sizes))
+            for position, mask in find_looks(each.row, sight, numbers, visual, answer, each.meant):
+                rows.append(n)
+                positions.append(position)
+                targets.append(np.pad(mask, (0, width - len(mask))))
+        return {
+            "row": torch.tensor(rows),
+            "position": torch.tensor(positions),
+            "target": torch.from_numpy(np.stack(targets)),
+        }
+
+
+@dataclass(frozen=True)
+class _Taught:
+    """A row, the scene it is about, and the thing that each conversation asks an attribute of (overview pixels)."""
+
+    row: examples.Row
+    scene: Scene
+    meant: tuple[Box | None, ...]
+
+
+def _meant(needle: Needle, first: View) -> Box | None:
+    return None if needle.attribute == "relation" else first.from_source(boxes.scale(needle.items[0].box, UNIT, UNIT))
 
 
 @dataclass(frozen=True)
@@ -131,7 +171,7 @@ def _tensors(pixels: Any) -> dict[str, torch.Tensor]:
 
 
 def _conversation(
-    needle: Any,
+    needle: Needle,
     path: tuple[Box, ...],
     scene: Scene,
     first: View,

@@ -24,6 +24,7 @@ from trl import SFTConfig, SFTTrainer
 from cof.models.local import CARD
 from cof.runs import publish
 from cof.train.lessons import Lesson, NeedleLessons, TraceLessons
+from cof.train.looks import look_loss
 from cof.train.nano import number_tokens
 from cof.train.perception import LARGEST_PLACE, SOFTNESS, PerceptionHeads, absolute_box_loss
 from cof.train.progress import Curves, StepOrder, common_arguments, last_checkpoint
@@ -35,13 +36,16 @@ class Dense:
     """Supervision beside the language loss, which alone would be slow to form, with the weight of each.
 
     Visual tokens tell their content after `content` language layers, and their place in the overview after `frame`
-    (`weight`). Where the text names a place, nearby numbers are nearly right (`places`).
+    (`weight`). Where the text names a place, nearby numbers are nearly right (`places`), and heads of the layer after
+    `look` others look at what is meant (`looks`; see `looks.py`).
     """
 
     content: int = 2
     frame: int = 4
+    look: int = 3
     weight: float = 0.15
     places: float = 1.0
+    looks: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -181,15 +185,17 @@ class DenseTrainer(StepOrder, SFTTrainer):
         if self.heads is None or truth is None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         language, visual = model.model.language_model, inputs["input_ids"] == model.config.image_token_id
-        with _recorded(
-            language.layers, (self.heads.dense.content, self.heads.dense.frame, len(language.layers))
-        ) as seen:
+        dense = self.heads.dense
+        with _recorded(language.layers, (dense.content, dense.look, dense.frame, len(language.layers))) as seen:
             loss = super().compute_loss(model, inputs, False, num_items_in_batch)
-        dense, parts = self.heads.loss(language, seen, visual, truth)
+        shown, parts = self.heads.loss(language, seen, visual, truth)
+        looked, attention = look_loss(language, dense.look, seen[dense.look], inputs, truth["looks"])
         placed, place_error = self.heads.place_loss(language, seen[len(language.layers)], inputs["labels"])
-        for name, value in (parts | {"language_loss": float(loss.detach()), "place_error": place_error}).items():
+        for name, value in (
+            parts | {"language_loss": float(loss.detach()), "place_error": place_error, "attention": attention}
+        ).items():
             self._metrics["train"][name].append(value)
-        return loss + self.heads.dense.weight * dense + self.heads.dense.places * placed
+        return loss + dense.weight * shown + dense.places * placed + dense.looks * looked
 
 
 @contextmanager
