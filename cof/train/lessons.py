@@ -8,7 +8,7 @@ must be answered at once, a share first looks at a wrong place.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from cof.models.encoding import IMAGE_PAD
 from cof.runs import read_records
 from cof.train import examples
 from cof.train.demonstrations import demonstrate, guess, recover
-from cof.train.looks import Sight, find_looks
+from cof.train.looks import Sight, Vocabulary, find_looks
 from cof.train.nano import number_tokens
 from cof.train.perception import UNIT, first_view, show, truth_tensors
 from cof.types import Box, Question, Trace, View, ViewSpec, trace_from_json
@@ -33,7 +33,7 @@ from cof.vision import boxes, views
 from cof.vision.load import load
 from cof.worlds.labels import token_labels
 from cof.worlds.questions import Needle, choices, pick
-from cof.worlds.scenes import Contents, Scene, make_scene
+from cof.worlds.scenes import BOARD, COLOURS, KINDS, Contents, Scene, make_scene
 
 
 @dataclass(frozen=True)
@@ -88,20 +88,18 @@ class NeedleLessons:
     def _looks(
         self, taught: Sequence[_Taught], dense: dict[str, Any], batch: dict[str, Any]
     ) -> dict[str, torch.Tensor]:
-        """`row` and `position` (N,) of tokens that should look at `target` (N, tokens)."""
-        numbers = {token: n for n, token in number_tokens(self.tokenizer).items()}
-        visual, answer = (int(self.tokenizer.convert_tokens_to_ids(t)) for t in (IMAGE_PAD, dialect.ANSWER_OPEN))
-        width, start = batch["input_ids"].shape[1], 0
-        rows, positions, targets = [], [], []
+        """`purpose`, `row` and `position` (N,) of tokens that should look at `target` (N, tokens)."""
+        words, width, start = _vocabulary(self.tokenizer), batch["input_ids"].shape[1], 0
+        found: list[tuple[int, int, int, np.ndarray]] = []
         for n, each in enumerate(taught):
             sizes = [view.pixels // self.spec.factor**2 for view in each.row.views]
             part = slice(start, start := start + sum(sizes))
             sight = Sight(dense["box"][part].numpy(), dense["frame"][part].numpy(), np.repeat(range(len(sizes)), sizes))
-            for position, mask in find_looks(each.row, sight, numbers, visual, answer, each.meant):
-                rows.append(n)
-                positions.append(position)
-                targets.append(np.pad(mask, (0, width - len(mask))))
+            for purpose, position, mask in find_looks(each.row, sight, words, each.meant):
+                found.append((purpose, n, position, np.pad(mask, (0, width - len(mask)))))
+        purposes, rows, positions, targets = zip(*found, strict=True)
         return {
+            "purpose": torch.tensor(purposes),
             "row": torch.tensor(rows),
             "position": torch.tensor(positions),
             "target": torch.from_numpy(np.stack(targets)),
@@ -115,6 +113,15 @@ class _Taught:
     row: examples.Row
     scene: Scene
     meant: tuple[Box | None, ...]
+
+
+def _vocabulary(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
+    def ids(names: Iterable[str]) -> frozenset[int]:
+        return frozenset(int(tokenizer.convert_tokens_to_ids(form)) for name in names for form in (name, f" {name}"))
+
+    visual, answer = (int(tokenizer.convert_tokens_to_ids(tag)) for tag in (IMAGE_PAD, dialect.ANSWER_OPEN))
+    numbers = {token: n for n, token in number_tokens(tokenizer).items()}
+    return Vocabulary(numbers, ids((*KINDS, BOARD)), ids(COLOURS), visual, answer)
 
 
 def _meant(needle: Needle, first: View) -> Box | None:

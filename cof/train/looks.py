@@ -1,7 +1,8 @@
-"""Where an attention head should look: supervision for the step that forms last, choosing the asked thing among others.
+"""Where attention heads should look: supervision for the step that forms last, choosing the asked thing among others.
 
 Where the text names a place or gives an attribute, two heads of one layer are taught to attend to the visual tokens of the
-thing that is meant. Nothing is added to the model: the scores are those of its own projections.
+thing that is meant, and before them one head each to the words that name its shape and its colour. Nothing is added to the
+model: the scores are those of its own projections.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch
 from cof.train.examples import Row
 from cof.types import Box
 
-HEADS = 2  # how many heads of the layer are taught
+VISUAL, SHAPE, COLOUR = 0, 1, 2  # what a look is for: a thing in a picture, or a word of its name
 SAME_THING = 0.5  # IoU from which a token's box and a written box mean one thing
 SAME_PLACE = 4.0  # pixels
 
@@ -31,59 +32,123 @@ class Sight:
     view: np.ndarray
 
 
-def find_looks(
-    row: Row, sight: Sight, numbers: Mapping[int, int], visual: int, answer: int, meant: Sequence[Box | None]
-) -> list[tuple[int, np.ndarray]]:
-    """Positions of a row that should look somewhere, each with a mask (tokens,) of where.
+@dataclass(frozen=True)
+class Vocabulary:
+    """Token ids by meaning. `numbers` maps ids to pixels; `shapes` holds shapes and boards; `answer` is the answer's tag."""
 
-    `numbers` maps token ids to pixels; `visual` and `answer` are the ids of visual tokens and of the answer's tag;
+    numbers: Mapping[int, int]
+    shapes: frozenset[int]
+    colours: frozenset[int]
+    visual: int
+    answer: int
+
+
+Look = tuple[int, int, np.ndarray]  # what for; the position that looks; (tokens,) mask of where
+
+
+def find_looks(row: Row, sight: Sight, words: Vocabulary, meant: Sequence[Box | None]) -> list[Look]:
+    """Everything in a row that should look somewhere.
+
     `meant[n]` is the box, in overview pixels, of the thing that conversation n + 1 asks an attribute of.
     """
-    places = np.flatnonzero(row.ids == visual)
-    found: list[tuple[int, np.ndarray]] = []
-    for group in _number_groups(row.labels, numbers):
-        values = np.array([numbers[int(row.labels[p])] for p in group], np.float32)
-        seen = _visible(row, places, group[0])
-        if len(group) == 4:
-            hit = seen & (_iou(sight.frame, values) > SAME_THING)
-        else:
-            centre = (sight.local[:, :2] + sight.local[:, 2:]) / 2
-            hit = seen & _latest(seen, sight.view) & (np.abs(centre - values[:2]).max(-1) <= SAME_PLACE)
-        found += [(p - 1, _mask(row, places, hit)) for p in group if hit.any()]
-    for p in np.flatnonzero((row.labels[1:] >= 0) & (row.ids[:-1] == answer)) + 1:
-        box = meant[int(row.branch[p]) - 1]
-        if box is not None:
-            seen = _visible(row, places, int(p))
-            hit = seen & _latest(seen, sight.view) & (_iou(sight.frame, np.array(box.as_tuple())) > SAME_THING)
-            found += [(int(p) - 1, _mask(row, places, hit))] if hit.any() else []
-    return found
+    seeing = [*_places(row, sight, words), *_answers(row, sight, words, meant)]
+    naming = [look for _, position, _ in seeing for look in _name(row, words, position)]
+    return [*seeing, *naming, *_copies(row, words)]
 
 
 def look_loss(
     language: Any,
-    layer: int,
-    before: torch.Tensor,
+    before: Mapping[int, torch.Tensor],
     batch: Mapping[str, torch.Tensor],
     looks: Mapping[str, torch.Tensor],
-) -> tuple[torch.Tensor, float]:
-    """Negative log of the attention on the right tokens, meaned over looks and heads, and the mean attention there.
+) -> tuple[torch.Tensor, dict[str, float]]:
+    """Negative log of the attention on the right tokens, a mean for each purpose, and the mean attention there.
 
-    `before` is the hidden states that enter layer number `layer` (from 0), (rows, tokens, width); `looks` holds `row` and
-    `position`, (N,), and `target`, (N, tokens).
+    `before[n]` is the hidden states that enter layer `n` of `language` (from 0), (rows, tokens, width); the later of two
+    layers looks at things, the earlier at words. `looks` holds `purpose`, `row`, `position` (N,) and `target` (N, tokens).
     """
+    early, late = sorted(before)
+    loss, attention = before[late].new_zeros((), dtype=torch.float32), {}
+    for name, purpose, layer, heads in (
+        ("thing", VISUAL, late, slice(0, 2)),
+        ("shape", SHAPE, early, slice(0, 1)),
+        ("colour", COLOUR, early, slice(1, 2)),
+    ):
+        chosen = {key: value[looks["purpose"] == purpose] for key, value in looks.items()}
+        if len(chosen["row"]):
+            gap = _gap(language, layer, heads, before[layer], batch, chosen)
+            loss = loss + gap.mean()
+            attention[f"look_{name}"] = float((-gap).exp().mean().detach())
+    return loss, attention
+
+
+def _gap(
+    language: Any,
+    layer: int,
+    heads: slice,
+    states: torch.Tensor,
+    batch: Mapping[str, torch.Tensor],
+    looks: Mapping[str, torch.Tensor],
+) -> torch.Tensor:
+    """Negative log attention on the targets, (N, heads)."""
     block, row, position = language.layers[layer], looks["row"], looks["position"]
-    states = block.input_layernorm(before)
+    states = block.input_layernorm(states)
     cos, sin = language.rotary_emb(states, batch["position_ids"])
     size = block.self_attn.head_dim
-    keys = block.self_attn.k_proj(states)[..., : HEADS * size].unflatten(-1, (HEADS, size))
-    queries = block.self_attn.q_proj(states[row, position])[..., : HEADS * size].unflatten(-1, (HEADS, size))
+    keys = block.self_attn.k_proj(states).unflatten(-1, (-1, size))[:, :, heads]
+    queries = block.self_attn.q_proj(states[row, position]).unflatten(-1, (-1, size))[:, heads]
     keys = _rotate(keys, cos[:, :, None], sin[:, :, None])
     queries = _rotate(queries, cos[row, position][:, None], sin[row, position][:, None])
     scores = torch.einsum("nhd,nkhd->nhk", queries.float(), keys[row].float()) * size**-0.5
     scores = scores.masked_fill(~batch["attention_mask"][row, 0, position][:, None], -torch.inf)
     right = scores.masked_fill(~looks["target"][:, None], -torch.inf)
-    gap = scores.logsumexp(-1) - right.logsumexp(-1)
-    return gap.mean(), float((-gap).exp().mean().detach())
+    return scores.logsumexp(-1) - right.logsumexp(-1)
+
+
+def _places(row: Row, sight: Sight, words: Vocabulary) -> list[Look]:
+    """Every number of a written box or place looks at the thing that is there."""
+    visual, found = np.flatnonzero(row.ids == words.visual), []
+    for group in _number_groups(row.labels, words.numbers):
+        values = np.array([words.numbers[int(row.labels[p])] for p in group], np.float32)
+        seen = _visible(row, visual, group[0])
+        if len(group) == 4:
+            hit = seen & (_iou(sight.frame, values) > SAME_THING)
+        else:
+            centre = (sight.local[:, :2] + sight.local[:, 2:]) / 2
+            hit = seen & _latest(seen, sight.view) & (np.abs(centre - values[:2]).max(-1) <= SAME_PLACE)
+        found += [(VISUAL, p - 1, _mask(row, visual[hit])) for p in group if hit.any()]
+    return found
+
+
+def _answers(row: Row, sight: Sight, words: Vocabulary, meant: Sequence[Box | None]) -> list[Look]:
+    """The start of an answer looks at the thing whose attribute is asked, in the latest view."""
+    visual, found = np.flatnonzero(row.ids == words.visual), []
+    for p in np.flatnonzero((row.labels[1:] >= 0) & (row.ids[:-1] == words.answer)):
+        box = meant[int(row.branch[p]) - 1]
+        if box is not None:
+            seen = _visible(row, visual, int(p))
+            hit = seen & _latest(seen, sight.view) & (_iou(sight.frame, np.array(box.as_tuple())) > SAME_THING)
+            found += [(VISUAL, int(p), _mask(row, visual[hit]))] if hit.any() else []
+    return found
+
+
+def _name(row: Row, words: Vocabulary, position: int) -> list[Look]:
+    """A position that means a thing looks at the latest word for a shape, and at the colour before it."""
+    shapes = [q for q in range(position + 1) if row.branch[q] == row.branch[position] and row.ids[q] in words.shapes]
+    if not shapes:
+        return []
+    colour = row.ids[shapes[-1] - 1] in words.colours
+    found = [(SHAPE, position, _mask(row, [shapes[-1]]))]
+    return [*found, (COLOUR, position, _mask(row, [shapes[-1] - 1]))] if colour else found
+
+
+def _copies(row: Row, words: Vocabulary) -> list[Look]:
+    """A position whose next word is a shape said before looks at where it was said."""
+    found: list[Look] = []
+    for p in np.flatnonzero(np.isin(row.labels, list(words.shapes))):
+        said = np.flatnonzero((row.ids[:p] == row.ids[p]) & (row.branch[:p] == row.branch[p]))
+        found += [(SHAPE, int(p) - 1, _mask(row, said))] if len(said) else []
+    return found
 
 
 def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
@@ -102,10 +167,10 @@ def _number_groups(labels: np.ndarray, numbers: Mapping[int, int]) -> list[list[
     return [group for group in groups if len(group) in (2, 4)]
 
 
-def _visible(row: Row, places: np.ndarray, position: int) -> np.ndarray:
+def _visible(row: Row, visual: np.ndarray, position: int) -> np.ndarray:
     """Which visual tokens the token at `position` can see, (visual tokens,)."""
-    branch = row.branch[places]
-    return (places < position) & ((branch == 0) | (branch == row.branch[position]))
+    branch = row.branch[visual]
+    return (visual < position) & ((branch == 0) | (branch == row.branch[position]))
 
 
 def _latest(seen: np.ndarray, view: np.ndarray) -> np.ndarray:
@@ -120,7 +185,7 @@ def _iou(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
     return np.nan_to_num(common / (areas - common))
 
 
-def _mask(row: Row, places: np.ndarray, hit: np.ndarray) -> np.ndarray:
+def _mask(row: Row, positions: Sequence[int] | np.ndarray) -> np.ndarray:
     mask = np.zeros(len(row.ids), bool)
-    mask[places[hit]] = True
+    mask[positions] = True
     return mask

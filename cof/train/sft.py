@@ -7,7 +7,7 @@ scenes the visual tokens keep their dense supervision, so that the language laye
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +36,8 @@ class Dense:
     """Supervision beside the language loss, which alone would be slow to form, with the weight of each.
 
     Visual tokens tell their content after `content` language layers, and their place in the overview after `frame`
-    (`weight`). Where the text names a place, nearby numbers are nearly right (`places`), and heads of the layer after
-    `look` others look at what is meant (`looks`; see `looks.py`).
+    (`weight`). Where the text names a place, nearby numbers are nearly right (`places`). Heads of the layer after `look`
+    others look at what is meant, and heads of the layer after `content` others at its name (`looks`; see `looks.py`).
     """
 
     content: int = 2
@@ -154,19 +154,22 @@ class DenseHeads(torch.nn.Module):
         frame, frame_error = absolute_box_loss(self.frame, late, truth["frame"], truth["weight"], rows, self.values)
         return classes + local + frame, parts | {"box_error": error, "frame_error": frame_error}
 
-    def place_loss(self, language: Any, last: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, float]:
+    def place_loss(
+        self, language: Any, states: Sequence[torch.Tensor], labels: torch.Tensor
+    ) -> tuple[torch.Tensor, float]:
         """Cross-entropy of the numbers in trained text against a narrow distribution, and the mean error in pixels.
 
-        `last` is the hidden states of the last layer, (rows, tokens, width); `labels` (rows, tokens).
+        `states` are the hidden states after several layers, the last last, each (rows, tokens, width): a place should be
+        known as soon as it was looked at. `labels` is (rows, tokens).
         """
         following = labels[:, 1:]
         numbers = (following[..., None] == self.number_ids).any(-1)
         truth = self.values[(following[numbers][:, None] == self.number_ids).float().argmax(-1)]
-        states = language.norm(last[:, :-1][numbers])
-        logits = (states @ language.embed_tokens.weight[self.number_ids].T).float()
         target = torch.softmax(-0.5 * ((truth[:, None] - self.values) / SOFTNESS) ** 2, -1)
-        error = (self.values[logits.argmax(-1)] - truth).abs().mean()
-        return torch.nn.functional.cross_entropy(logits, target), float(error)
+        table = language.embed_tokens.weight[self.number_ids]
+        logits = [(language.norm(state[:, :-1][numbers]) @ table.T).float() for state in states]
+        loss = torch.stack([torch.nn.functional.cross_entropy(each, target) for each in logits]).mean()
+        return loss, float((self.values[logits[-1].argmax(-1)] - truth).abs().mean())
 
 
 class DenseTrainer(StepOrder, SFTTrainer):
@@ -185,21 +188,24 @@ class DenseTrainer(StepOrder, SFTTrainer):
         if self.heads is None or truth is None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         language, visual = model.model.language_model, inputs["input_ids"] == model.config.image_token_id
-        dense = self.heads.dense
-        with _recorded(language.layers, (dense.content, dense.look, dense.frame, len(language.layers))) as seen:
+        dense, depth = self.heads.dense, len(language.layers)
+        with _recorded(
+            language.layers, {dense.content, dense.look, dense.frame, *range(dense.look + 1, depth + 1)}
+        ) as seen:
             loss = super().compute_loss(model, inputs, False, num_items_in_batch)
         shown, parts = self.heads.loss(language, seen, visual, truth)
-        looked, attention = look_loss(language, dense.look, seen[dense.look], inputs, truth["looks"])
-        placed, place_error = self.heads.place_loss(language, seen[len(language.layers)], inputs["labels"])
-        for name, value in (
-            parts | {"language_loss": float(loss.detach()), "place_error": place_error, "attention": attention}
-        ).items():
+        entering = {layer: seen[layer] for layer in (dense.content, dense.look)}
+        looked, attention = look_loss(language, entering, inputs, truth["looks"])
+        after = [seen[count] for count in range(dense.look + 1, depth + 1)]
+        placed, place_error = self.heads.place_loss(language, after, inputs["labels"])
+        parts |= attention | {"language_loss": float(loss.detach()), "place_error": place_error}
+        for name, value in parts.items():
             self._metrics["train"][name].append(value)
         return loss + dense.weight * shown + dense.places * placed + dense.looks * looked
 
 
 @contextmanager
-def _recorded(layers: torch.nn.ModuleList, counts: tuple[int, ...]) -> Iterator[dict[int, torch.Tensor]]:
+def _recorded(layers: torch.nn.ModuleList, counts: set[int]) -> Iterator[dict[int, torch.Tensor]]:
     """Collects the hidden states after the first `counts` layers while the block runs."""
     seen: dict[int, torch.Tensor] = {}
 
