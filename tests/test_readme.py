@@ -1,0 +1,44 @@
+"""The commands in README and docs are real: the README's are run, the options of the others exist."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def commands(path):
+    blocks = re.findall(r"```console\n(.*?)```", path.read_text(), re.S)
+    return [line[2:].split("#")[0].strip() for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+
+
+def test_the_readme_names_two_commands():
+    assert commands(ROOT / "README.md") == ["make demo", "make test"]
+
+
+def test_the_demo_answers_and_shows_where_it_looked(tmp_path):
+    recipe = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    line = next(line for line in recipe.splitlines() if " ask " in line)
+    line = line.replace(".venv/bin/cof", f"{sys.executable} -m cof").replace("trace.html", str(tmp_path / "t.html"))
+    done = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
+    answer = (ROOT / "examples" / "plaza.answer").read_text().strip()
+    assert f"answer     {answer}\n" in done.stdout
+    assert "looked at" in done.stdout
+    assert (tmp_path / "t.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_documented_options_exist(page):
+    for command in commands(page):
+        words = shlex.split(command.replace('"$(cat', "'$(cat").replace(')"', ")'"))
+        words = words[words.index("cof") + 1 :]
+        names = [w for w in words[:2] if re.fullmatch("[a-z]+", w)]
+        shown = subprocess.run(
+            [sys.executable, "-m", "cof", *names, "--help"], capture_output=True, text=True, check=True
+        )
+        for option in (w for w in words if w.startswith("--")):
+            assert option in shown.stdout, f"{page.name}: {command}"
