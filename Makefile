@@ -27,6 +27,7 @@ bench: $(VENV)/.dev
 train-nano: $(VENV)/.dev  # some three hours on two cores
 	$(BIN)/cof train perception --config recipes/nano/perception.toml --out runs/perception
 	$(BIN)/cof train sft --config recipes/nano/sft.toml --out runs/sft
+	$(BIN)/cof train pack runs/sft/model --out cof/models/nano
 
 $(VENV)/.local: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

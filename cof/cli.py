@@ -160,6 +160,16 @@ def train_sft(
     _train(stage.train_supervised, chosen, out)
 
 
+@training.command()
+def pack(
+    model: Annotated[Path, typer.Argument(help="Folder `model` of a finished training run.")],
+    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+) -> None:
+    """Write a trained nano in bfloat16, as the package carries it."""
+    _stage("cof.train.nano").pack(model, out)
+    print(f"packed in {out}")
+
+
 def main() -> None:
     """Run the command line."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

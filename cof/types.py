@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cof.errors import InvalidBox, InvalidConfig
+from cof.errors import InvalidBox, InvalidConfig, InvalidRun
 
 TRACE_VERSION = 1
 
@@ -273,7 +273,9 @@ def to_json(value: Any) -> Any:
 
 
 def trace_from_json(data: dict[str, Any]) -> Trace:
-    """The inverse of `to_json` for a trace. Raises KeyError, TypeError or InvalidBox on data of another shape."""
+    """The inverse of `to_json` for a trace. Raises InvalidRun on another version, KeyError, TypeError or InvalidBox else."""
+    if data.get("version") != TRACE_VERSION:
+        raise InvalidRun(f"trace of version {data.get('version')}; want version {TRACE_VERSION}, write it anew")
     return Trace(
         **{
             **data,

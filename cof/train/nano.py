@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from cof.dialects import cof as dialect
+from cof.errors import InvalidRun
 from cof.train.demonstrations import GRID, PHRASES
 from cof.types import Box, View, Zoom
 from cof.worlds.scenes import BOARD, COLOURS, KINDS, PATTERNS
@@ -60,6 +63,20 @@ def make_nano(folder: Path, seed: int, text: dict[str, Any], vision: dict[str, A
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     Qwen2VLImageProcessorPil().save_pretrained(folder)
+
+
+def pack(model: Path, out: Path) -> None:
+    """Copy a trained model in Hugging Face layout to `out` with its weights in bfloat16, as the package carries it.
+
+    Raises InvalidRun if `model` is no such folder.
+    """
+    if not (model / "model.safetensors").is_file():
+        raise InvalidRun(f"{model} holds no model.safetensors; want the folder `model` of a finished training run")
+    shutil.copytree(
+        model, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.safetensors", "*.bin", "README.md")
+    )
+    weights = {name: tensor.bfloat16() for name, tensor in load_file(model / "model.safetensors").items()}
+    save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
