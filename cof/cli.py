@@ -26,7 +26,7 @@ from cof.serve.page import trace_page
 from cof.types import Limits, Sampling, Trace, ViewSpec, Zoom, to_json, trace_from_json
 from cof.vision.load import load
 from cof.worlds import needle
-from cof.worlds.scenes import SPLITS
+from cof.worlds.scenes import SPLITS, Split
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=cof.__doc__)
 world = typer.Typer(no_args_is_help=True, help="The needle world: synthetic pictures with known answers.")
@@ -81,10 +81,8 @@ def sample(
     budget: Budget = None,
 ) -> None:
     """Write needle pictures and questions to a folder."""
-    if split not in SPLITS:
-        raise InputError(f"unknown split {split!r}; want one of {', '.join(SPLITS)}")
     spec = with_budget(ViewSpec(), budget) if budget else ViewSpec()
-    count = needle.write(_progress(needle.samples(split, seed, n, side, spec), n, "drawing"), out)
+    count = needle.write(_progress(needle.samples(_split(split), seed, n, side, spec), n, "drawing"), out)
     print(f"{count} pictures in {out}")
 
 
@@ -107,31 +105,30 @@ def eval_needle(
 ) -> None:
     """Evaluate on needle questions: accuracy by category and depth, zooms, visual tokens."""
     chosen, limits = _arms(arms), replace_fields(Limits(), limit)
-    if split not in SPLITS:
-        raise InputError(f"unknown split {split!r}; want one of {', '.join(SPLITS)}")
+    asked: dict[str, Any] = {
+        "split": _split(split),
+        "seed": seed,
+        "count": n,
+        "side": side,
+        "multiple_choice": multiple_choice,
+    }
     loaded = open_model(model, adapter)
     setting = Setting(_spec(loaded, budget), limits, Sampling(tokens=128))
-    manifest = {
-        "benchmark": "needle",
-        "model": model,
-        "adapter": adapter,
-        "n": n,
-        "side": side,
-        "seed": seed,
-        "split": split,
-        "multiple_choice": multiple_choice,
-        "setting": to_json(setting) | {"direct": None},
-        "version": cof.__version__,
-    }
-
-    def questions() -> Any:
-        drawn = needle.samples(split, seed, n, side, setting.spec, multiple_choice)
-        return ((each.question, each.picture) for each in drawn)
-
-    with RunDir(out, manifest) as run, Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("questions", total=n * len(chosen), completed=len(run.journal("traces").done))
-        evaluate(loaded, questions, chosen, setting, run, batch, lambda _: bar.advance(task))
-    figures = report((r["arm"], trace_from_json(r["trace"])) for r in read_records(out / "traces.jsonl"))
+    manifest = {"benchmark": "needle", "model": model, "adapter": adapter, **asked, "version": cof.__version__}
+    manifest["setting"] = to_json(setting) | {"direct": None}
+    figures = _measure(
+        lambda bar, run: evaluate(
+            loaded,
+            lambda: ((each.question, each.picture) for each in needle.samples(spec=setting.spec, **asked)),
+            chosen,
+            setting,
+            run,
+            batch,
+            bar,
+        ),
+        RunDir(out, manifest),
+        n * len(chosen),
+    )
     publish(out / "report.json", json.dumps(figures, indent=1))
     _table(figures)
 
@@ -205,6 +202,21 @@ def _stage(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise MissingExtra(f"training needs {error.name}; install chain-of-focus[train]") from None
+
+
+def _split(name: str) -> Split:
+    for split in SPLITS:
+        if name == split:
+            return split
+    raise InputError(f"unknown split {name!r}; want one of {', '.join(SPLITS)}")
+
+
+def _measure(work: Callable[[Callable[[Trace], None], RunDir], None], folder: RunDir, total: int) -> dict[str, Any]:
+    """Do an evaluation's work in its run folder, with progress; returns the report of all its traces."""
+    with folder as run, Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("questions", total=total, completed=len(run.journal("traces").done))
+        work(lambda _: bar.advance(task), run)
+        return report((r["arm"], trace_from_json(r["trace"])) for r in read_records(run.folder / "traces.jsonl"))
 
 
 def _train(stage: Callable[[Any, Path], Path], config: Any, out: Path) -> None:

@@ -1,13 +1,15 @@
 import json
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from cof.dialects import cof as dialect
+from cof.errors import InvalidRun
 from cof.models.local import CARD, LocalModel, embedded_folder
-from cof.train.nano import make_nano, make_tokenizer, number_tokens
+from cof.train.nano import make_nano, make_tokenizer, number_tokens, pack
 from tests.train.test_examples import TINY_TEXT, TINY_VISION
 
 TOKENIZER = make_tokenizer()
@@ -43,3 +45,20 @@ def test_nano_loads_by_default():
     model = LocalModel.load()
     assert model.name == "nano"
     assert sum(p.numel() for p in model.network.parameters()) < 10_000_000
+
+
+def test_a_packed_model_answers_as_the_trained_one_does_but_for_rounding(tmp_path):
+    make_nano(tmp_path / "model", 0, TINY_TEXT, TINY_VISION)
+    pack(tmp_path / "model", tmp_path / "packed")
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("model", "packed")]
+    assert 1.9 < sizes[0] / sizes[1] < 2.1
+    one, two = (
+        Qwen2_5_VLForConditionalGeneration.from_pretrained(tmp_path / n, dtype="float32") for n in ("model", "packed")
+    )
+    ids = torch.tensor([TOKENIZER("What letter is on the red circle?").input_ids])
+    torch.testing.assert_close(one(ids).logits, two(ids).logits, atol=0.05, rtol=0.05)
+
+
+def test_what_is_no_trained_model_is_refused(tmp_path):
+    with pytest.raises(InvalidRun, match="model.safetensors"):
+        pack(tmp_path, tmp_path / "packed")
