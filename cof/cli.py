@@ -58,7 +58,7 @@ def ask(
 ) -> None:
     """Ask a question about a picture, and see where the model looked."""
     limits, picture = replace_fields(Limits(), limit), load(image)
-    loaded = open_model(model, adapter)
+    loaded = _open(model, adapter)
     spec = _spec(loaded, budget)
     found = cof.run(loaded, cof.Question("ask", str(image), question, tuple(choice)), picture, Setting(spec, limits))
     if trace is not None:
@@ -112,7 +112,7 @@ def eval_needle(
         "side": side,
         "multiple_choice": multiple_choice,
     }
-    loaded = open_model(model, adapter)
+    loaded = _open(model, adapter)
     setting = Setting(_spec(loaded, budget), limits, Sampling(tokens=128))
     manifest = {"benchmark": "needle", "model": model, "adapter": adapter, **asked, "version": cof.__version__}
     manifest["setting"] = to_json(setting) | {"direct": None}
@@ -181,6 +181,12 @@ def main() -> None:
 def _fail(error: Exception, code: int) -> int:
     print(f"cof: {' '.join(str(error).split())}", file=sys.stderr)
     return code
+
+
+def _open(model: str, adapter: str | None) -> Any:
+    """The model, without the bars that its library draws while loading."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    return open_model(model, adapter)
 
 
 def _spec(model: Any, budget: int | None) -> ViewSpec:

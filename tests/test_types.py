@@ -65,7 +65,7 @@ TRACES = st.builds(
     WORDS,
     st.builds(ViewSpec, factor=st.sampled_from([28, 32]), grow=LENGTH, source=st.sampled_from(["original", "resized"])),
     st.builds(Sampling, st.floats(0, 2), st.floats(0, 1), COUNT, COUNT),
-    st.builds(Limits, COUNT, COUNT, COUNT, COUNT, st.floats(0, 1000)),
+    st.builds(Limits, st.integers(1, 10_000), COUNT, COUNT, COUNT, st.floats(0, 1000)),
     VIEWS,
     tuples_of(TURNS, 3),
     st.sampled_from(Stop),

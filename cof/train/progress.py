@@ -19,7 +19,8 @@ from transformers import TrainerCallback
 
 from cof.runs import publish
 
-BOOKKEEPING = ("step", "epoch", "learning_rate", "num_tokens")
+BOOKKEEPING = ("step", "epoch", "learning_rate")
+RESTARTS = "num_tokens"  # TRL counts it anew in every process
 
 
 class StepOrder:
@@ -44,7 +45,7 @@ class Curves(TrainerCallback):
         self._write(state.log_history)
 
     def _write(self, history: Sequence[Mapping[str, Any]]) -> None:
-        logged = [entry for entry in history if "loss" in entry]
+        logged = [{k: v for k, v in entry.items() if k != RESTARTS} for entry in history if "loss" in entry]
         publish(self.out / "metrics.jsonl", "".join(json.dumps(entry) + "\n" for entry in logged))
         if logged:
             publish(self.out / "curves.png", _plot(logged))

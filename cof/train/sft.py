@@ -164,6 +164,8 @@ class DenseHeads(torch.nn.Module):
         """
         following = labels[:, 1:]
         numbers = (following[..., None] == self.number_ids).any(-1)
+        if not numbers.any():
+            return states[-1].new_zeros((), dtype=torch.float32), 0.0
         truth = self.values[(following[numbers][:, None] == self.number_ids).float().argmax(-1)]
         target = torch.softmax(-0.5 * ((truth[:, None] - self.values) / SOFTNESS) ** 2, -1)
         table = language.embed_tokens.weight[self.number_ids]

@@ -53,15 +53,7 @@ def samples(
     """`count` samples; depths of questions are those at `spec`'s overview budget. Raises InputError on a bad side."""
     if not SIDES[0] <= side <= SIDES[1]:
         raise InputError(f"side {side} is out of range; want {SIDES[0]} to {SIDES[1]} pixels")
-    found, index = 0, 0
-    while found < count:
-        sample = _sample(split, seed * SEEDS + index, side, spec, multiple_choice)
-        index += 1
-        if sample is not None:
-            found += 1
-            yield sample
-        elif index > 50 * (found + 1):
-            raise InputError(f"no question can be answered at side {side}; want a larger side or overview budget")
+    return _found(split, seed, count, side, spec, multiple_choice)
 
 
 def write(found: Iterator[Sample], folder: Path) -> int:
@@ -74,6 +66,18 @@ def write(found: Iterator[Sample], folder: Path) -> int:
         (place / f"{sample.question.id}.json").write_text(json.dumps(_vstar(sample), indent=1))
         count += 1
     return count
+
+
+def _found(split: Split, seed: int, count: int, side: int, spec: ViewSpec, multiple_choice: bool) -> Iterator[Sample]:
+    found, index = 0, 0
+    while found < count:
+        sample = _sample(split, seed * SEEDS + index, side, spec, multiple_choice)
+        index += 1
+        if sample is not None:
+            found += 1
+            yield sample
+        elif index > 50 * (found + 1):
+            raise InputError(f"no question can be answered at side {side}; want a larger side or overview budget")
 
 
 def _sample(split: Split, seed: int, side: int, spec: ViewSpec, multiple_choice: bool) -> Sample | None:

@@ -316,7 +316,7 @@ LINES = st.one_of(
 )
 LIMITS = st.builds(
     Limits,
-    turns=st.integers(0, 6),
+    turns=st.integers(1, 6),
     zooms=st.integers(0, 5),
     tokens=st.integers(0, 60),
     pixels=st.integers(0, OVERVIEW_PIXELS + 6 * ZOOM_PIXELS),

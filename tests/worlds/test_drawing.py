@@ -38,7 +38,7 @@ def difference(a: Image.Image, b: Image.Image) -> np.ndarray:
 
 
 def scene_with(item: Item) -> Scene:
-    return Scene("x", (1.0, 1.0), (item,), (), 0, 0)
+    return Scene("x", (1.0, 1.0), (item,), (), "train", 0, 0)
 
 
 @FEW
@@ -105,7 +105,7 @@ def test_a_thing_has_its_colour_where_the_scene_says(kind: str, turn: int) -> No
 def test_things_stay_within_their_box(side: int) -> None:
     for kind in KINDS:
         item = Item(kind, "red", "checkered", "W", Box(0.4, 0.4, 0.6, 0.6), 0.38, 12)
-        empty = Scene("x", (1.0, 1.0), (), (), 0, 0)
+        empty = Scene("x", (1.0, 1.0), (), (), "train", 0, 0)
         changed = difference(draw_full(scene_with(item), side), draw_full(empty, side)).max(2) > 0
         rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
         slack = 0.03 * side  # a turned corner may stand out a little
@@ -135,7 +135,7 @@ def test_a_letter_is_as_tall_as_it_claims() -> None:
 
 def test_things_on_a_board_are_drawn_over_it() -> None:
     scene = next(s for s in (make_scene("train", n, FULL) for n in range(9)) if s.boards)
-    bare = Scene(scene.id, scene.extent, (), scene.boards, scene.seed, scene.clutter)
+    bare = Scene(scene.id, scene.extent, (), scene.boards, scene.split, scene.seed, scene.clutter)
     carried = next(item for item in scene.items if item.board == 0)
     size = (100, 100)
     assert difference(draw(scene, carried.box, size), draw(bare, carried.box, size)).mean() > 20

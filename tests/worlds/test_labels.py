@@ -32,7 +32,7 @@ LARGE_ITEM = Item("heart", "pink", "dotted", "K", Box(0.25, 0.25, 0.5, 0.5), 0.3
 
 
 def scene_of(*items: Item, boards: tuple[Item, ...] = ()) -> Scene:
-    return Scene("x", (1.0, 1.0), items, boards, 0, 0)
+    return Scene("x", (1.0, 1.0), items, boards, "train", 0, 0)
 
 
 def overview(side: int) -> View:

@@ -101,11 +101,11 @@ def test_twins_are_not_asked_about_by_name_but_things_on_boards_are_told_apart()
     one = Item("circle", "red", "plain", "A", box, 0.3)
     two = Item("circle", "red", "dotted", "B", Box(0.5, 0.5, 0.6, 0.6), 0.3)
     other = Item("circle", "blue", "plain", "C", Box(0.8, 0.8, 0.9, 0.9), 0.3)
-    texts = {needle.text for needle in needles(Scene("x", (1, 1), (one, two, other), (), 0, 0))}
+    texts = {needle.text for needle in needles(Scene("x", (1, 1), (one, two, other), (), "train", 0, 0))}
     assert texts == {"What letter is on the blue circle?", "What pattern does the blue circle have?"}
     board = Item("board", "green", "plain", "", Box(0.4, 0.4, 0.7, 0.7))
     carried = Item("circle", "red", "plain", "A", box, 0.3, board=0)
-    texts = {needle.text for needle in needles(Scene("x", (1, 1), (one, carried), (board,), 0, 0))}
+    texts = {needle.text for needle in needles(Scene("x", (1, 1), (one, carried), (board,), "train", 0, 0))}
     assert "What letter is on the circle on the green board?" in texts
     assert "What letter is on the red circle?" not in texts
     assert "What color is the circle?" not in texts
