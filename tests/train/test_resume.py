@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from cof.train.progress import last_checkpoint
@@ -53,7 +54,9 @@ def test_a_killed_run_ends_as_an_unbroken_one(stage, tmp_path):
     subprocess.run(command(stage, whole, *overrides), check=True, capture_output=True)
     run_killed(command(stage, broken, *overrides), broken)
     assert len(curve(whole)) == STEPS / 2
-    assert curve(broken) == curve(whole)
+    for resumed, unbroken in zip(curve(broken), curve(whole), strict=True):
+        assert resumed == pytest.approx(unbroken, rel=1e-4, abs=1e-6)
     one, two = (load_file(out / "model" / "model.safetensors") for out in (whole, broken))
-    assert all((one[name] == two[name]).all() for name in one)
+    for name, weight in one.items():  # sums over gathered rows may differ in their last bit
+        torch.testing.assert_close(two[name], weight, rtol=1e-4, atol=1e-6)
     assert (broken / "curves.png").stat().st_size > 0
