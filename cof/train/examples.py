@@ -35,10 +35,19 @@ class Row:
     views: tuple[View, ...]
 
 
-def row(conversations: Sequence[Sequence[Message]], tokenizer: PreTrainedTokenizerBase, factor: int) -> Row:
-    """One row from conversations that begin with the same picture. The last message of each is the assistant's."""
+def row(
+    conversations: Sequence[Sequence[Message]],
+    tokenizer: PreTrainedTokenizerBase,
+    factor: int,
+    untrained: Sequence[int] = (),
+) -> Row:
+    """One row from conversations that begin with the same picture. The last message of each is the assistant's.
+
+    `untrained[n]` of conversation n's first assistant turns get no loss: a mistake is to be seen, not learnt.
+    """
     image_token = int(tokenizer.convert_tokens_to_ids(IMAGE_PAD))
-    encoded = [_encode(c, tokenizer, image_token, factor) for c in conversations]
+    skipped = untrained or [0] * len(conversations)
+    encoded = [_encode(c, tokenizer, image_token, factor, n) for c, n in zip(conversations, skipped, strict=True)]
     shared = _common_prefix([ids for ids, _, _ in encoded]) if len(encoded) > 1 else 0
     parts = [(0, encoded[0][0][:shared], np.full(shared, IGNORE))]
     parts += [(n + 1, ids[shared:], labels[shared:]) for n, (ids, labels, _) in enumerate(encoded)]
@@ -76,13 +85,14 @@ def collate(rows: Sequence[Row], pad: int, square: bool = False) -> dict[str, to
 
 
 def _encode(
-    conversation: Sequence[Message], tokenizer: PreTrainedTokenizerBase, image_token: int, factor: int
+    conversation: Sequence[Message], tokenizer: PreTrainedTokenizerBase, image_token: int, factor: int, untrained: int
 ) -> tuple[np.ndarray, np.ndarray, tuple[View, ...]]:
     """Ids, labels and views of one conversation."""
     views = views_in(conversation)
     ids: list[int] = []
     trained: list[bool] = []
-    for text, train in _segments(conversation, tokenizer):
+    for text, turn in _segments(conversation, tokenizer):
+        train = turn > untrained
         piece = tokenizer(text, add_special_tokens=False).input_ids
         end = len(piece) - piece[::-1].index(tokenizer.eos_token_id) if train else 0
         ids += piece
@@ -92,14 +102,15 @@ def _encode(
     return flat, np.where(np.repeat(trained, repeats), flat, IGNORE), views
 
 
-def _segments(conversation: Sequence[Message], tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, bool]]:
-    """The rendered conversation cut at the borders of assistant turns; each piece says whether it is trained on."""
-    messages, done, pieces = template_messages(conversation), 0, []
+def _segments(conversation: Sequence[Message], tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, int]]:
+    """The rendered conversation cut at the borders of assistant turns; each piece says which it is, from 1, or 0."""
+    messages, done, turn, pieces = template_messages(conversation), 0, 0, []
     for i, message in enumerate(messages):
         if message["role"] == "assistant":
             before = tokenizer.apply_chat_template(messages[:i], tokenize=False, add_generation_prompt=True)
             after = tokenizer.apply_chat_template(messages[: i + 1], tokenize=False)
-            pieces += [(before[done:], False), (after[len(before) :], True)]
+            turn += 1
+            pieces += [(before[done:], 0), (after[len(before) :], turn)]
             done = len(after)
     return pieces
 

@@ -81,9 +81,10 @@ class NeedleLessons:
         picked = pick(scene, rng, self.questions, first, UNIT, self.spec, lesson.depths)
         if not picked:  # a scene of nothing but twins has no question; its neighbour in seed space has
             return self._row(make_scene("train", scene.seed + (1 << 55), lesson.contents), lesson, rng)
-        talks = [_conversation(needle, path, scene, first, self.spec, lesson, rng) for needle, path in picked]
+        told = [_conversation(needle, path, scene, first, self.spec, lesson, rng) for needle, path in picked]
+        talks, mistakes = zip(*told, strict=True)
         meant = tuple(_meant(needle, first) for needle, _ in picked)
-        return _Taught(examples.row(talks, self.tokenizer, self.spec.factor), scene, meant)
+        return _Taught(examples.row(talks, self.tokenizer, self.spec.factor, mistakes), scene, meant)
 
     def _looks(
         self, taught: Sequence[_Taught], dense: dict[str, Any], batch: dict[str, Any]
@@ -94,7 +95,10 @@ class NeedleLessons:
         for n, each in enumerate(taught):
             sizes = [view.pixels // self.spec.factor**2 for view in each.row.views]
             part = slice(start, start := start + sum(sizes))
-            sight = Sight(dense["box"][part].numpy(), dense["frame"][part].numpy(), np.repeat(range(len(sizes)), sizes))
+            what, local, frame = (
+                each[part].numpy() for each in (dense["classes"]["what"], dense["box"], dense["frame"])
+            )
+            sight = Sight(what, local, frame, np.repeat(range(len(sizes)), sizes))
             for purpose, position, mask in find_looks(each.row, sight, words, each.meant):
                 found.append((purpose, n, position, np.pad(mask, (0, width - len(mask)))))
         purposes, rows, positions, targets = zip(*found, strict=True)
@@ -119,9 +123,11 @@ def _vocabulary(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
     def ids(names: Iterable[str]) -> frozenset[int]:
         return frozenset(int(tokenizer.convert_tokens_to_ids(form)) for name in names for form in (name, f" {name}"))
 
-    visual, answer = (int(tokenizer.convert_tokens_to_ids(tag)) for tag in (IMAGE_PAD, dialect.ANSWER_OPEN))
+    tags = (IMAGE_PAD, dialect.THINK_OPEN, dialect.ANSWER_OPEN)
     numbers = {token: n for n, token in number_tokens(tokenizer).items()}
-    return Vocabulary(numbers, ids((*KINDS, BOARD)), ids(COLOURS), visual, answer)
+    return Vocabulary(
+        numbers, ids(KINDS), ids((BOARD,)), ids(COLOURS), *(int(tokenizer.convert_tokens_to_ids(tag)) for tag in tags)
+    )
 
 
 def _meant(needle: Needle, first: View) -> Box | None:
@@ -185,17 +191,16 @@ def _conversation(
     spec: ViewSpec,
     lesson: Lesson,
     rng: np.random.Generator,
-) -> tuple[Message, ...]:
+) -> tuple[tuple[Message, ...], int]:
+    """The messages, and how many of the first assistant turns are mistakes."""
     options = choices(needle, rng) if rng.uniform() < lesson.choices else ()
     question = Question(scene.id, "", needle.text, options)
-    direct = bool(rng.uniform() < lesson.direct)
-    if direct:
-        turns = guess(needle, path, first, UNIT)
-    else:
-        turns = demonstrate(needle, path, first, UNIT, spec)
-        if rng.uniform() < lesson.recovery:
-            turns = recover(turns, first, spec, rng)
-    return dialect.messages(question, first, turns, direct)
+    if rng.uniform() < lesson.direct:
+        return dialect.messages(question, first, guess(needle, path, first, UNIT), True), 0
+    right = turns = demonstrate(needle, path, first, UNIT, spec)
+    if rng.uniform() < lesson.recovery:
+        turns = recover(right, first, spec, rng)
+    return dialect.messages(question, first, turns), len(turns) - len(right)
 
 
 def _dense(shown: list[tuple[Scene, View]], spec: ViewSpec) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Where attention heads should look: supervision for the step that forms last, choosing the asked thing among others.
 
-Where the text names a place or gives an attribute, two heads of one layer are taught to attend to the visual tokens of the
-thing that is meant, and before them one head each to the words that name its shape and its colour. Nothing is added to the
-model: the scores are those of its own projections.
+Where the text names a place, gives an attribute or is about to decide between looking closer and answering, two heads of two
+layers are taught to attend to the visual tokens of the thing that is meant, and before them one head each to the words that
+name its shape and its colour. Nothing is added to the model: the scores are those of its own projections.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import torch
 
 from cof.train.examples import Row
 from cof.types import Box
+from cof.worlds.labels import TYPES
+from cof.worlds.scenes import BOARD
 
 VISUAL, SHAPE, COLOUR = 0, 1, 2  # what a look is for: a thing in a picture, or a word of its name
 SAME_THING = 0.5  # IoU from which a token's box and a written box mean one thing
@@ -24,9 +26,10 @@ SAME_PLACE = 4.0  # pixels
 
 @dataclass(frozen=True)
 class Sight:
-    """What each visual token of a row shows, (tokens, ...), NaN boxes where nothing: its thing's box in pixels of the view
-    and of the overview, and the index of its view."""
+    """What each visual token of a row shows, (tokens, ...), NaN boxes where nothing: the index of its thing's type, its
+    box in pixels of the view and of the overview, and the index of its view."""
 
+    what: np.ndarray
     local: np.ndarray
     frame: np.ndarray
     view: np.ndarray
@@ -34,12 +37,14 @@ class Sight:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Token ids by meaning. `numbers` maps ids to pixels; `shapes` holds shapes and boards; `answer` is the answer's tag."""
+    """Token ids by meaning. `numbers` maps ids to pixels; `think` and `answer` are the opening tags."""
 
     numbers: Mapping[int, int]
-    shapes: frozenset[int]
+    kinds: frozenset[int]
+    boards: frozenset[int]
     colours: frozenset[int]
     visual: int
+    think: int
     answer: int
 
 
@@ -51,8 +56,9 @@ def find_looks(row: Row, sight: Sight, words: Vocabulary, meant: Sequence[Box | 
 
     `meant[n]` is the box, in overview pixels, of the thing that conversation n + 1 asks an attribute of.
     """
-    seeing = [*_places(row, sight, words), *_answers(row, sight, words, meant)]
-    naming = [look for _, position, _ in seeing for look in _name(row, words, position)]
+    acting = [*_places(row, sight, words, 4), *_answers(row, sight, words, meant)]
+    seeing = [*acting, *_places(row, sight, words, 2), *_decisions(row, words, acting)]
+    naming = [look for seen in seeing for look in _name(row, sight, words, seen)]
     return [*seeing, *naming, *_copies(row, words)]
 
 
@@ -64,13 +70,14 @@ def look_loss(
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """Negative log of the attention on the right tokens, a mean for each purpose, and the mean attention there.
 
-    `before[n]` is the hidden states that enter layer `n` of `language` (from 0), (rows, tokens, width); the later of two
-    layers looks at things, the earlier at words. `looks` holds `purpose`, `row`, `position` (N,) and `target` (N, tokens).
+    `before[n]` is the hidden states that enter layer `n` of `language` (from 0), (rows, tokens, width); the first of the
+    three layers looks at words, the others at things. `looks` holds `purpose`, `row`, `position` (N,) and `target` (N, tokens).
     """
-    early, late = sorted(before)
+    early, middle, late = sorted(before)
     loss, attention = before[late].new_zeros((), dtype=torch.float32), {}
     for name, purpose, layer, heads in (
-        ("thing", VISUAL, late, slice(0, 2)),
+        ("thing", VISUAL, middle, slice(0, 2)),
+        ("thing_again", VISUAL, late, slice(0, 2)),
         ("shape", SHAPE, early, slice(0, 1)),
         ("colour", COLOUR, early, slice(1, 2)),
     ):
@@ -99,19 +106,22 @@ def _gap(
     queries = block.self_attn.q_proj(states[row, position]).unflatten(-1, (-1, size))[:, heads]
     keys = _rotate(keys, cos[:, :, None], sin[:, :, None])
     queries = _rotate(queries, cos[row, position][:, None], sin[row, position][:, None])
-    scores = torch.einsum("nhd,nkhd->nhk", queries.float(), keys[row].float()) * size**-0.5
+    scores = queries.new_empty((*queries.shape[:2], keys.shape[1]), dtype=torch.float32)
+    for each in range(len(keys)):  # row by row: a copy of its keys for every look would cost gigabytes
+        own = row == each
+        scores[own] = torch.einsum("nhd,khd->nhk", queries[own], keys[each]).float() * size**-0.5
     scores = scores.masked_fill(~batch["attention_mask"][row, 0, position][:, None], -torch.inf)
     right = scores.masked_fill(~looks["target"][:, None], -torch.inf)
     return scores.logsumexp(-1) - right.logsumexp(-1)
 
 
-def _places(row: Row, sight: Sight, words: Vocabulary) -> list[Look]:
-    """Every number of a written box or place looks at the thing that is there."""
+def _places(row: Row, sight: Sight, words: Vocabulary, size: int) -> list[Look]:
+    """Every number of a written box (`size` 4) or place (2) looks at the thing that is there."""
     visual, found = np.flatnonzero(row.ids == words.visual), []
-    for group in _number_groups(row.labels, words.numbers):
+    for group in _number_groups(row.labels, words.numbers, size):
         values = np.array([words.numbers[int(row.labels[p])] for p in group], np.float32)
         seen = _visible(row, visual, group[0])
-        if len(group) == 4:
+        if size == 4:
             hit = seen & (_iou(sight.frame, values) > SAME_THING)
         else:
             centre = (sight.local[:, :2] + sight.local[:, 2:]) / 2
@@ -132,9 +142,22 @@ def _answers(row: Row, sight: Sight, words: Vocabulary, meant: Sequence[Box | No
     return found
 
 
-def _name(row: Row, words: Vocabulary, position: int) -> list[Look]:
-    """A position that means a thing looks at the latest word for a shape, and at the colour before it."""
-    shapes = [q for q in range(position + 1) if row.branch[q] == row.branch[position] and row.ids[q] in words.shapes]
+def _decisions(row: Row, words: Vocabulary, acting: Sequence[Look]) -> list[Look]:
+    """A turn's opening looks where its first box or answer will: whether to look closer hangs on what is there."""
+    openings = np.flatnonzero((row.labels[1:] >= 0) & (row.ids[:-1] == words.think))
+    borders, found = [*openings, len(row.ids)], []
+    for start, end in zip(borders, borders[1:], strict=False):
+        later = [look for look in acting if start < look[1] < end]
+        found += [(VISUAL, int(start), min(later, key=lambda look: look[1])[2])] if later else []
+    return found
+
+
+def _name(row: Row, sight: Sight, words: Vocabulary, seen: Look) -> list[Look]:
+    """A position that means a thing looks at the latest word for such a thing, and at the colour before it."""
+    _, position, target = seen
+    board = bool((sight.what[target[row.ids == words.visual]] == TYPES.index(BOARD)).all())
+    names = words.boards if board else words.kinds
+    shapes = [q for q in range(position + 1) if row.branch[q] == row.branch[position] and row.ids[q] in names]
     if not shapes:
         return []
     colour = row.ids[shapes[-1] - 1] in words.colours
@@ -145,7 +168,7 @@ def _name(row: Row, words: Vocabulary, position: int) -> list[Look]:
 def _copies(row: Row, words: Vocabulary) -> list[Look]:
     """A position whose next word is a shape said before looks at where it was said."""
     found: list[Look] = []
-    for p in np.flatnonzero(np.isin(row.labels, list(words.shapes))):
+    for p in np.flatnonzero(np.isin(row.labels, list(words.kinds | words.boards))):
         said = np.flatnonzero((row.ids[:p] == row.ids[p]) & (row.branch[:p] == row.branch[p]))
         found += [(SHAPE, int(p) - 1, _mask(row, said))] if len(said) else []
     return found
@@ -156,15 +179,15 @@ def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tens
     return x * cos + torch.cat([-right, left], -1) * sin
 
 
-def _number_groups(labels: np.ndarray, numbers: Mapping[int, int]) -> list[list[int]]:
-    """Positions of trained numbers, grouped where one token stands between: a place (2) or a box (4)."""
+def _number_groups(labels: np.ndarray, numbers: Mapping[int, int], size: int) -> list[list[int]]:
+    """Positions of trained numbers, in groups of `size` with one token between neighbours."""
     groups: list[list[int]] = []
     for p in np.flatnonzero(np.isin(labels, list(numbers))):
         if groups and p - groups[-1][-1] == 2 and len(groups[-1]) < 4:
             groups[-1].append(int(p))
         else:
             groups.append([int(p)])
-    return [group for group in groups if len(group) in (2, 4)]
+    return [group for group in groups if len(group) == size]
 
 
 def _visible(row: Row, visual: np.ndarray, position: int) -> np.ndarray:

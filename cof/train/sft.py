@@ -36,8 +36,9 @@ class Dense:
     """Supervision beside the language loss, which alone would be slow to form, with the weight of each.
 
     Visual tokens tell their content after `content` language layers, and their place in the overview after `frame`
-    (`weight`). Where the text names a place, nearby numbers are nearly right (`places`). Heads of the layer after `look`
-    others look at what is meant, and heads of the layer after `content` others at its name (`looks`; see `looks.py`).
+    (`weight`). Where the text names a place, nearby numbers are nearly right (`places`). Heads of the two
+    layers after `look` others look at what is meant, and heads of the layer after `content` others at its name (`looks`; see
+    `looks.py`).
     """
 
     content: int = 2
@@ -196,7 +197,7 @@ class DenseTrainer(StepOrder, SFTTrainer):
         ) as seen:
             loss = super().compute_loss(model, inputs, False, num_items_in_batch)
         shown, parts = self.heads.loss(language, seen, visual, truth)
-        entering = {layer: seen[layer] for layer in (dense.content, dense.look)}
+        entering = {layer: seen[layer] for layer in (dense.content, dense.look, dense.look + 1)}
         looked, attention = look_loss(language, entering, inputs, truth["looks"])
         after = [seen[count] for count in range(dense.look + 1, depth + 1)]
         placed, place_error = self.heads.place_loss(language, after, inputs["labels"])

@@ -53,6 +53,43 @@ def test_nothing_looks_where_it_may_not(batch):
         assert bool(target.any())
 
 
+def at_openings(tokenizer, batch, purpose):
+    """Looks with `purpose` from the openings of turns: (row, position, target)."""
+    looks, opening = batch["dense"]["looks"], tokenizer.convert_tokens_to_ids("<think>")
+    for look in np.flatnonzero(looks["purpose"].numpy() == purpose):
+        row, position = int(looks["row"][look]), int(looks["position"][look])
+        if int(batch["input_ids"][row, position]) == opening:
+            yield row, position, looks["target"][look]
+
+
+def test_the_decision_to_zoom_looks_at_the_thing_that_is_acted_on(tokenizer, batch):
+    """Before a call, at the tokens that the call's first number looks at too."""
+    looks, decided = batch["dense"]["looks"], 0
+    for row, position, target in at_openings(tokenizer, batch, VISUAL):
+        said = tokenizer.decode(batch["input_ids"][row, position : position + 40]).split("<|im_end|>")[0]
+        if "bbox_2d" not in said:
+            continue
+        later = (looks["row"] == row) & (looks["position"] > position) & (looks["purpose"] == VISUAL)
+        first = int(later.nonzero()[:, 0][looks["position"][later].argmin()])
+        assert torch.equal(looks["target"][first], target)
+        decided += 1
+    assert decided > 2
+
+
+def test_a_thing_on_a_board_is_sought_by_its_own_name(tokenizer, batch):
+    """Once the board is shown, the name that counts is that of the item: its shape, never the word "board"."""
+    ids, checked = batch["input_ids"], 0
+    for row, position, target in at_openings(tokenizer, batch, SHAPE):
+        said = tokenizer.decode(ids[row, position : position + 40]).split("<|im_end|>")[0]
+        word = tokenizer.decode(ids[row][target]).strip()
+        if "It is on the" in said:
+            assert word == "board"
+        elif "<answer>" in said:
+            assert word != "board"
+            checked += 1
+    assert checked > 0
+
+
 def test_a_written_box_looks_at_tokens_inside_it(tokenizer, batch):
     """The overview's tokens that a box looks at have their centres in or next to the box."""
     looks, checked = batch["dense"]["looks"], 0
@@ -89,7 +126,7 @@ def test_loss_is_small_where_attention_is_right():
     layer = torch.nn.Module()
     layer.input_layernorm, layer.self_attn = torch.nn.Identity(), Attention()
     language = torch.nn.Module()
-    language.layers = [layer, layer]
+    language.layers = [layer, layer, layer]
     language.rotary_emb = lambda x, _: (torch.ones(*x.shape[:2], 4), torch.zeros(*x.shape[:2], 4))
     states = torch.zeros(1, 3, 8)
     states[0, 1], states[0, 2] = 9.0, 9.0
@@ -102,9 +139,9 @@ def test_loss_is_small_where_attention_is_right():
             "position": torch.tensor([1]),
             "target": torch.tensor([target]),
         }
-        return look_loss(language, {0: states, 1: states}, batch, looks)
+        return look_loss(language, {0: states, 1: states, 2: states}, batch, looks)
 
     right, seen = loss([False, True, False])
     wrong, _ = loss([True, False, False])
-    assert seen["look_thing"] > 0.99
+    assert min(seen["look_thing"], seen["look_thing_again"]) > 0.99
     assert right < 0.01 < wrong
