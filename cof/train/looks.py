@@ -7,6 +7,7 @@ name its shape and its colour. Nothing is added to the model: the scores are tho
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -146,7 +147,7 @@ def _decisions(row: Row, words: Vocabulary, acting: Sequence[Look]) -> list[Look
     """A turn's opening looks where its first box or answer will: whether to look closer hangs on what is there."""
     openings = np.flatnonzero((row.labels[1:] >= 0) & (row.ids[:-1] == words.think))
     borders, found = [*openings, len(row.ids)], []
-    for start, end in zip(borders, borders[1:], strict=False):
+    for start, end in itertools.pairwise(borders):
         later = [look for look in acting if start < look[1] < end]
         found += [(VISUAL, int(start), min(later, key=lambda look: look[1])[2])] if later else []
     return found
