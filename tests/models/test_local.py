@@ -8,23 +8,11 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import (
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-    Qwen2_5_VLConfig,
-    Qwen2_5_VLForConditionalGeneration,
-    Qwen2VLConfig,
-    Qwen2VLForConditionalGeneration,
-    Qwen3VLConfig,
-    Qwen3VLForConditionalGeneration,
-)
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from cof.dialects import cof as dialect
 from cof.errors import ModelError
@@ -32,56 +20,13 @@ from cof.focus.loop import Setting, run, run_many
 from cof.models.base import Request
 from cof.models.local import CARD, LocalModel
 from cof.models.scripted import ScriptedModel
-from cof.train.nano import make_tokenizer
 from cof.types import Completion, Limits, Question, Sampling, Stop, ViewSpec, to_json
 from cof.vision import views
 from cof.vision.views import PAPER
+from tests.tiny import FAMILIES, write_checkpoint
 
-FAMILIES = {"qwen2_vl": 28, "qwen2_5_vl": 28, "qwen3_vl": 32}  # name: side of a visual token in pixels
-HALF = (0.5, 0.5, 0.5)  # mean and deviation in the preprocessor_config.json of Qwen3-VL
 GREEDY = Sampling(tokens=8)
 PEFT_USES_AN_OLD_NAME = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft 0.21.2
-
-
-# tiny checkpoints
-
-
-def network_of(family: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
-    """A random network, far from uniform so that different inputs give different texts."""
-    ids = {name: int(tokenizer.convert_tokens_to_ids(f"<|{name}|>")) for name in ("im_end", "endoftext", "image_pad")}
-    ids |= {name: int(tokenizer.convert_tokens_to_ids(f"<|{name}|>")) for name in ("video_pad", "vision_start")}
-    text: dict[str, Any] = {
-        "vocab_size": math.ceil(len(tokenizer) / 64) * 64,
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 100.0, "mrope_section": [2, 3, 3]},
-        "bos_token_id": None,
-        "eos_token_id": ids["im_end"],
-        "pad_token_id": ids["endoftext"],
-        "initializer_range": 0.2,
-    }
-    vision = {"depth": 2, "hidden_size": 32, "num_heads": 2, "initializer_range": 0.2}
-    wide = vision | {"intermediate_size": 64, "out_hidden_size": 32}
-    common: dict[str, Any] = {
-        "image_token_id": ids["image_pad"],
-        "video_token_id": ids["video_pad"],
-        "vision_start_token_id": ids["vision_start"],
-        "dtype": "float32",
-    }
-    torch.manual_seed(0)
-    if family == "qwen2_vl":
-        eyes = vision | {"embed_dim": 32, "mlp_ratio": 2}
-        return Qwen2VLForConditionalGeneration(Qwen2VLConfig(text_config=text, vision_config=eyes, **common))
-    if family == "qwen2_5_vl":
-        eyes = wide | {"fullatt_block_indexes": [1]}
-        return Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(text_config=text, vision_config=eyes, **common))
-    eyes = wide | {"patch_size": 16, "deepstack_visual_indexes": [0], "num_position_embeddings": 256}
-    return Qwen3VLForConditionalGeneration(
-        Qwen3VLConfig(text_config=text | {"head_dim": 16}, vision_config=eyes, **common)
-    )
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -96,13 +41,8 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A checkpoint in Hugging Face layout for each family."""
-    root, tokenizer = tmp_path_factory.mktemp("checkpoints"), make_tokenizer()
-    for family, factor in FAMILIES.items():
-        network_of(family, tokenizer).save_pretrained(root / family)
-        tokenizer.save_pretrained(root / family)
-        own = {"image_mean": HALF, "image_std": HALF} if factor == 32 else {}
-        Qwen2VLImageProcessorPil(patch_size=factor // 2, **own).save_pretrained(root / family)
-    return {family: root / family for family in FAMILIES}
+    root = tmp_path_factory.mktemp("checkpoints")
+    return {family: write_checkpoint(family, root / family) for family in FAMILIES}
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Both stages, killed with SIGKILL in mid-run and started again, end with the loss curve of an unbroken run."""
+"""Every stage, killed with SIGKILL in mid-run and started again, ends with the loss curve of an unbroken run."""
 
 import json
 import os
@@ -13,13 +13,15 @@ import torch
 from safetensors.torch import load_file
 
 from cof.train.progress import last_checkpoint
+from tests.tiny import write_checkpoint
+from tests.train.test_traces import write_traces
 
 TINY = Path(__file__).parent / "tiny"
+RECIPES = Path(__file__).parents[2] / "recipes"
 STEPS = 8
 
 
-def command(stage, out, *overrides):
-    recipe = TINY / f"{stage}.toml"
+def command(stage, recipe, out, *overrides):
     options = [part for item in overrides for part in ("--set", item)]
     return [sys.executable, "-m", "cof", "train", stage, "--config", str(recipe), "--out", str(out), *options]
 
@@ -43,20 +45,41 @@ def run_killed(argv, out):
     subprocess.run(argv, check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("stage", ["perception", "sft"])
+def perception(_folder):
+    return "perception", TINY / "perception.toml"
+
+
+def full_weights(folder):
+    """Needle lessons on a nano that the first stage made."""
+    start = folder / "start"
+    argv = command("perception", TINY / "perception.toml", start, "steps=1", "save_every=1")
+    subprocess.run(argv, check=True, capture_output=True)
+    heads = start / "checkpoint-1" / "model.safetensors"
+    return "sft", TINY / "sft.toml", f"model={start / 'model'}", f"heads={heads}"
+
+
+def adapters(folder):
+    """The recipe of the 7B model, on traces from a file and a random checkpoint of its architecture."""
+    sizes = ("steps=8", "save_every=2", "warmup=2", "lora_rank=4", "learning_rate=0.01")
+    model, traces = write_checkpoint("qwen2_5_vl", folder / "checkpoint"), write_traces(folder)
+    return "sft", RECIPES / "cof-7b" / "sft.toml", f"model={model}", f"traces={traces}", *sizes
+
+
+@pytest.mark.parametrize("stage", [perception, full_weights, adapters])
 def test_a_killed_run_ends_as_an_unbroken_one(stage, tmp_path):
-    overrides = []
-    if stage == "sft":
-        start = tmp_path / "start"
-        subprocess.run(command("perception", start, "steps=1", "save_every=1"), check=True, capture_output=True)
-        overrides = [f"model={start / 'model'}", f"heads={start / 'checkpoint-1/model.safetensors'}"]
+    name, recipe, *overrides = stage(tmp_path)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    subprocess.run(command(stage, whole, *overrides), check=True, capture_output=True)
-    run_killed(command(stage, broken, *overrides), broken)
+    subprocess.run(command(name, recipe, whole, *overrides), check=True, capture_output=True)
+    run_killed(command(name, recipe, broken, *overrides), broken)
     assert len(curve(whole)) == STEPS / 2
     for resumed, unbroken in zip(curve(broken), curve(whole), strict=True):
         assert resumed == pytest.approx(unbroken, rel=1e-4, abs=1e-6)
-    one, two = (load_file(out / "model" / "model.safetensors") for out in (whole, broken))
-    for name, weight in one.items():  # sums over gathered rows may differ in their last bit
-        torch.testing.assert_close(two[name], weight, rtol=1e-4, atol=1e-6)
+    one, two = (load_file(weights_of(out)) for out in (whole, broken))
+    for key, weight in one.items():  # sums over gathered rows may differ in their last bit
+        torch.testing.assert_close(two[key], weight, rtol=1e-4, atol=1e-6)
     assert (broken / "curves.png").stat().st_size > 0
+    assert curve(whole)[-1]["loss"] < curve(whole)[0]["loss"]
+
+
+def weights_of(out):
+    return next((out / "model").glob("*model.safetensors"))

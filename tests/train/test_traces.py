@@ -1,0 +1,79 @@
+"""Lessons from a file of traces: what is trained on is what was said, and pictures are shown as they were in the run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from transformers import AutoTokenizer
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from cof.errors import InvalidConfig
+from cof.focus.loop import Setting, run
+from cof.models.scripted import ScriptedModel
+from cof.train.examples import IGNORE
+from cof.train.lessons import TraceLessons
+from cof.types import Question, ViewSpec, to_json
+from cof.vision.load import load
+from tests.tiny import write_checkpoint
+
+SPEC = ViewSpec(max_pixels=168 * 112, zoom_min_pixels=56 * 56, zoom_max_pixels=84 * 84)
+LOOK = (
+    '<think>Closer.</think><tool_call>{"name": "image_zoom_in_tool", "arguments": '
+    '{"bbox_2d": [10, 10, 66, 66], "label": "it"}}</tool_call>'
+)
+SAID = [[LOOK, "<think>I see.</think><answer>B</answer>"], ["<answer>red</answer>"]]
+
+
+def write_traces(folder: Path) -> Path:
+    """A file of two traces, about pictures in the same folder: one zoom and an answer, and an answer at once."""
+    lines = []
+    for n, said in enumerate(SAID):
+        place = folder / f"{n}.png"
+        shades = np.random.default_rng(n).integers(0, 256, (224, 336, 3), dtype=np.uint8)
+        Image.fromarray(shades).save(place)
+        trace = run(ScriptedModel(said), Question(str(n), str(place), "Which one?"), load(place), Setting(SPEC))
+        lines.append(json.dumps({"id": str(n), "trace": to_json(trace)}) + "\n")
+    (folder / "traces.jsonl").write_text("".join(lines))
+    return folder / "traces.jsonl"
+
+
+@pytest.fixture(scope="module")
+def lessons(tmp_path_factory: pytest.TempPathFactory) -> TraceLessons:
+    folder = tmp_path_factory.mktemp("traces")
+    checkpoint = write_checkpoint("qwen2_5_vl", folder / "checkpoint")
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    processor = Qwen2VLImageProcessorPil.from_pretrained(checkpoint, do_resize=False)
+    return TraceLessons(tokenizer, processor, SPEC, write_traces(folder), 0, 2)
+
+
+def test_the_loss_falls_on_what_the_model_said(lessons: TraceLessons) -> None:
+    batch = lessons([{"step": 0}])
+    trained = {lessons.tokenizer.decode(row[row != IGNORE]) for row in batch["labels"]}
+    assert trained == {"<|im_end|>".join([*turns, ""]) for turns in SAID}
+
+
+def test_the_pixels_are_those_of_the_run(lessons: TraceLessons) -> None:
+    """Three views: two overviews of 6 x 4 tokens and a zoom; a token is 2 x 2 patches."""
+    batch = lessons([{"step": 0}])
+    sizes = sorted(tuple(grid) for grid in batch["image_grid_thw"].tolist())
+    assert sizes.count((1, 8, 12)) == 2
+    assert len(sizes) == 3
+    placeholder = lessons.tokenizer.convert_tokens_to_ids("<|image_pad|>")
+    assert int((batch["input_ids"] == placeholder).sum()) * 4 == len(batch["pixel_values"])
+
+
+def test_every_epoch_sees_every_trace_once(lessons: TraceLessons) -> None:
+    one = TraceLessons(lessons.tokenizer, lessons.processor, SPEC, lessons.file, 0, 1)
+    for epoch in range(4):
+        lengths = [one([{"step": 2 * epoch + n}])["input_ids"].shape[1] for n in range(2)]
+        assert len(set(lengths)) == 2
+
+
+def test_a_file_without_traces_is_one_clear_line(lessons: TraceLessons, tmp_path: Path) -> None:
+    empty = TraceLessons(lessons.tokenizer, lessons.processor, SPEC, tmp_path / "none.jsonl", 0, 1)
+    with pytest.raises(InvalidConfig, match="holds no traces; want a JSONL file"):
+        empty([{"step": 0}])
