@@ -1,15 +1,15 @@
 """The focus loop: show, listen, zoom, until there is an answer or a named stop. The heart of the package.
 
-`run_many` advances any number of questions together, so that a model may batch; `run` is the same for one. A bad box or
-a malformed turn is told to the model and costs a turn; at a limit the model is told, and asked for its answer once. A
-model that fails is recorded in the trace (`Stop.FAILED`), never raised and never turned into an answer.
+A `Session` is one question on its way; `run` and `run_many` let a model talk to one or many. A bad box or a malformed
+turn is told to the model and costs a turn; at a limit the model is told, and asked for its answer once. A model that
+fails is recorded in the trace (`Stop.FAILED`), never raised and never turned into an answer.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from PIL import Image
 
@@ -18,35 +18,90 @@ from cof.errors import InvalidBox, ModelError
 from cof.models.base import Model, Request
 from cof.types import Answer, Completion, Limits, Malformed, Question, Sampling, Stop, Trace, Turn, View, ViewSpec, Zoom
 from cof.vision import views
+from cof.vision.views import Picture
+
+Mode = Literal["focus", "direct", "always", "oracle"]
+MODES: tuple[Mode, ...] = ("focus", "direct", "always", "oracle")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a run is given besides its question. `direct` forbids zooming from the first turn on."""
+    """What a run is given besides its question.
+
+    `mode`: the model chooses whether to zoom ("focus"); may not ("direct"); must at least once ("always"); or is shown
+    the question's true boxes before it speaks, and then chooses ("oracle").
+    """
 
     spec: ViewSpec = ViewSpec()
     limits: Limits = Limits()
     sampling: Sampling = Sampling()
-    direct: bool = False
+    mode: Mode = "focus"
 
 
-@dataclass
-class _Session:
-    """One question on its way: the only mutable thing in the loop."""
+@dataclass(frozen=True)
+class Unused:
+    """What an answer cost that was not accepted, because the model had to zoom first."""
 
-    trace: Trace
-    image: Image.Image
-    setting: Setting
-    pixels: dict[View, Image.Image]
-    asked: bool = False
-    ended: bool = False
+    tokens: int = 0
+    seconds: float = 0.0
 
-    def request(self) -> Request:
-        trace = self.trace
-        messages = dialect.messages(trace.question, trace.overview, trace.turns, self.setting.direct)
-        left = max(1, min(self.setting.sampling.tokens, self.setting.limits.tokens - trace.tokens))
-        tokens = self.setting.sampling.tokens if self.asked else left
-        return Request(messages, self.pixels, replace(self.setting.sampling, tokens=tokens))
+
+class Session:
+    """One question on its way, as the conversation that a model continues: the only mutable thing in the loop.
+
+    `trace` holds what happened so far; `on_end` hears it once, when the session is over.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        question: Question,
+        picture: Picture,
+        setting: Setting = Setting(),
+        on_end: Callable[[Trace], None] = lambda _: None,
+    ) -> None:
+        first = views.overview(picture.size, setting.spec)
+        self.trace = Trace(
+            question.id, question, model, dialect.NAME, setting.spec, setting.sampling, setting.limits, first
+        )
+        self.setting, self.picture, self.on_end = setting, picture, on_end
+        self.ended, self.asked = False, setting.mode == "direct"
+        self.pixels: dict[View, Image.Image] = {}
+        self.prefix, self.unused = "", Unused()
+        if setting.mode == "oracle":
+            self._show_targets()
+
+    def request(self) -> Request | None:
+        if self.ended:
+            return None
+        trace, sampling = self.trace, self.setting.sampling
+        self._render(trace.overview, *trace.views)
+        messages = dialect.messages(trace.question, trace.overview, trace.turns, self.setting.mode == "direct")
+        left = max(1, min(sampling.tokens, self.setting.limits.tokens - trace.tokens))
+        tokens = sampling.tokens if self.asked else left
+        return Request(messages, self.pixels, replace(sampling, tokens=tokens), self.prefix)
+
+    def hear(self, completion: Completion | ModelError, seconds: float) -> None:
+        if isinstance(completion, ModelError):
+            self.trace = replace(self.trace, stop=Stop.FAILED, error=str(completion))
+            self.ended = True
+        else:
+            step(self, completion, seconds)
+        if self.ended:
+            self.pixels.clear()
+            self.on_end(self.trace)
+
+    def _show_targets(self) -> None:
+        for box in self.trace.question.targets:
+            look = Zoom((box,))
+            view = views.zoom(box, self.trace.overview, self.setting.spec)
+            turn = Turn(Completion(dialect.write(look, self.trace.overview)), look, (view,))
+            self.trace = replace(self.trace, turns=(*self.trace.turns, turn))
+
+    def _render(self, *shown: View) -> None:
+        for view in shown:
+            if view not in self.pixels:
+                self.pixels[view] = self.picture.show(view, self.trace.overview, self.setting.spec)
 
 
 def run(model: Model, question: Question, image: Image.Image, setting: Setting = Setting()) -> Trace:
@@ -56,31 +111,31 @@ def run(model: Model, question: Question, image: Image.Image, setting: Setting =
 
 def run_many(
     model: Model,
-    asked: Sequence[tuple[Question, Image.Image]],
+    asked: Iterable[tuple[Question, Image.Image]],
     setting: Setting = Setting(),
     on_end: Callable[[Trace], None] = lambda _: None,
 ) -> list[Trace]:
-    """Ask many questions; traces come back in order. `on_end` hears of each trace as it ends."""
-    sessions = [_open(model, question, image, setting) for question, image in asked]
-    while active := [s for s in sessions if not s.ended]:
-        for session, (completion, seconds) in zip(active, _complete(model, active), strict=True):
-            if isinstance(completion, ModelError):
-                session.trace = replace(session.trace, stop=Stop.FAILED, error=str(completion))
-                session.ended = True
-            else:
-                step(session, completion, seconds)
-            if session.ended:
-                session.pixels.clear()
-                on_end(session.trace)
+    """Ask many questions, taken as the model has room; traces come back in order. `on_end` hears of each as it ends."""
+    sessions: list[Session] = []
+
+    def opened() -> Iterator[Session]:
+        for question, image in asked:
+            sessions.append(Session(model.name, question, Picture(image), setting, on_end))
+            yield sessions[-1]
+
+    model.converse(opened())
     return [session.trace for session in sessions]
 
 
-def step(session: _Session, completion: Completion, seconds: float) -> None:
+def step(session: Session, completion: Completion, seconds: float) -> None:
     """Read one assistant turn, and add it to the session's trace with what it brings back."""
     trace, action = session.trace, dialect.parse(completion.text, session.trace.overview)
     shown: tuple[View, ...] = ()
     note = ""
     match action:
+        case Answer() if session.setting.mode == "always" and not trace.zooms and not session.asked:
+            session.prefix, session.unused = dialect.begin_call(action.thought), Unused(completion.tokens, seconds)
+            return
         case Answer():
             session.ended = True
         case Zoom() if not session.asked:
@@ -89,33 +144,15 @@ def step(session: _Session, completion: Completion, seconds: float) -> None:
             note = dialect.ANSWER_NOW
         case Malformed(fault):
             note = dialect.complain(fault)
-    turn = Turn(completion, action, shown, note, seconds)
+    whole = replace(completion, tokens=completion.tokens + session.unused.tokens)
+    turn = Turn(whole, action, shown, note, seconds + session.unused.seconds)
     session.trace = replace(trace, turns=(*trace.turns, turn))
+    session.prefix, session.unused = "", Unused()
     if not session.ended:
         _enforce(session)
 
 
-def _open(model: Model, question: Question, image: Image.Image, setting: Setting) -> _Session:
-    first = views.overview(image.size, setting.spec)
-    trace = Trace(
-        question.id, question, model.name, dialect.NAME, setting.spec, setting.sampling, setting.limits, first
-    )
-    return _Session(trace, image, setting, {first: views.render(image, first, first, setting.spec)}, setting.direct)
-
-
-def _complete(model: Model, active: Sequence[_Session]) -> list[tuple[Completion | ModelError, float]]:
-    """One completion a session; where a batch fails, each is tried alone so that one bad request spoils no other."""
-    requests, began = [s.request() for s in active], time.monotonic()
-    try:
-        done = model.complete(requests)
-        return [(each, (time.monotonic() - began) / len(active)) for each in done]
-    except ModelError as error:
-        if len(active) == 1:
-            return [(error, time.monotonic() - began)]
-        return [_complete(model, [session])[0] for session in active]
-
-
-def _look(session: _Session, zoom: Zoom) -> tuple[tuple[View, ...], str]:
+def _look(session: Session, zoom: Zoom) -> tuple[tuple[View, ...], str]:
     """The views of a zoom as far as limits allow, and a note where something was refused."""
     trace, limits, spec = session.trace, session.setting.limits, session.setting.spec
     shown: list[View] = []
@@ -127,7 +164,6 @@ def _look(session: _Session, zoom: Zoom) -> tuple[tuple[View, ...], str]:
         if trace.zooms + len(shown) >= limits.zooms or trace.pixels + _pixels(shown) + view.pixels > limits.pixels:
             break
         shown.append(view)
-        session.pixels.setdefault(view, views.render(session.image, view, trace.overview, spec))
     return tuple(shown), ""
 
 
@@ -135,7 +171,7 @@ def _pixels(shown: Sequence[View]) -> int:
     return sum(view.pixels for view in shown)
 
 
-def _enforce(session: _Session) -> None:
+def _enforce(session: Session) -> None:
     """At a limit: ask once for the answer; if that was done, end."""
     reached = _limit(session.trace, session.setting.limits)
     if session.asked:

@@ -1,24 +1,45 @@
-"""What a model is to this package: something that continues conversations. One method."""
+"""What a model is to this package: something that continues conversations, turn after turn. One method.
+
+A model is handed conversations rather than single requests, so that it may keep what it has read of each, run several
+together, and take in the next as soon as one ends.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from PIL import Image
 
 from cof.dialects.base import Message
+from cof.errors import ModelError
 from cof.types import Completion, Sampling, View
 
 
 @dataclass(frozen=True)
 class Request:
-    """One conversation to continue. `pixels` holds an RGB picture of exactly `view.size` for every view in it."""
+    """One assistant turn that is wanted. `pixels` holds an RGB picture of exactly `view.size` for every view in it.
+
+    The turn begins with the text `prefix`, which is given and not chosen by the model, and is part of the completion.
+    """
 
     messages: tuple[Message, ...]
-    pixels: dict[View, Image.Image]
+    pixels: Mapping[View, Image.Image]
     sampling: Sampling
+    prefix: str = ""
+
+
+class Conversation(Protocol):
+    """One side of a talk with a model: says which turn is wanted, and hears it."""
+
+    def request(self) -> Request | None:
+        """The next turn that is wanted, the same until `hear` was called; None when the conversation is over."""
+        ...
+
+    def hear(self, completion: Completion | ModelError, seconds: float) -> None:
+        """Take in the turn, or why there is none; `seconds` is its share of the model's time."""
+        ...
 
 
 class Model(Protocol):
@@ -27,6 +48,35 @@ class Model(Protocol):
     @property
     def name(self) -> str: ...
 
-    def complete(self, requests: Sequence[Request]) -> list[Completion]:
-        """One completion a request, in order. Raises ModelError if the batch cannot be completed."""
+    def converse(self, conversations: Iterable[Conversation]) -> None:
+        """Continue every conversation until it is over. They are taken as there is room, so a generator may make them late.
+
+        A conversation that cannot be continued hears a ModelError, which spoils no other.
+        """
         ...
+
+
+def complete(model: Model, requests: Sequence[Request]) -> list[Completion]:
+    """One completion a request, in order. Raises ModelError where one cannot be completed."""
+    talks = [_One(request) for request in requests]
+    model.converse(talks)
+    return [talk.result() for talk in talks]
+
+
+class _One:
+    """A conversation of one turn."""
+
+    def __init__(self, request: Request) -> None:
+        self.wanted: Request | None = request
+        self.heard: Completion | ModelError = ModelError("the model said nothing")
+
+    def request(self) -> Request | None:
+        return self.wanted
+
+    def hear(self, completion: Completion | ModelError, _seconds: float) -> None:
+        self.wanted, self.heard = None, completion
+
+    def result(self) -> Completion:
+        if isinstance(self.heard, ModelError):
+            raise self.heard
+        return self.heard

@@ -1,15 +1,71 @@
-"""From messages to token ids, for models and for training alike: chat templates and image placeholders."""
+"""From messages to token ids, for models and for training alike: chat templates, image placeholders, rotary positions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from cof.dialects.base import Message
 from cof.errors import ModelError
+from cof.models.base import Request
 from cof.types import View
 
 IMAGE_PAD = "<|image_pad|>"
+
+
+@dataclass(frozen=True)
+class Codec:
+    """Between requests and what a network takes, by the checkpoint's own `tokenizer` and image `processor`."""
+
+    tokenizer: Any
+    processor: Any
+
+    @property
+    def factor(self) -> int:
+        """Side of one visual token in pixels."""
+        return int(self.processor.patch_size * self.processor.merge_size)
+
+    @property
+    def image_token(self) -> int:
+        return int(self.tokenizer.convert_tokens_to_ids(IMAGE_PAD))
+
+    @property
+    def pad(self) -> int:
+        return int(self.tokenizer.pad_token_id)
+
+    def text(self, request: Request) -> str:
+        """The request as the chat template writes it, one placeholder a picture, up to where the model goes on."""
+        messages = template_messages(request.messages)
+        text: str = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return text + request.prefix
+
+    def ids(self, text: str, views: Sequence[View]) -> list[int]:
+        """Token ids of a text, with a placeholder once a visual token of each of its `views`. Raises ModelError."""
+        if odd := [view.size for view in views if view.size[0] % self.factor or view.size[1] % self.factor]:
+            want = f"sides in multiples of {self.factor} pixels: give the loop the model's `spec`"
+            raise ModelError(f"got a view of {odd[0][0]} x {odd[0][1]} pixels; want {want}")
+        ids = self.tokenizer(text, add_special_tokens=False).input_ids
+        repeats = visual_repeats(ids, views, self.image_token, self.factor)
+        return [i for i, n in zip(ids, repeats, strict=True) for _ in range(n)]
+
+    def starts(self, ids: Sequence[int], views: Sequence[View]) -> list[int]:
+        """Where the first token of each picture stands."""
+        places = np.flatnonzero(np.asarray(ids) == self.image_token)
+        sizes = [view.pixels // self.factor**2 for view in views]
+        return [int(places[before]) for before in np.cumsum([0, *sizes])[:-1]]
+
+    def words(self, ids: Sequence[int]) -> str:
+        text: str = self.tokenizer.decode(ids, skip_special_tokens=False)
+        return text
+
+    def patches(self, pictures: Sequence[Image.Image]) -> dict[str, np.ndarray]:
+        """The network's inputs for pictures, which keep the sizes that they have."""
+        found = self.processor(list(pictures))
+        return {name: np.asarray(found[name]) for name in ("pixel_values", "image_grid_thw")}
 
 
 def template_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
@@ -40,3 +96,22 @@ def visual_repeats(ids: Sequence[int], views: Sequence[View], image_token: int, 
         )
     sizes = iter(view.pixels // factor**2 for view in views)
     return [next(sizes) if i == image_token else 1 for i in ids]
+
+
+def rotary_positions(ids: np.ndarray, views: Sequence[View], image_token: int, factor: int) -> np.ndarray:
+    """Multimodal rotary positions (3, tokens): time, height, width, as the Qwen-VL families count them.
+
+    Text goes on by one; a picture's tokens share a time, and what follows it goes on from its longer side.
+    """
+    parts, at, start = [], 0, 0
+    firsts = np.flatnonzero(ids == image_token)
+    for view in views:
+        w, h = view.size[0] // factor, view.size[1] // factor
+        first = int(firsts[firsts >= start][0])
+        parts.append(np.tile(np.arange(at, at + first - start), (3, 1)))
+        at += first - start
+        ys, xs = np.mgrid[0:h, 0:w]
+        parts.append(at + np.stack([np.zeros(w * h, np.int64), ys.reshape(-1), xs.reshape(-1)]))
+        at, start = at + max(w, h), first + w * h
+    parts.append(np.tile(np.arange(at, at + len(ids) - start), (3, 1)))
+    return np.concatenate(parts, axis=1)

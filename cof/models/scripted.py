@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from cof.models.base import Request
+from cof.errors import ModelError
+from cof.models.base import Conversation, Request
 from cof.types import Completion
 
 Line = str | Callable[[Request], str]
@@ -13,21 +14,28 @@ Line = str | Callable[[Request], str]
 class ScriptedModel:
     """Says `lines[n]` as the n-th assistant turn of any conversation, and the last line ever after.
 
-    A line may be a function of the request. What was asked is kept in `requests`.
+    A line may be a function of the request, which may raise ModelError. What was asked is kept in `requests`.
     """
 
     name = "scripted"
 
     def __init__(self, lines: Sequence[Line]) -> None:
+        if not lines:
+            raise ValueError("a script has no lines; want at least one")
         self.lines = tuple(lines)
         self.requests: list[Request] = []
 
-    def complete(self, requests: Sequence[Request]) -> list[Completion]:
-        self.requests += requests
-        return [self._say(request) for request in requests]
+    def converse(self, conversations: Iterable[Conversation]) -> None:
+        for conversation in conversations:
+            while (request := conversation.request()) is not None:
+                self.requests.append(request)
+                conversation.hear(self._say(request), 0.0)
 
-    def _say(self, request: Request) -> Completion:
+    def _say(self, request: Request) -> Completion | ModelError:
         spoken = sum(message.role == "assistant" for message in request.messages)
         line = self.lines[min(spoken, len(self.lines) - 1)]
-        text = line if isinstance(line, str) else line(request)
+        try:
+            text = line if isinstance(line, str) else line(request)
+        except ModelError as error:
+            return error
         return Completion(text, tokens=len(text.split()))

@@ -15,7 +15,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from cof.dialects.base import Message
-from cof.models.encoding import IMAGE_PAD, template_messages, views_in, visual_repeats
+from cof.models.encoding import IMAGE_PAD, rotary_positions, template_messages, views_in, visual_repeats
 from cof.types import View
 
 IGNORE = -100
@@ -51,7 +51,7 @@ def row(
     shared = _common_prefix([ids for ids, _, _ in encoded]) if len(encoded) > 1 else 0
     parts = [(0, encoded[0][0][:shared], np.full(shared, IGNORE))]
     parts += [(n + 1, ids[shared:], labels[shared:]) for n, (ids, labels, _) in enumerate(encoded)]
-    positions = [_positions(ids, views, image_token, factor) for ids, _, views in encoded]
+    positions = [rotary_positions(ids, views, image_token, factor) for ids, _, views in encoded]
     first_views = int((np.diff(np.r_[0, parts[0][1] == image_token]) == 1).sum())
     return Row(
         np.concatenate([ids for _, ids, _ in parts]),
@@ -120,22 +120,6 @@ def _common_prefix(sequences: Sequence[np.ndarray]) -> int:
     least = min(len(s) for s in sequences) - 1
     same = np.all([s[:least] == sequences[0][:least] for s in sequences], axis=0)
     return int(np.argmin(same)) if not same.all() else least
-
-
-def _positions(ids: np.ndarray, views: Sequence[View], image_token: int, factor: int) -> np.ndarray:
-    """Multimodal rotary positions (3, tokens) as the Qwen2-VL family counts them: text by one, a picture by its longer side."""
-    parts, at, i, remaining = [], 0, 0, iter(views)
-    while i < len(ids):
-        if ids[i] == image_token:
-            view = next(remaining)
-            w, h = view.size[0] // factor, view.size[1] // factor
-            ys, xs = np.mgrid[0:h, 0:w]
-            parts.append(at + np.stack([np.zeros(w * h, np.int64), ys.reshape(-1), xs.reshape(-1)]))
-            at, i = at + max(w, h), i + w * h
-        else:
-            parts.append(np.full((3, 1), at))
-            at, i = at + 1, i + 1
-    return np.concatenate(parts, axis=1)
 
 
 def _stack(arrays: Sequence[np.ndarray], width: int, fill: int) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """From boxes to views to pixels. The one place that decides which pixels a model sees, in every run and training.
 
-`overview` and `zoom` are geometry; `render` is the only function that touches pixels.
+`overview` and `zoom` are geometry; `render` is the only function that touches pixels, and `Picture` keeps what it gave.
 """
 
 from __future__ import annotations
@@ -69,6 +69,26 @@ def render(image: Image.Image, view: View, first: View, spec: ViewSpec) -> Image
         frame = boxes.full(first.size)
         return image.resize(view.size, resample, box=boxes.clip(corner, frame).as_tuple())
     return image.resize(view.size, resample, box=boxes.clip(view.region, boxes.full(image.size)).as_tuple())
+
+
+class Picture:
+    """A picture (RGB, as `load` gives it) with the views of it that were rendered: each is rendered once, whoever asks."""
+
+    def __init__(self, image: Image.Image) -> None:
+        self.image = image
+        self._rendered: dict[tuple[View, View, str, str], Image.Image] = {}
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in source pixels."""
+        return self.image.size
+
+    def show(self, view: View, first: View, spec: ViewSpec) -> Image.Image:
+        """What `render` gives."""
+        key = view, first, spec.source, spec.resample
+        if key not in self._rendered:
+            self._rendered[key] = render(self.image, view, first, spec)
+        return self._rendered[key]
 
 
 def _native_size(region: Box, first: View, spec: ViewSpec) -> tuple[float, float]:

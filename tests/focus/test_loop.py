@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -14,13 +14,12 @@ from PIL import Image
 
 from cof.dialects import cof as dialect
 from cof.errors import ModelError
-from cof.focus.loop import Setting, run, run_many
+from cof.focus.loop import Mode, Setting, run, run_many
 from cof.models.base import Request
 from cof.models.scripted import Line, ScriptedModel
 from cof.types import (
     Answer,
     Box,
-    Completion,
     Limits,
     Malformed,
     Question,
@@ -218,14 +217,14 @@ def test_a_turn_may_not_produce_more_tokens_than_are_left() -> None:
 
 
 def test_direct_says_so_from_the_start() -> None:
-    trace, model = asked([ANSWER], replace(SETTING, direct=True))
+    trace, model = asked([ANSWER], replace(SETTING, mode="direct"))
     assert told(model).endswith(dialect.ANSWER_NOW)
     assert (trace.answer, trace.stop, trace.zooms) == ("B", Stop.ANSWER, 0)
 
 
 @pytest.mark.parametrize(("line", "stop"), [(LOOK, Stop.ZOOMS), (OUTSIDE, Stop.TURNS), (NONSENSE, Stop.TURNS)])
 def test_direct_without_an_answer_ends_after_one_turn(line: str, stop: Stop) -> None:
-    trace, _ = asked([line, ANSWER], replace(SETTING, direct=True))
+    trace, _ = asked([line, ANSWER], replace(SETTING, mode="direct"))
     assert (trace.answer, trace.stop, trace.zooms, len(trace.turns)) == (None, stop, 0, 1)
 
 
@@ -240,20 +239,16 @@ def by_question(request: Request) -> str:
     return (ANSWER, LOOK, NONSENSE, call(spoken, 5, 80, 60))[kind]
 
 
-class Moody(ScriptedModel):
-    """Fails whenever a batch holds a question of `bad`; keeps the sizes of the batches that it was given."""
+def failing_at(name: str, after: int, line: Line) -> Line:
+    """`line`, but for the question `name`, which fails from turn `after` on."""
 
-    def __init__(self, lines: Sequence[Line], bad: Sequence[str], after: int = 0) -> None:
-        super().__init__(lines)
-        self.bad, self.after, self.sizes = set(bad), after, list[int]()
+    def say(request: Request) -> str:
+        asked = str(request.messages[1].parts[-1]).split()[-1].rstrip("?")
+        if asked == name and len(request.messages) >= 2 + 2 * after:
+            raise ModelError(f"out of memory at {asked}")
+        return line if isinstance(line, str) else line(request)
 
-    def complete(self, requests: Sequence[Request]) -> list[Completion]:
-        self.sizes.append(len(requests))
-        for request in requests:
-            name = str(request.messages[1].parts[-1]).split()[-1].rstrip("?")
-            if name in self.bad and len(request.messages) >= 2 + 2 * self.after:
-                raise ModelError(f"out of memory at {name}")
-        return super().complete(requests)
+    return say
 
 
 MANY = [(question(str(n)), picture(n)) for n in range(9)]
@@ -266,25 +261,32 @@ def test_many_give_the_same_traces_as_one_by_one() -> None:
     assert len({len(trace.turns) for trace in together}) > 1
 
 
-def test_all_that_still_run_are_one_batch() -> None:
-    model = Moody([by_question], ())
-    run_many(model, MANY, SETTING)
-    assert model.sizes[0] == 9
-    assert model.sizes == sorted(model.sizes, reverse=True)
+def test_questions_are_taken_when_there_is_room() -> None:
+    """The scripted model has room for one: the next picture is not opened before the last question is over."""
+    events: list[str] = []
+
+    def opened() -> Iterator[tuple[Question, Image.Image]]:
+        for asked, image in MANY:
+            events.append(f"open {asked.id}")
+            yield asked, image
+
+    run_many(ScriptedModel([by_question]), opened(), SETTING, lambda trace: events.append(f"end {trace.id}"))
+    assert events == [f"{what} {n}" for n in range(9) for what in ("open", "end")]
 
 
 def test_traces_are_told_as_they_end_and_returned_in_order() -> None:
     heard: list[str] = []
     traces = run_many(ScriptedModel([by_question]), MANY, SETTING, lambda trace: heard.append(trace.id))
     assert [trace.id for trace in traces] == [q.id for q, _ in MANY]
-    assert sorted(heard) == sorted(trace.id for trace in traces)
-    assert heard != [trace.id for trace in traces]
+    assert heard == [trace.id for trace in traces]
 
 
 @pytest.mark.parametrize("after", [0, 1])
 def test_a_failure_is_recorded_for_its_own_question_only(after: int) -> None:
     heard: list[Trace] = []
-    traces = run_many(Moody([LOOK, by_question], ["4"], after), MANY, SETTING, heard.append)
+    traces = run_many(
+        ScriptedModel([failing_at("4", after, LOOK), failing_at("4", after, by_question)]), MANY, SETTING, heard.append
+    )
     healthy = run_many(ScriptedModel([LOOK, by_question]), MANY, SETTING)
     failed = traces.pop(4)
     del healthy[4]
@@ -299,10 +301,51 @@ def test_a_failure_is_recorded_for_its_own_question_only(after: int) -> None:
     assert len(heard) == 9
 
 
-def test_a_model_that_always_fails_leaves_named_failures() -> None:
-    traces = run_many(Moody([ANSWER], [str(n) for n in range(9)]), MANY, SETTING)
-    assert [trace.stop for trace in traces] == [Stop.FAILED] * 9
+def test_nothing_asked_nothing_answered() -> None:
     assert run_many(ScriptedModel([ANSWER]), [], SETTING) == []
+
+
+# always and oracle
+
+
+def test_made_to_zoom_the_thought_stays_and_a_call_begins() -> None:
+    _, model = asked([ANSWER, LOOK, ANSWER], replace(SETTING, mode="always"))
+    (refused, forced, *_) = model.requests
+    assert refused.messages == forced.messages
+    assert (refused.prefix, forced.prefix) == ("", dialect.begin_call("I see."))
+    assert forced.prefix.endswith('"bbox_2d": [')
+
+
+def test_made_to_zoom_ends_with_an_answer_after_a_zoom() -> None:
+    """A model that answers whenever it may: the forced call goes on with four numbers, the next turn is free."""
+
+    def goes_on(request: Request) -> str:
+        return request.prefix + "10, 10, 66, 66]}}</tool_call>" if request.prefix else ANSWER
+
+    trace, _ = asked([goes_on], replace(SETTING, mode="always"))
+    assert (trace.answer, trace.zooms, trace.stop, len(trace.turns)) == ("B", 1, Stop.ANSWER, 2)
+    assert isinstance(trace.turns[0].action, Zoom)
+    assert trace.turns[0].action.thought == "I see."
+    unused = len(ANSWER.split())
+    assert trace.turns[0].completion.tokens == len(trace.turns[0].completion.text.split()) + unused
+
+
+def test_made_to_zoom_a_zoom_of_its_own_is_left_alone() -> None:
+    trace, model = asked([LOOK, ANSWER], replace(SETTING, mode="always"))
+    assert [request.prefix for request in model.requests] == ["", ""]
+    assert (trace.answer, trace.zooms) == ("B", 1)
+
+
+def test_the_oracle_shows_the_true_boxes_first() -> None:
+    targets = (Box(20, 20, 132, 132), Box(40, 40, 96, 96))
+    model = ScriptedModel([ANSWER])
+    trace = run(model, replace(question(), targets=targets), picture(), replace(SETTING, mode="oracle"))
+    assert [view.region for view in trace.views] == list(targets)
+    assert [turn.completion.tokens for turn in trace.turns] == [0, 0, 2]
+    assert (trace.answer, trace.stop) == ("B", Stop.ANSWER)
+    assert len(model.requests) == 1
+    assert model.requests[0].messages == dialect.messages(trace.question, trace.overview, trace.turns[:2])
+    assert run(ScriptedModel([ANSWER]), question(), picture(), replace(SETTING, mode="oracle")).zooms == 0
 
 
 # it always ends
@@ -325,11 +368,11 @@ LIMITS = st.builds(
 
 
 @settings(max_examples=1_000, deadline=None)
-@given(st.lists(LINES, min_size=1, max_size=8), LIMITS, st.booleans())
-def test_any_model_comes_to_an_end_within_its_limits(lines: list[str], limits: Limits, direct: bool) -> None:
-    trace, model = asked(lines, Setting(SPEC, limits, direct=direct))
-    assert len(trace.turns) <= (1 if direct else max(limits.turns, 1) + 1)
-    assert trace.zooms <= (0 if direct else limits.zooms)
+@given(st.lists(LINES, min_size=1, max_size=8), LIMITS, st.sampled_from(["focus", "direct", "always"]))
+def test_any_model_comes_to_an_end_within_its_limits(lines: list[str], limits: Limits, mode: Mode) -> None:
+    trace, model = asked(lines, Setting(SPEC, limits, mode=mode))
+    assert len(trace.turns) <= (1 if mode == "direct" else max(limits.turns, 1) + 1)
+    assert trace.zooms <= (0 if mode == "direct" else limits.zooms)
     assert trace.pixels <= max(limits.pixels, OVERVIEW_PIXELS)
     assert (trace.stop is not Stop.ANSWER) or trace.answer is not None
     assert trace.stop is not Stop.FAILED

@@ -17,7 +17,7 @@ from PIL import Image
 from cof.dialects import cof as dialect
 from cof.errors import ModelError
 from cof.focus.loop import Setting, run, run_many
-from cof.models.base import Request
+from cof.models.base import Request, complete
 from cof.models.local import CARD, LocalModel
 from cof.models.scripted import ScriptedModel
 from cof.types import Completion, Limits, Question, Sampling, Stop, ViewSpec, to_json
@@ -78,7 +78,7 @@ def small(factor: int) -> ViewSpec:
 
 
 def setting_of(model: LocalModel, **limits: float) -> Setting:
-    return Setting(small(model.factor), replace(Limits(tokens=10_000), **limits), GREEDY)  # type: ignore[arg-type]
+    return Setting(small(model.codec.factor), replace(Limits(tokens=10_000), **limits), GREEDY)  # type: ignore[arg-type]
 
 
 def copy(folder: Path, to: Path) -> Path:
@@ -86,12 +86,12 @@ def copy(folder: Path, to: Path) -> Path:
 
 
 def alone(model: LocalModel, request: Request) -> Completion:
-    return model.complete([request])[0]
+    return complete(model, [request])[0]
 
 
 def requests_of(model: LocalModel, zooms: int = 1) -> list[Request]:
     """The last request of a walk of `zooms` zooms for each of `ASKED`, made with a scripted model."""
-    first = views.overview((1000, 1000), small(model.factor)).size
+    first = views.overview((1000, 1000), small(model.codec.factor)).size
     look = f'{{"name": "{dialect.TOOL}", "arguments": {{"bbox_2d": [2, 2, {first[0] // 3}, {first[1] // 3}]}}}}'
     found: list[Request] = []
     for question, image in ASKED:
@@ -120,7 +120,7 @@ def test_the_loop_runs_on_every_family(model: LocalModel) -> None:
 
 
 def test_a_batch_gives_the_texts_of_one_by_one(model: LocalModel) -> None:
-    together = model.complete(requests_of(model))
+    together = complete(model, requests_of(model))
     assert together == [alone(model, request) for request in requests_of(model)]
     assert len({completion.text for completion in together}) == 3
     assert len({completion.prompt_tokens for completion in together}) == 3
@@ -128,15 +128,15 @@ def test_a_batch_gives_the_texts_of_one_by_one(model: LocalModel) -> None:
 
 def test_a_batch_wider_than_the_models_own_is_split(model: LocalModel) -> None:
     requests = requests_of(model)
-    narrow = LocalModel("n", model.network, model.tokenizer, model.processor, model.spec, batch=2)
-    assert narrow.complete(requests) == model.complete(requests)
-    assert model.complete([]) == []
+    narrow = LocalModel("n", model.network, model.codec.tokenizer, model.codec.processor, model.spec, batch=2)
+    assert complete(narrow, requests) == complete(model, requests)
+    assert complete(model, []) == []
 
 
 def test_the_text_is_that_of_the_network_itself(model: LocalModel) -> None:
     """Against a plain forward pass per token over a prompt written out here: template, grid counts and patches."""
     (request, *_) = requests_of(model)
-    grid = np.asarray(model.processor(list(request.pixels.values()))["image_grid_thw"])
+    grid = np.asarray(model.codec.processor(list(request.pixels.values()))["image_grid_thw"])
     counts = iter(int(g.prod()) // 4 for g in grid)
     text = "".join(
         f"<|im_start|>{m.role}\n"
@@ -147,12 +147,14 @@ def test_the_text_is_that_of_the_network_itself(model: LocalModel) -> None:
         + "<|im_end|>\n"
         for m in request.messages
     )
-    ids = torch.tensor([model.tokenizer(text + "<|im_start|>assistant\n").input_ids])
-    patches = torch.from_numpy(np.concatenate([model.processor(p)["pixel_values"] for p in request.pixels.values()]))
+    ids = torch.tensor([model.codec.tokenizer(text + "<|im_start|>assistant\n").input_ids])
+    patches = torch.from_numpy(
+        np.concatenate([model.codec.processor(p)["pixel_values"] for p in request.pixels.values()])
+    )
     said: list[int] = []
     pads = [model.network.config.image_token_id, model.network.config.video_token_id]
     for _ in range(4):
-        kinds = (ids == model.image_token).int()
+        kinds = (ids == model.codec.image_token).int()
         with torch.no_grad():
             out = model.network(
                 input_ids=ids,
@@ -166,18 +168,18 @@ def test_the_text_is_that_of_the_network_itself(model: LocalModel) -> None:
         said.append(int(logits.argmax()))
         ids = torch.cat([ids, torch.tensor([[said[-1]]])], 1)
     found = alone(model, replace(request, sampling=replace(GREEDY, tokens=4)))
-    assert found.text == model.tokenizer.decode(said)
+    assert found.text == model.codec.tokenizer.decode(said)
     assert found.prompt_tokens == ids.shape[1] - 4
 
 
 def test_prompt_tokens_are_the_grids_tokens(model: LocalModel) -> None:
     for request in requests_of(model, zooms=2):
         found = alone(model, request)
-        grid = np.asarray(model.processor(list(request.pixels.values()))["image_grid_thw"])
+        grid = np.asarray(model.codec.processor(list(request.pixels.values()))["image_grid_thw"])
         shown = sum(view.pixels for m in request.messages for view in m.parts if not isinstance(view, str))
-        assert shown // model.factor**2 == found.visual_tokens
+        assert shown // model.codec.factor**2 == found.visual_tokens
         assert found.visual_tokens >= int(grid.prod(1).sum()) // 4  # the same zoom twice is in `pixels` once
-        text = model.tokenizer.apply_chat_template(
+        text = model.codec.tokenizer.apply_chat_template(
             [
                 {"role": m.role, "content": [{"type": "text", "text": p} for p in m.parts if isinstance(p, str)]}
                 for m in request.messages
@@ -186,16 +188,16 @@ def test_prompt_tokens_are_the_grids_tokens(model: LocalModel) -> None:
             add_generation_prompt=True,
         )
         pictures = sum(not isinstance(p, str) for m in request.messages for p in m.parts)
-        assert found.prompt_tokens == len(model.tokenizer(text).input_ids) + found.visual_tokens + 2 * pictures
+        assert found.prompt_tokens == len(model.codec.tokenizer(text).input_ids) + found.visual_tokens + 2 * pictures
 
 
 def test_pixels_are_normalised_as_the_checkpoint_says(models: dict[str, LocalModel]) -> None:
     white = Image.new("RGB", (64, 64), (255, 255, 255))
-    patches = models["qwen3_vl"].processor(white)["pixel_values"]
+    patches = models["qwen3_vl"].codec.processor(white)["pixel_values"]
     assert patches.shape == (16, 3 * 2 * 16 * 16)
     assert np.allclose(patches, 1.0)
-    assert models["qwen3_vl"].factor == 32
-    assert models["qwen2_vl"].factor == 28
+    assert models["qwen3_vl"].codec.factor == 32
+    assert models["qwen2_vl"].codec.factor == 28
 
 
 def test_sampling_is_what_was_asked_and_not_the_checkpoints_taste(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -215,9 +217,9 @@ def test_every_token_that_ends_a_turn_ends_it(models: dict[str, LocalModel]) -> 
     model = models["qwen2_5_vl"]
     (request, *_) = requests_of(model)
     whole = alone(model, request)
-    ids = model.tokenizer(whole.text, add_special_tokens=False).input_ids
-    narrow = LocalModel("n", model.network, model.tokenizer, model.processor, model.spec)
-    narrow.ends = {ids[2]}
+    ids = model.codec.tokenizer(whole.text, add_special_tokens=False).input_ids
+    narrow = LocalModel("n", model.network, model.codec.tokenizer, model.codec.processor, model.spec)
+    narrow.engine.ends = {ids[2]}
     cut = alone(narrow, request)
     assert (cut.finish, cut.tokens) == ("stop", ids.index(ids[2]) + 1)
     assert whole.text.startswith(cut.text)
@@ -229,7 +231,7 @@ def test_each_request_has_its_own_allowance_of_tokens(models: dict[str, LocalMod
         replace(request, sampling=replace(GREEDY, tokens=n))
         for request, n in zip(requests_of(model), (3, 8, 1), strict=True)
     ]
-    assert [completion.tokens for completion in model.complete(requests)] == [3, 8, 1]
+    assert [completion.tokens for completion in complete(model, requests)] == [3, 8, 1]
 
 
 # what a model must not be asked
@@ -247,7 +249,7 @@ def test_the_model_itself_never_spells_a_picture(folders: dict[str, Path]) -> No
     model = LocalModel.load(str(folders["qwen2_5_vl"]))
     head = model.network.lm_head
     bias = torch.zeros(head.out_features)
-    bias[model.image_token] = 1e6
+    bias[model.codec.image_token] = 1e6
     head.bias = torch.nn.Parameter(bias)
     (trace,) = run_many(model, ASKED[:1], setting_of(model, turns=1))
     assert trace.stop is Stop.TURNS
@@ -265,7 +267,7 @@ def test_views_of_another_factor_are_a_named_failure(models: dict[str, LocalMode
 
 
 def test_without_a_card_the_papers_rules_at_the_models_factor(model: LocalModel) -> None:
-    assert model.spec == replace(PAPER, factor=model.factor)
+    assert model.spec == replace(PAPER, factor=model.codec.factor)
 
 
 def test_the_cards_spec(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -289,17 +291,17 @@ def test_an_adapter_is_merged_and_named(folders: dict[str, Path], tmp_path: Path
     folder = folders["qwen2_5_vl"]
     plain = LocalModel.load(str(folder))
     requests = requests_of(plain)
-    before = plain.complete(requests)
+    before = complete(plain, requests)
     config = LoraConfig(r=2, lora_alpha=64, target_modules=["q_proj", "v_proj", "down_proj"], init_lora_weights=False)
     torch.manual_seed(0)
     adapted = get_peft_model(plain.network, config)
     adapted.save_pretrained(tmp_path / "adapter")
     loaded = LocalModel.load(str(folder), adapter=str(tmp_path / "adapter"))
     assert loaded.name == f"{folder}+{tmp_path / 'adapter'}"
-    after = loaded.complete(requests)
+    after = complete(loaded, requests)
     assert [c.text for c in after] != [c.text for c in before]
-    inner = LocalModel("a", adapted.base_model.model, plain.tokenizer, plain.processor, plain.spec)
-    assert [c.text for c in after] == [c.text for c in inner.complete(requests)]
+    inner = LocalModel("a", adapted.base_model.model, plain.codec.tokenizer, plain.codec.processor, plain.spec)
+    assert [c.text for c in after] == [c.text for c in complete(inner, requests)]
 
 
 def refusal(name: str, adapter: str | None = None) -> str:

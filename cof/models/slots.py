@@ -1,0 +1,96 @@
+"""Keys and values of several conversations side by side, each in a slot of its own, kept from turn to turn.
+
+A slot's tokens lie at the front of its row; what lies behind them is never looked at. transformers' own caches hold
+rows of one length only, so that conversations of different lengths cannot share a batch and keep what was read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+BLOCK = 256  # tokens by which a row's room grows
+
+
+class Slots(Cache):
+    """A cache of `count` slots for a network of `layers` layers. `lengths` is the tokens in each slot.
+
+    Before a forward pass, `place` says which slots its rows belong to; the new keys and values are written behind the
+    tokens that are there, and attention sees the row as `mask` allows.
+    """
+
+    def __init__(self, count: int, layers: int, device: torch.device) -> None:
+        super().__init__(layers=[_Layer(self) for _ in range(layers)])
+        self.lengths = torch.zeros(count, dtype=torch.long, device=device)
+        self.rows = self.at = torch.empty(0, dtype=torch.long, device=device)
+        self.width = 0
+        self.chosen: slice | torch.Tensor = slice(0)
+
+    def place(self, rows: torch.Tensor, new: int) -> None:
+        """The next pass brings `new` tokens, padding included, for each slot of `rows` (rows,)."""
+        self.rows = rows
+        self.at = self.lengths[rows, None] + torch.arange(new, device=rows.device)
+        self.width = int(self.at.max()) + 1
+        in_front = torch.equal(rows, torch.arange(len(rows), device=rows.device))
+        self.chosen = slice(len(rows)) if in_front else rows  # a slice is seen in place, not copied
+
+    def mask(self) -> torch.Tensor:
+        """(rows, 1, new, width), True where a new token may look: at all before it in its slot, and at itself."""
+        return torch.arange(self.width, device=self.at.device) <= self.at[:, None, :, None]
+
+    def move(self, source: int, target: int) -> None:
+        """Copy one slot over another."""
+        length = int(self.lengths[source])
+        for layer in self.layers:
+            layer.keys[target, :length] = layer.keys[source, :length]
+            layer.values[target, :length] = layer.values[source, :length]
+        self.lengths[target] = length
+
+
+class _Layer(CacheLayerMixin):
+    """One layer's keys and values, each (slots, room, heads, size)."""
+
+    is_sliding = False
+
+    def __init__(self, slots: Slots) -> None:
+        super().__init__()
+        self.slots = slots
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        count, heads = len(self.slots.lengths), key_states.shape[1]
+        self.keys = key_states.new_zeros(count, 0, heads, key_states.shape[-1])
+        self.values = value_states.new_zeros(count, 0, heads, value_states.shape[-1])
+        self.is_initialized = True
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write (rows, heads, new, size) and give back all that the rows hold, (rows, heads, width, size)."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        rows, at, width = self.slots.rows, self.slots.at, self.slots.width
+        self.keys, self.values = (_roomy(states, width) for states in (self.keys, self.values))
+        self.keys[rows[:, None], at] = key_states.transpose(1, 2)
+        self.values[rows[:, None], at] = value_states.transpose(1, 2)
+        chosen = self.slots.chosen
+        return self.keys[chosen, :width].transpose(1, 2), self.values[chosen, :width].transpose(1, 2)
+
+    def get_seq_length(self) -> int:
+        return int(self.slots.lengths.max())
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self.get_seq_length() + query_length, 0
+
+    def get_max_length(self) -> int:
+        return -1
+
+
+def _roomy(states: torch.Tensor, width: int) -> torch.Tensor:
+    """The states with room for `width` tokens a slot."""
+    short = width - states.shape[1]
+    if short <= 0:
+        return states
+    more = -(-short // BLOCK) * BLOCK
+    return torch.cat([states, states.new_zeros(states.shape[0], more, *states.shape[2:])], 1)
