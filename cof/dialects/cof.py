@@ -72,10 +72,10 @@ def write(action: Zoom | Answer, overview: View) -> str:
             return thought + "".join(_write_call(overview.from_source(box), label) for box in found)
 
 
-def begin_call(thought: str) -> str:
+def begin_call() -> str:
     """The beginning of an assistant turn that goes on with a box: for a model that is made to zoom."""
-    opening = _write_call(Box(0, 0, 1, 1), "")
-    return f"{THINK_OPEN}{thought}{THINK_CLOSE}" + opening[: opening.index("[") + 1]
+    call = _write_call(Box(0, 0, 1, 1), "")
+    return THINK_OPEN + THINK_CLOSE + call[: call.index("[") + 1]
 
 
 def parse(text: str, overview: View) -> Action:

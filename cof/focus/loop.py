@@ -38,14 +38,6 @@ class Setting:
     mode: Mode = "focus"
 
 
-@dataclass(frozen=True)
-class Unused:
-    """What an answer cost that was not accepted, because the model had to zoom first."""
-
-    tokens: int = 0
-    seconds: float = 0.0
-
-
 class Session:
     """One question on its way, as the conversation that a model continues: the only mutable thing in the loop.
 
@@ -67,9 +59,15 @@ class Session:
         self.setting, self.picture, self.on_end = setting, picture, on_end
         self.ended, self.asked = False, setting.mode == "direct"
         self.pixels: dict[View, Image.Image] = {}
-        self.prefix, self.unused = "", Unused()
+        self.prefix = ""
+        self.refused: Turn | None = None  # an answer that was not accepted, because the model had to zoom first
         if setting.mode == "oracle":
             self._show_targets()
+
+    @property
+    def must_zoom(self) -> bool:
+        """Whether an answer would be refused. That happens once: a model that cannot name a box may answer then."""
+        return self.setting.mode == "always" and not (self.asked or self.refused or self.trace.zooms)
 
     def request(self) -> Request | None:
         if self.ended:
@@ -133,8 +131,8 @@ def step(session: Session, completion: Completion, seconds: float) -> None:
     shown: tuple[View, ...] = ()
     note = ""
     match action:
-        case Answer() if session.setting.mode == "always" and not trace.zooms and not session.asked:
-            session.prefix, session.unused = dialect.begin_call(action.thought), Unused(completion.tokens, seconds)
+        case Answer() if session.must_zoom:
+            session.prefix, session.refused = dialect.begin_call(), Turn(completion, action, seconds=seconds)
             return
         case Answer():
             session.ended = True
@@ -144,10 +142,11 @@ def step(session: Session, completion: Completion, seconds: float) -> None:
             note = dialect.ANSWER_NOW
         case Malformed(fault):
             note = dialect.complain(fault)
-    whole = replace(completion, tokens=completion.tokens + session.unused.tokens)
-    turn = Turn(whole, action, shown, note, seconds + session.unused.seconds)
-    session.trace = replace(trace, turns=(*trace.turns, turn))
-    session.prefix, session.unused = "", Unused()
+    if session.prefix and session.refused:  # what the refused answer cost counts
+        completion = replace(completion, tokens=completion.tokens + session.refused.completion.tokens)
+        seconds += session.refused.seconds
+    session.prefix = ""
+    session.trace = replace(trace, turns=(*trace.turns, Turn(completion, action, shown, note, seconds)))
     if not session.ended:
         _enforce(session)
 

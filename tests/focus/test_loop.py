@@ -308,11 +308,11 @@ def test_nothing_asked_nothing_answered() -> None:
 # always and oracle
 
 
-def test_made_to_zoom_the_thought_stays_and_a_call_begins() -> None:
+def test_made_to_zoom_an_answer_is_not_accepted_and_a_call_begins() -> None:
     _, model = asked([ANSWER, LOOK, ANSWER], replace(SETTING, mode="always"))
     (refused, forced, *_) = model.requests
     assert refused.messages == forced.messages
-    assert (refused.prefix, forced.prefix) == ("", dialect.begin_call("I see."))
+    assert (refused.prefix, forced.prefix) == ("", dialect.begin_call())
     assert forced.prefix.endswith('"bbox_2d": [')
 
 
@@ -325,9 +325,19 @@ def test_made_to_zoom_ends_with_an_answer_after_a_zoom() -> None:
     trace, _ = asked([goes_on], replace(SETTING, mode="always"))
     assert (trace.answer, trace.zooms, trace.stop, len(trace.turns)) == ("B", 1, Stop.ANSWER, 2)
     assert isinstance(trace.turns[0].action, Zoom)
-    assert trace.turns[0].action.thought == "I see."
     unused = len(ANSWER.split())
     assert trace.turns[0].completion.tokens == len(trace.turns[0].completion.text.split()) + unused
+
+
+def test_made_to_zoom_once_is_enough() -> None:
+    """A model that cannot name a box is told so, and then may answer."""
+
+    def fails(request: Request) -> str:
+        return request.prefix + "B" if request.prefix else ANSWER
+
+    trace, model = asked([fails], replace(SETTING, mode="always"))
+    assert (trace.answer, trace.zooms, len(model.requests)) == ("B", 0, 3)
+    assert [type(turn.action) for turn in trace.turns] == [Malformed, Answer]
 
 
 def test_made_to_zoom_a_zoom_of_its_own_is_left_alone() -> None:
