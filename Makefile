@@ -22,7 +22,7 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/world.py
-	$(BIN)/python benchmarks/batching.py
+	$(BIN)/python benchmarks/engine.py
 
 train-nano: $(VENV)/.dev  # some three hours on two cores
 	$(BIN)/cof train perception --config recipes/nano/perception.toml --out runs/perception

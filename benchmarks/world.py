@@ -14,10 +14,10 @@ def main() -> None:
     start = time.perf_counter()
     for seed in range(SCENES):
         draw_full(make_scene("train", seed), SIDE)
-    SCENES / (time.perf_counter() - start)
+    print(f"scenes a second at {SIDE} px: {SCENES / (time.perf_counter() - start):.1f}")
     start = time.perf_counter()
     draw_full(make_scene("train", 0), 3840)
-    time.perf_counter() - start
+    print(f"seconds for a picture of 3,840 px: {time.perf_counter() - start:.2f}")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,13 @@ ROOMS = (  # from the ground up; rooms on one floor may not import each other. "
 )
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
 HEAVY = {"torch", "torchvision", "transformers", "trl", "peft", "datasets", "accelerate", "safetensors", "tokenizers"}
-HEAVY_PLACES = ("cof/models/local.py", "cof/models/engine.py", "cof/models/slots.py", "cof/train/")
+HEAVY_PLACES = (
+    "cof/models/local.py",
+    "cof/models/engine.py",
+    "cof/models/eyes.py",
+    "cof/models/slots.py",
+    "cof/train/",
+)
 
 
 def place(file: Path) -> str:

@@ -8,6 +8,7 @@ sentences are this project's own.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ SYSTEM = (
 CLOSER = "This is the closer look. Think, then zoom again or answer."
 ANSWER_NOW = "Answer now, without zooming."
 CHOOSE = "Choose one of: "
+
+PROMPTS = (SYSTEM, CLOSER, ANSWER_NOW, CHOOSE)
 
 CALL_OPEN, CALL_CLOSE = "<tool_call>", "</tool_call>"
 ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
@@ -55,6 +58,11 @@ def ask(question: Question, direct: bool = False) -> str:
     if direct:
         lines.append(ANSWER_NOW)
     return "\n".join(lines)
+
+
+def fingerprint() -> str:
+    """A hash of all that this dialect says to a model of its own accord."""
+    return hashlib.sha256("\n".join(PROMPTS).encode()).hexdigest()[:16]
 
 
 def complain(fault: str) -> str:

@@ -1,77 +1,175 @@
-"""What a run of traces comes to: accuracy with its interval, zooms, visual tokens, boxes; per arm, category and depth."""
+"""What an evaluation's traces come to: figures for every arm, overall and by resolution, category and depth, and between arms.
+
+A question counts once: what was asked of it at several resolutions, with several seeds or in several option cycles
+enters by its mean, so that intervals are those of the questions. A failed run is counted as failed and is in no mean.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
-from statistics import NormalDist, fmean, median
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
 from typing import Any
 
-from cof.scoring.answers import exact
-from cof.types import Stop, Trace, Zoom
+from cof.evaluate.run import Record
+from cof.evaluate.statistics import matthews, paired_bootstrap, wilson
+from cof.scoring.answers import Score, score
+from cof.types import Question, Stop, Trace, Zoom
 from cof.vision import boxes
 
-CONFIDENCE = 0.95
+BASE = "direct"  # the arm that the others are compared with
+Judgement = Callable[[Question, str | None], Score]
 
 
-def report(traces: Iterable[tuple[str, Trace]]) -> dict[str, Any]:
-    """`arms.<arm>` with figures overall, and the same under `by_category.<name>` and `by_depth.<n>`."""
-    arms: dict[str, list[Trace]] = {}
-    for arm, trace in sorted(traces, key=lambda pair: (pair[0], pair[1].id)):
-        arms.setdefault(arm, []).append(trace)
-    return {"arms": {arm: _arm(found) for arm, found in arms.items()}}
+@dataclass(frozen=True)
+class Scored:
+    """A record with its score, and whether a zoom was needed for it; None where that is not known."""
+
+    record: Record
+    score: float | None
+    by: str
+    needed: bool | None
+
+    @property
+    def trace(self) -> Trace:
+        return self.record.trace
+
+    @property
+    def failed(self) -> bool:
+        return self.trace.stop is Stop.FAILED
 
 
-def wilson(right: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The Wilson score interval of `right` successes among `n` (Wilson 1927), in [0, 1]."""
-    if n == 0:
-        return 0.0, 1.0
-    z, p = NormalDist().inv_cdf(0.5 + confidence / 2), right / n
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def _arm(traces: Sequence[Trace]) -> dict[str, Any]:
+def report(records: Iterable[Record], judge: Judgement = score) -> dict[str, Any]:
+    """`arms.<arm>` with figures overall and under `by_resolution`, `by_category`, `by_depth`; `pairs.<arm>-direct`."""
+    arms: dict[str, list[Scored]] = defaultdict(list)
+    for scored in _scored(sorted(records, key=lambda record: record.id), judge):
+        arms[scored.record.arm].append(scored)
+    base = {_cell(s): s for s in arms.get(BASE, ()) if s.score is not None}
     return {
-        **figures(traces),
-        "by_category": _by(traces, lambda trace: trace.question.category),
-        "by_depth": _by(traces, lambda trace: trace.question.depth),
+        "arms": {arm: _arm(found, base) for arm, found in arms.items()},
+        "pairs": {f"{arm}-{BASE}": pair for arm, found in arms.items() if (pair := _pair(found, base)) is not None},
     }
 
 
-def figures(traces: Sequence[Trace]) -> dict[str, Any]:
-    """The figures of one group. A failed run is counted in `failed` and left out of accuracy."""
-    ended = [trace for trace in traces if trace.stop is not Stop.FAILED]
-    scores = [s for s in (exact(trace.answer, trace.question.answer) for trace in ended) if s is not None]
-    low, high = wilson(sum(scores), len(scores))
-    overlaps = [iou for trace in ended for iou in _overlaps(trace)]
+def _scored(records: Sequence[Record], judge: Judgement) -> list[Scored]:
+    scores = {r.id: judge(r.trace.question, r.trace.answer) for r in records if r.trace.stop is not Stop.FAILED}
+    direct = {_key(r): scores[r.id].value for r in records if r.arm == BASE and r.id in scores}
+    depths = any(r.trace.question.depth is not None for r in records)
+    found = []
+    for record in records:
+        given, alone = scores.get(record.id, Score(None, "failed")), direct.get(_key(record))
+        depth = record.trace.question.depth
+        needed = (None if depth is None else depth > 0) if depths else (None if alone is None else alone < 1)
+        found.append(Scored(record, given.value, given.by, needed))
+    return found
+
+
+def _key(record: Record) -> tuple[int, int, str]:
+    return record.resolution, record.seed, record.trace.id
+
+
+def _cell(scored: Scored) -> tuple[int, int, str]:
+    return _key(scored.record)
+
+
+def _arm(found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored]) -> dict[str, Any]:
     return {
-        "accuracy": fmean(scores) if scores else None,
+        **figures(found, base),
+        "by_resolution": _by(found, base, lambda s: s.record.resolution),
+        "by_category": _by(found, base, lambda s: s.trace.question.category),
+        "by_depth": _by(found, base, lambda s: s.trace.question.depth),
+    }
+
+
+def _by(
+    found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored], key: Callable[[Scored], Any]
+) -> dict[str, Any]:
+    groups: dict[Any, list[Scored]] = defaultdict(list)
+    for scored in found:
+        groups[key(scored)].append(scored)
+    return {str(name): figures(groups[name], base) for name in sorted(groups, key=lambda name: (str(type(name)), name))}
+
+
+def figures(found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored]) -> dict[str, Any]:
+    """The figures of one group of records; `base` holds the direct arm's, by cell."""
+    ended = [s for s in found if not s.failed]
+    means = list(_means(ended).values())
+    low, high = wilson(sum(means), len(means))
+    traces = [s.trace for s in ended]
+    overlaps = [iou for trace in traces for iou in _overlaps(trace)]
+    return {
+        "accuracy": _mean(means),
         "low": low,
         "high": high,
-        "n": len(scores),
-        "failed": len(traces) - len(ended),
-        "zooms": _mean(trace.zooms for trace in ended),
-        "zoomed": _mean(float(trace.zooms > 0) for trace in ended),
-        "visual_tokens": _mean(trace.visual_tokens for trace in ended),
-        "tokens": _mean(trace.tokens for trace in ended),
+        "n": len(means),
+        "samples": len(ended),
+        "failed": len(found) - len(ended),
+        "zooms": _mean(trace.zooms for trace in traces),
+        "zoomed": _mean(float(trace.zooms > 0) for trace in traces),
+        "visual_tokens": _mean(trace.visual_tokens for trace in traces),
+        "text_tokens": _mean(_text_tokens(trace) for trace in traces),
+        "tokens_per_right": _tokens_per_right(ended),
+        "seconds": _mean(trace.seconds for trace in traces),
+        "mcc": matthews([(s.trace.zooms > 0, s.needed) for s in ended if s.needed is not None]),
+        "gain": _share(ended, base, was=0.0, now=1.0),
+        "harm": _share(ended, base, was=1.0, now=0.0),
         "box_iou": median(overlaps) if overlaps else None,
-        "stops": {stop.value: n for stop in Stop if (n := sum(trace.stop is stop for trace in traces))},
+        "stops": _counts(s.trace.stop.value for s in found),
+        "read_by": _counts(s.by for s in ended),
     }
 
 
-def _by(traces: Sequence[Trace], key: Callable[[Trace], Any]) -> dict[str, Any]:
-    groups: dict[str, list[Trace]] = {}
-    for trace in traces:
-        groups.setdefault(str(key(trace)), []).append(trace)
-    return {name: figures(group) for name, group in sorted(groups.items())}
+def _means(found: Sequence[Scored]) -> dict[str, float]:
+    """The mean score of every question that has one."""
+    groups: dict[str, list[float]] = defaultdict(list)
+    for scored in found:
+        if scored.score is not None:
+            groups[scored.record.group].append(scored.score)
+    return {group: fmean(scores) for group, scores in groups.items()}
+
+
+def _pair(found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored]) -> dict[str, Any] | None:
+    """The difference in accuracy to the direct arm where both were asked the same, with its interval."""
+    both = [s for s in found if s.score is not None and _cell(s) in base]
+    if not both or found[0].record.arm == BASE:
+        return None
+    one, other = _means(both), _means([base[_cell(s)] for s in both])
+    difference, low, high = paired_bootstrap([one[group] - other[group] for group in sorted(one)])
+    return {"difference": difference, "low": low, "high": high, "n": len(one)}
+
+
+def _share(
+    found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored], was: float, now: float
+) -> float | None:
+    """The share of records that zoomed, and whose score is `now` where the direct arm's was `was`."""
+    known = [s for s in found if s.score is not None and _cell(s) in base]
+    return _mean(float(s.trace.zooms > 0 and base[_cell(s)].score == was and s.score == now) for s in known)
+
+
+def _tokens_per_right(found: Sequence[Scored]) -> float | None:
+    right = sum(s.score for s in found if s.score is not None)
+    return sum(s.trace.visual_tokens + _text_tokens(s.trace) for s in found) / right if right else None
+
+
+def _text_tokens(trace: Trace) -> int:
+    """All tokens of the conversation but visual ones, prompts included, each counted once."""
+    if not trace.turns:
+        return 0
+    last = trace.turns[-1].completion
+    return last.prompt_tokens - last.visual_tokens + last.tokens
 
 
 def _overlaps(trace: Trace) -> list[float]:
     """For every box the model asked for, the best IoU with a true box."""
-    asked = [box for turn in trace.turns if isinstance(turn.action, Zoom) and turn.views for box in turn.action.boxes]
+    turns = [turn for turn in trace.turns if turn.completion.tokens and turn.views]
+    asked = [box for turn in turns if isinstance(turn.action, Zoom) for box in turn.action.boxes]
     return [max(boxes.iou(box, target) for target in trace.question.targets) for box in asked if trace.question.targets]
+
+
+def _counts(names: Iterable[str]) -> dict[str, int]:
+    found = list(names)
+    return {name: found.count(name) for name in sorted(set(found))}
 
 
 def _mean(values: Iterable[float]) -> float | None:

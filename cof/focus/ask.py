@@ -38,13 +38,16 @@ def ask(
     return run(loaded, Question("ask", name, question, tuple(choices)), picture, Setting(chosen, limits))
 
 
-def open_model(name: str, adapter: str | None = None) -> Model:
-    """The in-process model `name`; needs the extra `local`. Raises MissingExtra or ModelError."""
+def open_model(name: str, adapter: str | None = None, batch: int = 16) -> Model:
+    """The in-process model `name`, with room for `batch` conversations; needs the extra `local`.
+
+    Raises MissingExtra or ModelError.
+    """
     try:
         from cof.models.local import LocalModel
     except ImportError as error:
         raise MissingExtra(f"an in-process model needs {error.name}; install chain-of-focus[local]") from None
-    return LocalModel.load(name, adapter=adapter)
+    return LocalModel.load(name, adapter=adapter, batch=batch)
 
 
 def with_budget(spec: ViewSpec, tokens: int) -> ViewSpec:

@@ -19,6 +19,7 @@ from PIL import Image
 from cof.errors import ModelError
 from cof.models.base import Conversation, Request
 from cof.models.encoding import Codec, rotary_positions, views_in
+from cof.models.eyes import Eyes
 from cof.models.slots import Slots
 from cof.types import Completion, Sampling, View
 
@@ -41,7 +42,7 @@ class Engine:
 
     def __init__(self, network: Any, codec: Codec, ends: set[int], never: Sequence[int], batch: int) -> None:
         self.network, self.codec, self.ends, self.never, self.batch = network, codec, ends, list(never), batch
-        self.usage = Usage()
+        self.usage, self.eyes = Usage(), Eyes(network, codec)
 
     @torch.inference_mode()
     def run(self, conversations: Iterable[Conversation]) -> None:
@@ -57,12 +58,14 @@ class Engine:
 
     def _fill(self, source: Iterator[Conversation], seats: list[_Seat], slots: Slots) -> bool:
         """Those whose conversation is over leave, others take the free seats; False when none is left."""
-        for row in reversed(range(len(seats))):
-            if seats[row].over:
-                last = seats.pop()
-                if row < len(seats):
-                    seats[row] = last
-                    slots.move(len(seats), row)
+        leaving = [row for row, seat in enumerate(seats) if seat.over]
+        for row in reversed(leaving):
+            last = seats.pop()
+            if row < len(seats):
+                seats[row] = last
+                slots.move(len(seats), row)
+        if leaving:
+            self.eyes.keep(picture for seat in seats for picture in seat.request.pixels.values())
         while len(seats) < self.batch and (conversation := next(source, None)) is not None:
             seat = _Seat(conversation)
             self._listen(seat)
@@ -100,7 +103,7 @@ class Engine:
                 self._read([row], seats, slots)
             return None
         self.usage.prefilled += sum(seat.unread for seat in chosen)
-        self.usage.images += len(pictures)
+        self.usage.images = self.eyes.encoded
         for seat in chosen:
             seat.held, seat.unread = list(seat.ids), 0
         return self._take(chosen, logits)
@@ -129,10 +132,12 @@ class Engine:
     ) -> torch.Tensor:
         """Logits after the last new token of each row, (rows, vocabulary); the new tokens are in the slots then."""
         began, device = time.monotonic(), self.network.device
-        inputs = {"input_ids": ids, "position_ids": positions} | (self.codec.patches(pictures) if pictures else {})
+        shown = self.eyes.see(pictures)
         slots.place(torch.tensor(rows, device=device), ids.shape[1])
         hidden = self.network.model(
-            **{name: torch.tensor(array, device=device) for name, array in inputs.items()},
+            input_ids=torch.tensor(ids, device=device),
+            position_ids=torch.tensor(positions, device=device),
+            **shown,
             attention_mask=slots.mask(),
             past_key_values=slots,
             use_cache=True,

@@ -7,6 +7,8 @@ with.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import replace
@@ -29,6 +31,7 @@ from cof.vision.views import PAPER
 
 EMBEDDED = "nano"
 CARD = "cof.json"
+FIRST_VALUES = 64  # of a tensor that are hashed
 SUPPORTED = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 LOAD_FAULTS = (OSError, ValueError, RuntimeError, SafetensorError)  # what transformers and peft raise on bad folders
 
@@ -46,6 +49,15 @@ class LocalModel:
     @property
     def usage(self) -> Usage:
         return self.engine.usage
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """A hash of the weights: of every tensor's name, shape and first values, so that a large model takes no time."""
+        told = hashlib.sha256()
+        for name, tensor in self.network.named_parameters():
+            first = tensor.detach().flatten()[:FIRST_VALUES].float().cpu().numpy()
+            told.update(f"{name} {tuple(tensor.shape)}".encode() + first.tobytes())
+        return told.hexdigest()[:16]
 
     def converse(self, conversations: Iterable[Conversation]) -> None:
         self.engine.run(conversations)

@@ -1,58 +1,155 @@
-"""An evaluation keeps every trace as it ends; killed and started again it ends with the same report."""
+"""An evaluation fills every cell of its plan once, shows pictures as the plan says, and survives being killed."""
+
+from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
-from cof.evaluate.report import report
-from cof.evaluate.run import evaluate
+import pytest
+from PIL import Image
+
+from cof.errors import InvalidImage
+from cof.evaluate.benchmarks import needle
+from cof.evaluate.benchmarks.base import Item
+from cof.evaluate.run import Plan, Record, evaluate, records
 from cof.focus.loop import Setting
 from cof.models.scripted import ScriptedModel
-from cof.runs import RunDir, read_records
-from cof.types import trace_from_json
-from cof.worlds.needle import samples
+from cof.runs import RunDir
+from cof.types import Box, Question, Stop, ViewSpec
 
-N = 6
-
-
-def questions():
-    return ((s.question, s.picture) for s in samples("validation", 1, N, 448))
+N = 4
+SPEC = ViewSpec()
+KILLS = 10
+TIMES = ("seconds",)
 
 
-def test_nothing_is_asked_twice(tmp_path):
-    first, second = ScriptedModel(["<answer>red</answer>"]), ScriptedModel(["<answer>red</answer>"])
-    with RunDir(tmp_path / "run", {}) as run:
-        evaluate(first, questions, ("direct", "focus"), Setting(), run, batch=4)
-    with RunDir(tmp_path / "run", {}) as run:
-        evaluate(second, questions, ("direct", "focus"), Setting(), run, batch=4)
-    assert len(first.requests) == 2 * N
-    assert second.requests == []
+def items(seed: int) -> Iterator[Item]:
+    return needle.items("validation", seed, N, 896, SPEC)
 
 
-def figures(out):
-    found = report((r["arm"], trace_from_json(r["trace"])) for r in read_records(out / "traces.jsonl"))
-    return json.dumps(found)
+def run_of(
+    folder: Path, plan: Plan, found=items, lines=("<answer>red</answer>",)
+) -> tuple[list[Record], ScriptedModel]:
+    model = ScriptedModel(lines)
+    with RunDir(folder, {}) as run:
+        evaluate(model, found, plan, Setting(), run)
+        return list(records(run)), model
 
 
-def test_a_killed_evaluation_ends_as_an_unbroken_one(tmp_path):
-    def command(name):
-        options = ["--n", "12", "--side", "448", "--batch", "2", "--out", str(tmp_path / name)]
-        return [sys.executable, "-m", "cof", "eval", "needle", *options]
+def test_every_cell_is_filled_once_and_nothing_is_asked_twice(tmp_path: Path) -> None:
+    plan = Plan(("direct", "focus"), (224, 448), "resized", (1, 2))
+    first, asked = run_of(tmp_path / "run", plan)
+    assert len(first) == len({record.id for record in first}) == 2 * 2 * 2 * N
+    assert len(asked.requests) == len(first)
+    again, nothing = run_of(tmp_path / "run", plan)
+    assert again == first
+    assert nothing.requests == []
 
-    subprocess.run(command("whole"), check=True, capture_output=True)
+
+def test_a_picture_is_read_once_for_all_its_cells(tmp_path: Path) -> None:
+    reads: list[str] = []
+
+    def counted(seed: int) -> Iterator[Item]:
+        for item in items(seed):
+
+            def read(item: Item = item) -> Image.Image:
+                reads.append(item.question.id)
+                return item.picture()
+
+            yield replace(item, picture=read)
+
+    run_of(tmp_path / "run", Plan(("direct", "focus"), (224, 448)), counted)
+    assert len(reads) == len({*reads}) == N
+    run_of(tmp_path / "run", Plan(("direct", "focus"), (224, 448)), counted)
+    assert len(reads) == N
+
+
+@pytest.mark.parametrize(
+    ("source", "resolution", "region", "overview", "target"),
+    [
+        ("resized", 224, (224, 112), (224, 112), Box(10, 5, 20, 10)),
+        ("original", 224, (896, 448), (224, 112), Box(40, 20, 80, 40)),
+        ("resized", 0, (896, 448), (616, 308), Box(40, 20, 80, 40)),
+        ("original", 3840, (896, 448), (616, 308), Box(40, 20, 80, 40)),
+    ],
+)
+def test_what_a_resolution_means(tmp_path, source, resolution, region, overview, target) -> None:
+    """A picture of 896 x 448 px: "resized" makes the picture itself smaller, "original" only the overview; never larger."""
+    item = Item(Question("q", "", "?", targets=(Box(40, 20, 80, 40),)), lambda: Image.new("RGB", (896, 448)))
+    ((record,), _) = run_of(tmp_path / "run", Plan(("focus",), (resolution,), source), lambda _: [item])
+    assert record.trace.overview.region == Box(0, 0, *region)
+    assert record.trace.overview.size == overview
+    assert record.trace.question.targets == (target,)
+    assert record.trace.question.depth is None
+
+
+def test_the_depth_is_that_of_the_resolution(tmp_path: Path) -> None:
+    """What is seen at once in a large overview needs a zoom in a small one, and in a small picture no zoom helps."""
+    plan = Plan(("direct",), (0, 224), "original")
+    found, _ = run_of(tmp_path / "run", plan, lambda seed: needle.items("validation", seed, 12, 896, SPEC))
+    depth = {(record.resolution, record.group): record.trace.question.depth for record in found}
+    groups = {record.group for record in found}
+    assert all((depth[224, group] or 9) >= depth[0, group] for group in groups)
+    assert any(depth[224, group] != depth[0, group] for group in groups)
+
+
+def test_a_picture_that_cannot_be_read_fails_in_every_cell_and_nothing_else_does(tmp_path: Path) -> None:
+    def broken() -> Image.Image:
+        raise InvalidImage("it is torn")
+
+    def found(seed: int) -> Iterator[Item]:
+        yield Item(Question("torn", "", "?"), broken)
+        yield from items(seed)
+
+    traces, _ = run_of(tmp_path / "run", Plan(("direct", "focus")), found)
+    failed = [record for record in traces if record.trace.stop is Stop.FAILED]
+    assert [(record.group, record.trace.error) for record in failed] == [("torn", "it is torn")] * 2
+    assert len(traces) == 2 * (N + 1)
+
+
+def command(out: Path) -> list[str]:
+    options = ["--n", "6", "--side", "448", "--resolutions", "224,448", "--concurrency", "2", "--out", str(out)]
+    return [sys.executable, "-m", "cof", "eval", "needle", *options]
+
+
+def untimed(report: object) -> object:
+    """The report without times."""
+    match report:
+        case dict():
+            return {key: untimed(value) for key, value in report.items() if key not in TIMES}
+        case _:
+            return report
+
+
+def test_an_evaluation_killed_at_random_moments_ends_as_an_unbroken_one(tmp_path: Path) -> None:
+    """Killed at ten random counts of journaled lines; the reports agree byte for byte but for times."""
+    subprocess.run(command(tmp_path / "whole"), check=True, capture_output=True)
     journal = tmp_path / "broken" / "traces.jsonl"
-    for wanted in (2, 7):
-        process = subprocess.Popen(command("broken"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while not journal.exists() or journal.read_bytes().count(b"\n") < wanted:
-            assert process.poll() is None
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
+    for wanted in sorted(random.Random(0).sample(range(24), KILLS)):
+        process = subprocess.Popen(command(tmp_path / "broken"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < wanted):
+            time.sleep(0.005)
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    subprocess.run(command("broken"), check=True, capture_output=True)
-    assert figures(tmp_path / "broken") == figures(tmp_path / "whole")
-    reports = [json.loads((tmp_path / name / "report.json").read_text()) for name in ("whole", "broken")]
+    subprocess.run(command(tmp_path / "broken"), check=True, capture_output=True)
+    reports = [
+        json.dumps(untimed(json.loads((tmp_path / name / "report.json").read_text()))) for name in ("whole", "broken")
+    ]
     assert reports[0] == reports[1]
-    assert reports[0]["arms"]["focus"]["n"] == 12
+    assert json.loads(reports[0])["arms"]["focus"]["samples"] == 12
+
+
+def test_a_run_with_other_settings_does_not_mix(tmp_path: Path) -> None:
+    subprocess.run(command(tmp_path / "run"), check=True, capture_output=True)
+    other = subprocess.run([*command(tmp_path / "run"), "--budget", "64"], capture_output=True, text=True)
+    assert other.returncode == 2
+    assert "has other settings: setting.spec.max_pixels" in other.stderr

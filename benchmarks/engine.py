@@ -1,0 +1,97 @@
+"""What the engine is worth: needle questions on one checkpoint, by a serial loop that calls `generate` on the whole
+
+conversation at every turn, as released implementations do, and by the engine. Prints questions a second and their ratio,
+tokens read against distinct tokens, pictures encoded against distinct pictures, and peak memory.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+
+from cof.focus.loop import Setting, run_many
+from cof.models.base import Conversation, Request
+from cof.models.encoding import views_in
+from cof.models.local import LocalModel
+from cof.types import Completion, Sampling, Trace
+from cof.worlds.needle import samples
+
+QUESTIONS, BATCH, SIDE = 200, 32, 1792
+SETTING = Setting(sampling=Sampling(tokens=128))
+
+
+class Serial:
+    """One conversation at a time; every turn reads the conversation anew through transformers' own `generate`."""
+
+    name = "serial"
+
+    def __init__(self, model: LocalModel) -> None:
+        self.model = model
+
+    def converse(self, conversations: Iterable[Conversation]) -> None:
+        for conversation in conversations:
+            while (request := conversation.request()) is not None:
+                conversation.hear(self._generate(request), 0.0)
+
+    @torch.inference_mode()
+    def _generate(self, request: Request) -> Completion:
+        codec, network, views = self.model.codec, self.model.network, views_in(request.messages)
+        ids = torch.tensor([codec.ids(codec.text(request), views)])
+        patches = codec.patches([request.pixels[view] for view in views])
+        out = network.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            mm_token_type_ids=(ids == codec.image_token).int(),
+            do_sample=False,
+            max_new_tokens=request.sampling.tokens,
+            **{name: torch.from_numpy(array) for name, array in patches.items()},
+        )
+        said = [token for token in out[0, ids.shape[1] :].tolist() if token not in self.model.engine.ends]
+        return Completion(codec.words(said), len(said) + 1)
+
+
+def main(questions: int = QUESTIONS) -> None:
+    asked = [(sample.question, sample.picture()) for sample in samples("validation", 7, questions, SIDE)]
+    model = LocalModel.load("nano", batch=BATCH)
+    run_many(model, asked[:2], SETTING)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    batched, fast = _timed(LocalModel.load("nano", batch=BATCH), asked)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    serial, slow = _timed(Serial(model), asked)
+    same = np.mean([_said(a) == _said(b) for a, b in zip(batched[0], serial[0], strict=True)])
+    usage = batched[1].usage
+    print(f"serial   {questions / slow:.2f} questions a second")
+    print(f"engine   {questions / fast:.2f} questions a second, batch {BATCH}: {slow / fast:.1f} times as many")
+    print(f"same answers {same:.3f}")
+    print(f"tokens read / distinct {usage.prefilled / _distinct(batched[0]):.3f}")
+    print(f"pictures encoded / distinct {usage.images / _pictures(batched[0]):.3f}")
+    print(f"peak memory {after:.0f} MB, of it {after - before:.0f} MB for {BATCH} conversations at once")
+
+
+def _timed(model: LocalModel | Serial, asked: list) -> tuple[tuple[list[Trace], LocalModel | Serial], float]:
+    began = time.perf_counter()
+    traces = run_many(model, asked, SETTING)
+    return (traces, model), time.perf_counter() - began
+
+
+def _said(trace: Trace) -> list[str]:
+    return [turn.completion.text for turn in trace.turns]
+
+
+def _distinct(traces: list[Trace]) -> int:
+    """Tokens that were given and not sampled, each once."""
+    sampled = sum(turn.completion.tokens - 1 for trace in traces for turn in trace.turns[:-1])
+    return sum(trace.turns[-1].completion.prompt_tokens for trace in traces) - sampled
+
+
+def _pictures(traces: list[Trace]) -> int:
+    return sum(1 + len({*trace.views}) for trace in traces)
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in sys.argv[1:]))

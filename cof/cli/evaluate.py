@@ -1,0 +1,160 @@
+"""`cof eval` and `cof report`: measure a model on a benchmark, and lay evaluations side by side."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+import cof
+from cof.cli.options import Adapter, Budget, LimitItems, ModelName, opened, spec_of, split_of
+from cof.config import replace_fields
+from cof.dialects import cof as dialect
+from cof.errors import InputError, InvalidConfig
+from cof.evaluate.benchmarks import needle
+from cof.evaluate.benchmarks.base import Item
+from cof.evaluate.benchmarks.known import BENCHMARKS
+from cof.evaluate.compare import HEADINGS, Row, as_json, cells, markdown, read_runs, rows_of
+from cof.evaluate.report import report
+from cof.evaluate.run import NATIVE, SOURCES, Plan, Source, evaluate, records
+from cof.focus.loop import MODES, Mode, Setting
+from cof.runs import RunDir, publish
+from cof.types import Limits, Sampling, ViewSpec, to_json
+
+NEEDLE = "needle"
+TURN_TOKENS = 512  # most tokens of one turn, as in the released evaluation
+SMALL_TABLE = 150  # columns of a table where there is no terminal
+
+Items = Callable[[int], Iterable[Item]]
+
+
+def evaluation(
+    bench: Annotated[str, typer.Argument(help=f"{NEEDLE}, {', '.join(BENCHMARKS)}.")],
+    out: Annotated[Path, typer.Option(help="Run folder; an interrupted run continues.")],
+    data: Annotated[Path | None, typer.Option(help="Your local copy of the benchmark.")] = None,
+    model: ModelName = "nano",
+    adapter: Adapter = None,
+    arms: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(MODES)}.")] = "direct,focus",
+    resolutions: Annotated[str, typer.Option(help="Longer sides in pixels, comma-separated; else as they are.")] = "",
+    source: Annotated[str, typer.Option(help="resized: all from the smaller picture; original: only the overview.")] = (
+        "original"
+    ),
+    budget: Budget = None,
+    n: Annotated[int | None, typer.Option("--n", min=1, help="Questions a seed; all, or 200 needles.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
+    side: Annotated[int, typer.Option(help="needle: longer side of the pictures in pixels.")] = 1792,
+    split: Annotated[str, typer.Option(help="needle: train, validation or test.")] = "test",
+    multiple_choice: Annotated[bool, typer.Option("--multiple-choice", help="needle: show options.")] = False,
+    limit: LimitItems = [],  # noqa: B006
+    concurrency: Annotated[int, typer.Option(min=1, help="Questions that run together.")] = 32,
+) -> None:
+    """Measure a model on a benchmark: accuracy with its interval, zooms and tokens, by arm, resolution and category."""
+    plan = Plan(_arms(arms), _resolutions(resolutions), _source(source), tuple(range(seed, seed + seeds)))
+    limits = replace_fields(Limits(), limit)
+    loaded = opened(model, adapter, concurrency)
+    setting = Setting(spec_of(loaded, budget), limits, Sampling(tokens=TURN_TOKENS))
+    asked = {"benchmark": bench, "n": n, "side": side, "split": split, "multiple_choice": multiple_choice}
+    found = _items(bench, data, n, side, split, multiple_choice, setting.spec)
+    manifest = asked | to_json(plan) | {"model": loaded.name, "weights": loaded.fingerprint, "versions": _versions()}
+    manifest |= {
+        "setting": to_json(setting) | {"mode": None},
+        "dialect": dialect.NAME,
+        "prompts": dialect.fingerprint(),
+    }
+    figures = _measure(loaded, found, plan, setting, RunDir(out, json.loads(json.dumps(manifest))))
+    publish(out / "report.json", json.dumps(figures, indent=1))
+    _table(rows_of(out.name, figures))
+    used = loaded.usage
+    print(
+        f"read {used.prefilled} tokens and {used.images} pictures, sampled {used.decoded}, {used.seconds:.0f} s in the model",
+        file=sys.stderr,
+    )
+
+
+def comparison(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished evaluations.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for report.md, comparison.json and plots.")] = None,
+) -> None:
+    """Lay evaluations side by side, with published figures where the protocol is the same."""
+    rows = read_runs(runs)
+    _table(rows)
+    if out is not None:
+        from cof.evaluate.plots import draw
+
+        out.mkdir(parents=True, exist_ok=True)
+        publish(out / "report.md", markdown(rows))
+        publish(out / "comparison.json", as_json(rows))
+        print(f"written to {out}: report.md, comparison.json, {', '.join(path.name for path in draw(rows, out))}")
+
+
+def _arms(text: str) -> tuple[Mode, ...]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names or not set(names) <= set(MODES):
+        raise InvalidConfig(f"--arms {text!r} is not understood; want some of {', '.join(MODES)}, comma-separated")
+    return tuple(mode for mode in MODES if mode in names)
+
+
+def _resolutions(text: str) -> tuple[int, ...]:
+    try:
+        sides = tuple(int(part) for part in text.split(",")) if text.strip() else (NATIVE,)
+    except ValueError:
+        sides = ()
+    if not sides or len({*sides}) < len(sides) or min(sides) < 0:
+        raise InvalidConfig(
+            f"--resolutions {text!r} is not understood; want different sides in pixels, such as 224,448"
+        )
+    return sides
+
+
+def _source(name: str) -> Source:
+    for source in SOURCES:
+        if name == source:
+            return source
+    raise InvalidConfig(f"--source {name!r} is not known; want one of {', '.join(SOURCES)}")
+
+
+def _items(
+    bench: str, data: Path | None, n: int | None, side: int, split: str, multiple_choice: bool, spec: ViewSpec
+) -> Items:
+    if bench == NEEDLE:
+        chosen = split_of(split)
+        return lambda seed: needle.items(chosen, seed, n or 200, side, spec, multiple_choice)
+    if bench not in BENCHMARKS:
+        raise InputError(f"unknown benchmark {bench!r}; want one of {', '.join([NEEDLE, *BENCHMARKS])}")
+    if data is None:
+        raise InputError(
+            f"benchmark {bench} needs your local copy; give --data (docs/evaluate.md says where to get it)"
+        )
+    return lambda seed: islice(BENCHMARKS[bench](data, seed), n)
+
+
+def _versions() -> dict[str, str]:
+    return {"cof": cof.__version__} | {name: version(name) for name in ("torch", "transformers", "pillow")}
+
+
+def _measure(model: Any, items: Items, plan: Plan, setting: Setting, folder: RunDir) -> dict[str, Any]:
+    """Do the evaluation's work in its run folder, with progress; returns the report of all its traces."""
+    columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with folder as run, Progress(*columns, console=Console(stderr=True)) as bar:
+        cells = len(plan.arms) * len(plan.resolutions)
+        total = cells * sum(sum(1 for _ in items(seed)) for seed in plan.seeds)
+        task = bar.add_task("answering", total=total, completed=len(run.journal("traces").done))
+        evaluate(model, items, plan, setting, run, lambda _: bar.advance(task))
+        return report(records(run))
+
+
+def _table(rows: Sequence[Row]) -> None:
+    table = Table(*HEADINGS)
+    for row in rows:
+        table.add_row(*cells(row))
+    Console(width=None if sys.stdout.isatty() else SMALL_TABLE).print(table)

@@ -1,0 +1,105 @@
+"""The command line: parse, call, print. Errors end in one line on stderr and exit code 2 (bad input) or 1 (a failure)."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import cof
+from cof.cli import evaluate, train, world
+from cof.cli.options import Adapter, Budget, LimitItems, ModelName, opened, spec_of
+from cof.config import replace_fields
+from cof.errors import CofError, InputError
+from cof.focus.loop import Setting
+from cof.runs import publish
+from cof.serve.page import trace_page
+from cof.types import Limits, Trace, Zoom
+from cof.vision.load import load
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=cof.__doc__)
+app.add_typer(world.app, name="world")
+app.command("eval")(evaluate.evaluation)
+app.command("report")(evaluate.comparison)
+app.add_typer(train.app, name="train")
+
+
+@app.command()
+def ask(
+    image: Annotated[Path, typer.Argument(help="JPEG, PNG or WEBP.")],
+    question: str,
+    choice: Annotated[list[str], typer.Option("--choice", help="A possible answer; repeatable.")] = [],  # noqa: B006
+    model: ModelName = "nano",
+    adapter: Adapter = None,
+    limit: LimitItems = [],  # noqa: B006
+    budget: Budget = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    trace: Annotated[Path | None, typer.Option("--trace", help="Write the trace page to this HTML file.")] = None,
+) -> None:
+    """Ask a question about a picture, and see where the model looked."""
+    limits, picture = replace_fields(Limits(), limit), load(image)
+    loaded = opened(model, adapter)
+    spec = spec_of(loaded, budget)
+    found = cof.run(loaded, cof.Question("ask", str(image), question, tuple(choice)), picture, Setting(spec, limits))
+    if trace is not None:
+        _write(trace, trace_page(found, picture))
+    if as_json:
+        print(json.dumps(_summary(found), ensure_ascii=False))
+    else:
+        _tell(found, trace)
+    if found.error is not None:
+        raise cof.ModelError(found.error)
+
+
+def main() -> None:
+    """Run the command line."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app(standalone_mode=True)
+    except InputError as error:
+        sys.exit(_fail(error, 2))
+    except CofError as error:
+        sys.exit(_fail(error, 1))
+
+
+def _fail(error: Exception, code: int) -> int:
+    print(f"cof: {' '.join(str(error).split())}", file=sys.stderr)
+    return code
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        publish(path, text)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; want a file in a folder that exists") from None
+
+
+def _summary(trace: Trace) -> dict[str, Any]:
+    asked = [box for turn in trace.turns if isinstance(turn.action, Zoom) for box in turn.action.boxes]
+    return {
+        "answer": trace.answer,
+        "stop": trace.stop.value,
+        "zooms": trace.zooms,
+        "tokens": trace.tokens,
+        "visual_tokens": trace.visual_tokens,
+        "boxes": [[round(v, 1) for v in box.as_tuple()] for box in asked],
+        "seconds": round(trace.seconds, 2),
+    }
+
+
+def _tell(trace: Trace, page: Path | None) -> None:
+    for turn in trace.turns:
+        if isinstance(turn.action, Zoom):
+            for box in turn.action.boxes:
+                corners = ", ".join(f"{v:.0f}" for v in box.as_tuple())
+                print(f"looked at  {turn.action.label or 'a region'}  [{corners}]")
+    print(f"answer     {trace.answer if trace.answer is not None else '(none)'}")
+    print(
+        f"stop       {trace.stop.value}, {trace.zooms} zooms, {trace.visual_tokens} visual tokens, {trace.seconds:.1f} s"
+    )
+    if page is not None:
+        print(f"trace      {page}")

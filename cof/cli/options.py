@@ -1,0 +1,39 @@
+"""Options that several commands share, and what they stand for."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from cof.errors import InputError
+from cof.focus.ask import open_model, with_budget
+from cof.types import ViewSpec
+from cof.worlds.scenes import SPLITS, Split
+
+ModelName = Annotated[str, typer.Option("--model", help="nano, a folder in Hugging Face layout, or a hub id.")]
+Adapter = Annotated[str | None, typer.Option("--adapter", help="A LoRA folder or hub id.")]
+LimitItems = Annotated[
+    list[str], typer.Option("--limit", help="turns=N, zooms=N, tokens=N, pixels=N or seconds=N; repeatable.")
+]
+Budget = Annotated[int | None, typer.Option("--budget", min=4, help="Most visual tokens of the overview.")]
+
+
+def opened(model: str, adapter: str | None, batch: int = 16) -> Any:
+    """The model, without the bars that its library draws while loading."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    return open_model(model, adapter, batch)
+
+
+def spec_of(model: Any, budget: int | None) -> ViewSpec:
+    """The view rules that the model was trained with, at `budget`."""
+    spec: ViewSpec = getattr(model, "spec", ViewSpec())
+    return with_budget(spec, budget) if budget else spec
+
+
+def split_of(name: str) -> Split:
+    for split in SPLITS:
+        if name == split:
+            return split
+    raise InputError(f"unknown split {name!r}; want one of {', '.join(SPLITS)}")

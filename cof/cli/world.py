@@ -1,0 +1,39 @@
+"""`cof world`: pictures and questions of the needle world as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from cof.cli.options import Budget, split_of
+from cof.focus.ask import with_budget
+from cof.types import ViewSpec
+from cof.worlds import needle
+
+app = typer.Typer(no_args_is_help=True, help="The needle world: synthetic pictures with known answers.")
+
+
+@app.callback()
+def world() -> None:
+    """The needle world: synthetic pictures with known answers."""
+
+
+@app.command()
+def sample(
+    out: Annotated[Path, typer.Option(help="Folder to write to, in V*Bench's layout.")],
+    n: Annotated[int, typer.Option("--n", min=1)] = 10,
+    side: Annotated[int, typer.Option(help="Longer side of the pictures in pixels.")] = 1792,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    budget: Budget = None,
+) -> None:
+    """Write needle pictures and questions to a folder."""
+    spec = with_budget(ViewSpec(), budget) if budget else ViewSpec()
+    found = needle.samples(split_of(split), seed, n, side, spec)
+    with Progress(console=Console(stderr=True)) as bar:
+        count = needle.write(iter(bar.track(found, total=n, description="drawing")), out)
+    print(f"{count} pictures in {out}")

@@ -1,0 +1,32 @@
+"""The needle world as a benchmark: no files, the pictures are drawn from the seed.
+
+Dataset: synthetic scenes (`cof.worlds.needle`), any number; its test split holds colour-shape pairs never trained on.
+Metric: accuracy, overall, by category and by the depth of zooming that a question needs.
+Source: this package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cof.evaluate.benchmarks.base import Item
+from cof.types import View, ViewSpec
+from cof.worlds.needle import Sample, samples
+from cof.worlds.questions import route
+from cof.worlds.scenes import Split
+
+
+def items(
+    split: Split, seed: int, count: int, side: int, spec: ViewSpec, multiple_choice: bool = False
+) -> Iterator[Item]:
+    """`count` questions about pictures whose longer side is `side`; their depths are mixed as they are at `spec`."""
+    for sample in samples(split, seed, count, side, spec, multiple_choice):
+        yield _item(sample)
+
+
+def _item(sample: Sample) -> Item:
+    def depth(first: View, factor: float, spec: ViewSpec) -> int | None:
+        path = route(sample.needle, first, sample.side * factor, spec)
+        return None if path is None else len(path)
+
+    return Item(sample.question, sample.picture, depth=depth)

@@ -1,0 +1,111 @@
+"""Evaluations side by side: rows for a terminal, Markdown or JSON. Published figures are marked as such, and never mixed in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cof.errors import InvalidRun
+from cof.evaluate.published import published
+
+PUBLISHED = " (published)"
+Group = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """The figures of one arm of one run, under a `heading`: "all", or a resolution, category or depth."""
+
+    run: str
+    arm: str
+    heading: str
+    figures: Group
+
+    @property
+    def side(self) -> int | None:
+        """The resolution in pixels, where the heading is one."""
+        return int(self.heading.removesuffix(" px")) if self.heading.endswith(" px") else None
+
+
+COLUMNS: tuple[tuple[str, Callable[[Group], str]], ...] = (
+    ("n", lambda f: str(f["n"])),
+    ("accuracy %", lambda f: _percent(f.get("accuracy"))),
+    ("95% interval", lambda f: f"{_percent(f['low'])} to {_percent(f['high'])}" if "low" in f else "-"),
+    ("zooms", lambda f: _number(f.get("zooms"))),
+    ("zoomed %", lambda f: _percent(f.get("zoomed"))),
+    ("MCC", lambda f: _number(f.get("mcc"))),
+    ("gain %", lambda f: _percent(f.get("gain"))),
+    ("harm %", lambda f: _percent(f.get("harm"))),
+    ("visual tokens", lambda f: _number(f.get("visual_tokens"), 0)),
+    ("text tokens", lambda f: _number(f.get("text_tokens"), 0)),
+    ("tokens / right", lambda f: _number(f.get("tokens_per_right"), 0)),
+    ("box IoU", lambda f: _number(f.get("box_iou"))),
+    ("failed", lambda f: str(f.get("failed", "-"))),
+)
+HEADINGS = ("run", "arm", "group", *(name for name, _ in COLUMNS))
+
+
+def rows_of(name: str, figures: dict[str, Any]) -> list[Row]:
+    """The rows of one report: every arm overall, then by resolution, category and depth where there are several."""
+    rows: list[Row] = []
+    for arm, found in figures["arms"].items():
+        rows.append(Row(name, arm, "all", found))
+        parts = [
+            (found["by_resolution"], "{} px"),
+            (found["by_category"], "{}"),
+            (found["by_depth"], "depth {}"),
+        ]
+        rows += [
+            Row(name, arm, form.format(key), part)
+            for group, form in parts
+            if len(group) > 1
+            for key, part in group.items()
+        ]
+    return rows
+
+
+def read_runs(folders: Sequence[Path]) -> list[Row]:
+    """The rows of finished evaluations, and of what was published under the same protocol. Raises InvalidRun."""
+    rows: list[Row] = []
+    beside: dict[str, list[Row]] = {}
+    for folder in folders:
+        manifest, figures = (_read(folder / name) for name in ("manifest.json", "report.json"))
+        rows += rows_of(folder.name, figures)
+        for model, arm, side, found in published(manifest):
+            beside.setdefault(f"{model}{PUBLISHED}", []).append(Row(f"{model}{PUBLISHED}", arm, f"{side} px", found))
+    return rows + [row for found in beside.values() for row in found]
+
+
+def cells(row: Row) -> list[str]:
+    """The row as text, in the order of HEADINGS."""
+    return [row.run, row.arm, row.heading, *(show(row.figures) for _, show in COLUMNS)]
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    lines = [HEADINGS, ["---"] * len(HEADINGS), *(cells(row) for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def as_json(rows: Sequence[Row]) -> str:
+    return json.dumps([{"run": row.run, "arm": row.arm, "group": row.heading, **row.figures} for row in rows], indent=1)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise InvalidRun(f"{path} is missing or damaged; want the folder of a finished `cof eval`")
+    return found
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,69 @@
+"""The three curves of an evaluation, as PNG and SVG: accuracy and zooms by resolution, accuracy against visual tokens."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cof.errors import MissingExtra
+from cof.evaluate.compare import PUBLISHED, Row
+from cof.runs import publish
+
+CURVES = (  # name of the file, figure on the x axis (None: resolution), on the y axis, their labels
+    ("accuracy", None, "accuracy", "longer side of the picture, pixels", "accuracy"),
+    ("zooms", None, "zooms", "longer side of the picture, pixels", "zooms a question"),
+    ("tokens", "visual_tokens", "accuracy", "visual tokens a question", "accuracy"),
+)
+
+
+def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
+    """Write every curve that has two points or more; returns the files. Raises MissingExtra."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtra("plots need matplotlib; install chain-of-focus[evaluate]") from None
+    written: list[Path] = []
+    for name, x, y, across, up in CURVES:
+        lines = _lines(rows, x, y)
+        if not lines:
+            continue
+        figure = Figure(figsize=(6, 4), layout="constrained")
+        axes = figure.add_subplot()
+        for label, points in lines.items():
+            _line(axes, label, points)
+        axes.set(xlabel=across, ylabel=up, xscale="log")
+        axes.minorticks_off()
+        ticks = sorted({point[0] for points in lines.values() for point in points}) if x is None else []
+        if ticks:
+            axes.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks], rotation=45)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+        for kind in ("png", "svg"):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=kind, dpi=120, metadata={"Date": None} if kind == "svg" else None)
+            publish(folder / f"{name}.{kind}", buffer.getvalue())
+            written.append(folder / f"{name}.{kind}")
+    return written
+
+
+Point = tuple[float, float, float | None, float | None]
+
+
+def _lines(rows: Sequence[Row], x: str | None, y: str) -> dict[str, list[Point]]:
+    """Points (x, y, low, high) of every run and arm, by rising resolution."""
+    lines: dict[str, list[Point]] = {}
+    for row in sorted((row for row in rows if row.side), key=lambda row: row.side or 0):
+        across, up = (row.side if x is None else row.figures.get(x)), row.figures.get(y)
+        if across is not None and up is not None:
+            band = (row.figures.get("low"), row.figures.get("high")) if y == "accuracy" else (None, None)
+            lines.setdefault(f"{row.run} {row.arm}", []).append((across, up, *band))
+    return {label: points for label, points in lines.items() if len(points) > 1}
+
+
+def _line(axes: Any, label: str, points: Sequence[Point]) -> None:
+    xs, ys, lows, highs = zip(*points, strict=True)
+    drawn = axes.plot(xs, ys, "o--" if PUBLISHED in label else "o-", label=label, markersize=4)
+    if all(low is not None for low in lows):
+        axes.fill_between(xs, lows, highs, alpha=0.12, color=drawn[0].get_color(), linewidth=0)

@@ -1,0 +1,41 @@
+"""The statistics of the report: intervals for shares, for paired differences, and the agreement of two yes-no values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+
+CONFIDENCE = 0.95
+RESAMPLES = 2000
+
+
+def wilson(right: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The Wilson score interval of `right` successes among `n` (Wilson 1927), in [0, 1]."""
+    if n == 0:
+        return 0.0, 1.0
+    z, p = NormalDist().inv_cdf(0.5 + confidence / 2), right / n
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def paired_bootstrap(
+    differences: Sequence[float], confidence: float = CONFIDENCE, seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean of the differences, one a question, and the percentile interval of that mean (Efron 1979)."""
+    values = np.asarray(differences)
+    picks = np.random.default_rng(seed).integers(0, len(values), (RESAMPLES, len(values)))
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(values[picks].mean(axis=1), [tail, 1 - tail])
+    return float(values.mean()), float(low), float(high)
+
+
+def matthews(pairs: Sequence[tuple[bool, bool]]) -> float | None:
+    """The Matthews correlation of (predicted, true); None where either never varies."""
+    tp, fp = sum(p and t for p, t in pairs), sum(p and not t for p, t in pairs)
+    fn, tn = sum(t and not p for p, t in pairs), sum(not p and not t for p, t in pairs)
+    scale = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+    return (tp * tn - fp * fn) / math.sqrt(scale) if scale else None
