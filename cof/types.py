@@ -1,19 +1,18 @@
 """The values that carry the meaning: what is asked, what the model said, what it was shown, and how it ended.
 
-Everything here is frozen, compares by value and round-trips through JSON (`to_json`, `from_json`). No pixels, no
-torch, no I/O: a trace names regions of its picture and re-renders exactly. Derived figures (`answer`, `zooms`,
-`tokens`) are properties and are never stored.
+Everything here is frozen, compares by value and round-trips through JSON (`plain.py`). No pixels, no torch, no I/O: a
+trace names regions of its picture and re-renders exactly. Derived figures (`answer`, `zooms`, `tokens`) are properties
+and are never stored.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-from cof.errors import InvalidBox, InvalidConfig, InvalidRun
+from cof.errors import InvalidBox, InvalidConfig
 
 TRACE_VERSION = 1
 
@@ -259,66 +258,3 @@ class Trace:
     @property
     def seconds(self) -> float:
         return sum(turn.seconds for turn in self.turns)
-
-
-def to_json(value: Any) -> Any:
-    """A value of this module as plain JSON data; actions carry their type's name under `type`."""
-    if isinstance(value, Zoom | Answer | Malformed):
-        return {"type": type(value).__name__.lower()} | _fields(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _fields(value)
-    if isinstance(value, tuple | list):
-        return [to_json(v) for v in value]
-    return value
-
-
-def trace_from_json(data: dict[str, Any]) -> Trace:
-    """The inverse of `to_json` for a trace. Raises InvalidRun on another version, KeyError, TypeError or InvalidBox else."""
-    if data.get("version") != TRACE_VERSION:
-        raise InvalidRun(f"trace of version {data.get('version')}; want version {TRACE_VERSION}, write it anew")
-    return Trace(
-        **{
-            **data,
-            "question": question_from_json(data["question"]),
-            "spec": ViewSpec(**data["spec"]),
-            "sampling": Sampling(**data["sampling"]),
-            "limits": Limits(**data["limits"]),
-            "overview": _view(data["overview"]),
-            "turns": tuple(_turn(t) for t in data["turns"]),
-            "stop": Stop(data["stop"]),
-        }
-    )
-
-
-def question_from_json(data: dict[str, Any]) -> Question:
-    """The inverse of `to_json` for a question."""
-    return Question(**{**data, "choices": tuple(data["choices"]), "targets": tuple(Box(**b) for b in data["targets"])})
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
-
-
-def _view(data: dict[str, Any]) -> View:
-    return View(Box(**data["region"]), (data["size"][0], data["size"][1]))
-
-
-def _turn(data: dict[str, Any]) -> Turn:
-    return Turn(
-        Completion(**data["completion"]),
-        _action(data["action"]),
-        tuple(_view(v) for v in data["views"]),
-        data["note"],
-        data["seconds"],
-    )
-
-
-def _action(data: dict[str, Any]) -> Action:
-    rest = {k: v for k, v in data.items() if k != "type"}
-    match data["type"]:
-        case "zoom":
-            return Zoom(tuple(Box(**b) for b in rest["boxes"]), rest["label"], rest["thought"])
-        case "answer":
-            return Answer(**rest)
-        case _:
-            return Malformed(**rest)

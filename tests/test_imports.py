@@ -15,7 +15,7 @@ FILES = sorted((ROOT / "cof").rglob("*.py"))
 ROOMS = (  # from the ground up; rooms on one floor may not import each other. "" is cof/__init__.py
     {"errors"},
     {"types"},
-    {"config", "runs"},
+    {"config", "plain", "runs"},
     {"vision"},
     {"dialects"},
     {"models"},

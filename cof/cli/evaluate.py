@@ -27,8 +27,9 @@ from cof.evaluate.compare import HEADINGS, Row, as_json, cells, markdown, read_r
 from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, SOURCES, Plan, Source, evaluate, records
 from cof.focus.loop import MODES, Mode, Setting
+from cof.plain import to_json
 from cof.runs import RunDir, publish
-from cof.types import Limits, Sampling, ViewSpec, to_json
+from cof.types import Limits, Sampling, ViewSpec
 
 NEEDLE = "needle"
 TURN_TOKENS = 512  # most tokens of one turn, as in the released evaluation

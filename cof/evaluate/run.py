@@ -19,8 +19,9 @@ from cof.errors import InvalidImage
 from cof.evaluate.benchmarks.base import Item
 from cof.focus.loop import Mode, Session, Setting
 from cof.models.base import Model
+from cof.plain import to_json, trace_from_json
 from cof.runs import RunDir, read_records
-from cof.types import Box, Question, Stop, Trace, View, ViewSpec, to_json, trace_from_json
+from cof.types import Box, Question, Stop, Trace, View, ViewSpec
 from cof.vision import boxes, views
 from cof.vision.views import Picture
 

@@ -22,13 +22,14 @@ from cof.dialects import cof as dialect
 from cof.dialects.base import Message
 from cof.errors import InvalidConfig
 from cof.models.encoding import IMAGE_PAD
+from cof.plain import trace_from_json
 from cof.runs import read_records
 from cof.train import examples
 from cof.train.demonstrations import demonstrate, guess, recover
 from cof.train.looks import Sight, Vocabulary, find_looks
 from cof.train.nano import number_tokens
 from cof.train.perception import UNIT, first_view, show, truth_tensors
-from cof.types import Box, Question, Trace, View, ViewSpec, trace_from_json
+from cof.types import Box, Question, Trace, View, ViewSpec
 from cof.vision import boxes, views
 from cof.vision.load import load
 from cof.worlds.labels import token_labels

@@ -22,13 +22,14 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from trl import SFTConfig, SFTTrainer
 
 from cof.models.local import CARD
+from cof.plain import to_json
 from cof.runs import publish
 from cof.train.lessons import Lesson, NeedleLessons, TraceLessons
 from cof.train.looks import look_loss
 from cof.train.nano import number_tokens
 from cof.train.perception import LARGEST_PLACE, SOFTNESS, PerceptionHeads, absolute_box_loss
 from cof.train.progress import Curves, StepOrder, common_arguments, last_checkpoint
-from cof.types import ViewSpec, to_json
+from cof.types import ViewSpec
 
 
 @dataclass(frozen=True)

@@ -1,75 +1,157 @@
+"""The report's figures on runs whose truth is known by construction."""
+
+from __future__ import annotations
+
+import json
 import math
+from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from cof.evaluate.report import report, wilson
+from cof.evaluate.compare import HEADINGS, cells, markdown, read_runs, rows_of
+from cof.evaluate.plots import draw
+from cof.evaluate.report import report
+from cof.evaluate.run import NATIVE, Record
 from cof.focus.loop import Setting, run
 from cof.models.scripted import ScriptedModel
-from cof.types import Box, Question, Stop, Trace, View
+from cof.types import Box, Question, Stop
 
 PICTURE = Image.new("RGB", (448, 448), "white")
 ZOOM = '<think></think><tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [100, 100, 200, 200]}}</tool_call>'
 
 
-def trace(answer, truth="A", zoom=False, depth=0, name="q"):
+def record(arm, name, answer, zoom=False, depth=0, resolution=NATIVE, seed=0, group=""):
+    """A run in which the truth is always A."""
     lines = [*([ZOOM] if zoom else []), f"<answer>{answer}</answer>"]
-    question = Question(name, "", "?", (), truth, "direct_attributes", depth, (Box(100, 100, 200, 200),))
-    return run(ScriptedModel(lines), question, PICTURE, Setting())
+    question = Question(name, "", "?", (), "A", "direct_attributes", depth, (Box(100, 100, 200, 200),))
+    return Record(arm, resolution, seed, group or name, run(ScriptedModel(lines), question, PICTURE, Setting()))
 
 
-def failed(name="f"):
-    one = trace("A", name=name)
-    return Trace(
-        one.id,
-        one.question,
-        "m",
-        "cof",
-        one.spec,
-        one.sampling,
-        one.limits,
-        View(Box(0, 0, 448, 448), (448, 448)),
-        stop=Stop.FAILED,
-        error="broken",
-    )
+def failed(name="f", arm="focus"):
+    one = record(arm, name, "A")
+    return replace(one, trace=replace(one.trace, turns=(), stop=Stop.FAILED, error="broken"))
 
 
-def test_wilson_against_published_figures():
-    low, high = wilson(172, 191)  # V* at 90.1%: reference interval about 4.5 points each way
-    assert low == pytest.approx(0.8498, abs=1e-3)
-    assert high == pytest.approx(0.9354, abs=1e-3)
-
-
-@given(st.integers(0, 500), st.integers(1, 500))
-def test_wilson_holds_the_share(right, n):
-    right = min(right, n)
-    low, high = wilson(right, n)
-    assert 0 <= low <= right / n + 1e-9
-    assert right / n - 1e-9 <= high <= 1
+def arm_of(records, arm="focus"):
+    return report(records)["arms"][arm]
 
 
 def test_gold_is_one_and_nothing_is_zero():
-    arm = report([("focus", trace("A", name=str(i))) for i in range(4)])["arms"]["focus"]
+    arm = arm_of([record("focus", str(i), "A") for i in range(4)])
     assert (arm["accuracy"], arm["n"], arm["zooms"]) == (1.0, 4, 0)
-    assert report([("focus", trace("B"))])["arms"]["focus"]["accuracy"] == 0.0
+    assert arm_of([record("focus", "q", "B")])["accuracy"] == 0.0
 
 
 def test_a_failure_is_counted_and_is_no_wrong_answer():
-    arm = report([("focus", trace("A")), ("focus", failed())])["arms"]["focus"]
-    assert (arm["accuracy"], arm["n"], arm["failed"]) == (1.0, 1, 1)
+    arm = arm_of([record("focus", "q", "A"), failed()])
+    assert (arm["accuracy"], arm["n"], arm["failed"], arm["stops"]) == (1.0, 1, 1, {"answer": 1, "failed": 1})
 
 
 def test_zooms_boxes_and_depths():
-    arm = report([("focus", trace("A", zoom=True, depth=1)), ("focus", trace("B", name="r"))])["arms"]["focus"]
+    arm = arm_of([record("focus", "q", "A", zoom=True, depth=1), record("focus", "r", "B")])
     assert arm["box_iou"] == pytest.approx(1.0)
     assert arm["by_depth"]["1"]["zooms"] == 1
     assert arm["by_depth"]["0"]["accuracy"] == 0.0
     assert arm["zoomed"] == 0.5
+    assert arm["visual_tokens"] == pytest.approx(256 + 36 / 2)
 
 
 def test_nothing_measured_is_none():
-    arm = report([("focus", failed())])["arms"]["focus"]
+    arm = arm_of([failed()])
     assert arm["accuracy"] is None
-    assert not any(isinstance(v, float) and math.isnan(v) for v in arm.values())
+    assert not any(isinstance(value, float) and math.isnan(value) for value in arm.values())
+
+
+def test_a_question_counts_once_however_often_it_is_asked():
+    """Four option cycles at two resolutions with two seeds: one question, by its mean."""
+    asked = [
+        record("focus", f"q-{cycle}", "A" if cycle else "B", resolution=side, seed=seed, group="q")
+        for cycle in range(4)
+        for side in (224, 448)
+        for seed in (0, 1)
+    ]
+    arm = arm_of(asked)
+    assert (arm["accuracy"], arm["n"], arm["samples"]) == (0.75, 1, 16)
+    assert arm["by_resolution"]["224"]["samples"] == 8
+    assert list(arm["by_resolution"]) == ["224", "448"]
+
+
+def test_mcc_compares_zooming_with_the_depth_that_is_known():
+    right = [record("focus", str(n), "A", zoom=n > 2, depth=int(n > 2)) for n in range(6)]
+    assert arm_of(right)["mcc"] == pytest.approx(1.0)
+    wrong = [record("focus", str(n), "A", zoom=n > 2, depth=int(n <= 2)) for n in range(6)]
+    assert arm_of(wrong)["mcc"] == pytest.approx(-1.0)
+    assert arm_of([record("focus", "q", "A", zoom=True)])["mcc"] is None
+
+
+def test_without_a_known_depth_a_zoom_was_needed_where_direct_was_wrong():
+    asked = []
+    for n in range(4):
+        asked.append(record("direct", str(n), "A" if n < 2 else "B", depth=None))
+        asked.append(record("focus", str(n), "A", zoom=n >= 2, depth=None))
+    assert arm_of(asked)["mcc"] == pytest.approx(1.0)
+
+
+def test_gain_harm_and_the_paired_difference():
+    """Ten questions: zooming rescues three that direct got wrong, and spoils one that it got right."""
+    asked = []
+    for n in range(10):
+        rescued, spoiled = n < 3, n == 3
+        asked.append(record("direct", str(n), "B" if rescued else "A"))
+        asked.append(record("focus", str(n), "B" if spoiled else "A", zoom=rescued or spoiled))
+    found = report(asked)
+    focus, pair = found["arms"]["focus"], found["pairs"]["focus-direct"]
+    assert (focus["gain"], focus["harm"]) == (0.3, 0.1)
+    assert pair["difference"] == pytest.approx(0.2)
+    assert pair["low"] < 0.2 < pair["high"]
+    assert pair["n"] == 10
+    assert list(found["pairs"]) == ["focus-direct"]
+    assert report(asked) == found
+
+
+def test_tokens_per_right_answer():
+    arm = arm_of([record("focus", "q", "A"), record("focus", "r", "B")])
+    each = arm["visual_tokens"] + arm["text_tokens"]
+    assert arm["tokens_per_right"] == pytest.approx(2 * each)
+    assert arm_of([record("focus", "r", "B")])["tokens_per_right"] is None
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two finished evaluations at two resolutions, one of them under the published protocol."""
+    asked = [
+        record(arm, str(n), "A" if n else "B", zoom=arm == "focus", resolution=side)
+        for arm in ("direct", "focus")
+        for side in (224, 448)
+        for n in range(3)
+    ]
+    for name, manifest in (("one", {"benchmark": "needle"}), ("two", {"benchmark": "vstar", "source": "resized"})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text(json.dumps(manifest))
+        (tmp_path / name / "report.json").write_text(json.dumps(report(asked)))
+    return [tmp_path / "one", tmp_path / "two"]
+
+
+def test_runs_stand_side_by_side_and_published_figures_are_marked(runs):
+    rows = read_runs(runs)
+    assert {row.run for row in rows[:6]} == {"one"}
+    published = [row for row in rows if "published" in row.run]
+    assert {row.run for row in published} == {"Qwen2.5-VL-7B (published)", "CoF-7B (published)"}
+    assert all(len(cells(row)) == len(HEADINGS) for row in rows)
+    assert not any("published" in row.run for row in read_runs(runs[:1]))
+    lines = markdown(rows).splitlines()
+    assert len(lines) == len(rows) + 2
+    assert "| 52.9 |" in next(line for line in lines if "Qwen2.5-VL-7B" in line and "448 px" in line)
+
+
+def test_every_curve_is_drawn_as_png_and_svg(runs, tmp_path):
+    written = draw(read_runs(runs), tmp_path)
+    assert [path.name for path in written] == [
+        f"{name}.{kind}" for name in ("accuracy", "zooms", "tokens") for kind in ("png", "svg")
+    ]
+    assert written[0].read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in written[1].read_bytes()
+    again = draw(read_runs(runs), tmp_path)
+    assert [path.stat().st_size for path in again] == [path.stat().st_size for path in written]
+    assert draw(rows_of("x", {"arms": {}}), tmp_path) == []

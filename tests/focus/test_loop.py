@@ -17,20 +17,8 @@ from cof.errors import ModelError
 from cof.focus.loop import Mode, Setting, run, run_many
 from cof.models.base import Request
 from cof.models.scripted import Line, ScriptedModel
-from cof.types import (
-    Answer,
-    Box,
-    Limits,
-    Malformed,
-    Question,
-    Sampling,
-    Stop,
-    Trace,
-    ViewSpec,
-    Zoom,
-    to_json,
-    trace_from_json,
-)
+from cof.plain import to_json, trace_from_json
+from cof.types import Answer, Box, Limits, Malformed, Question, Sampling, Stop, Trace, ViewSpec, Zoom
 from cof.vision import boxes, views
 
 SIZE = (336, 224)

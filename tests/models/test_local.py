@@ -20,7 +20,8 @@ from cof.focus.loop import Setting, run, run_many
 from cof.models.base import Request, complete
 from cof.models.local import CARD, LocalModel
 from cof.models.scripted import ScriptedModel
-from cof.types import Completion, Limits, Question, Sampling, Stop, ViewSpec, to_json
+from cof.plain import to_json
+from cof.types import Completion, Limits, Question, Sampling, Stop, ViewSpec
 from cof.vision import views
 from cof.vision.views import PAPER
 from tests.tiny import FAMILIES, write_checkpoint

@@ -14,9 +14,10 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from cof.errors import InvalidConfig
 from cof.focus.loop import Setting, run
 from cof.models.scripted import ScriptedModel
+from cof.plain import to_json
 from cof.train.examples import IGNORE
 from cof.train.lessons import TraceLessons
-from cof.types import Question, ViewSpec, to_json
+from cof.types import Question, ViewSpec
 from cof.vision.load import load
 from tests.tiny import write_checkpoint
 

@@ -1,0 +1,88 @@
+"""The values of `types` as plain JSON data, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from cof.errors import InvalidRun
+from cof.types import (
+    TRACE_VERSION,
+    Action,
+    Answer,
+    Box,
+    Completion,
+    Limits,
+    Malformed,
+    Question,
+    Sampling,
+    Stop,
+    Trace,
+    Turn,
+    View,
+    ViewSpec,
+    Zoom,
+)
+
+
+def to_json(value: Any) -> Any:
+    """A value of `types` as plain JSON data; actions carry their type's name under `type`."""
+    if isinstance(value, Zoom | Answer | Malformed):
+        return {"type": type(value).__name__.lower()} | _fields(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _fields(value)
+    if isinstance(value, tuple | list):
+        return [to_json(v) for v in value]
+    return value
+
+
+def trace_from_json(data: dict[str, Any]) -> Trace:
+    """The inverse of `to_json` for a trace. Raises InvalidRun on another version, KeyError, TypeError or InvalidBox else."""
+    if data.get("version") != TRACE_VERSION:
+        raise InvalidRun(f"trace of version {data.get('version')}; want version {TRACE_VERSION}, write it anew")
+    return Trace(
+        **{
+            **data,
+            "question": question_from_json(data["question"]),
+            "spec": ViewSpec(**data["spec"]),
+            "sampling": Sampling(**data["sampling"]),
+            "limits": Limits(**data["limits"]),
+            "overview": _view(data["overview"]),
+            "turns": tuple(_turn(t) for t in data["turns"]),
+            "stop": Stop(data["stop"]),
+        }
+    )
+
+
+def question_from_json(data: dict[str, Any]) -> Question:
+    """The inverse of `to_json` for a question."""
+    return Question(**{**data, "choices": tuple(data["choices"]), "targets": tuple(Box(**b) for b in data["targets"])})
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+
+
+def _view(data: dict[str, Any]) -> View:
+    return View(Box(**data["region"]), (data["size"][0], data["size"][1]))
+
+
+def _turn(data: dict[str, Any]) -> Turn:
+    return Turn(
+        Completion(**data["completion"]),
+        _action(data["action"]),
+        tuple(_view(v) for v in data["views"]),
+        data["note"],
+        data["seconds"],
+    )
+
+
+def _action(data: dict[str, Any]) -> Action:
+    rest = {k: v for k, v in data.items() if k != "type"}
+    match data["type"]:
+        case "zoom":
+            return Zoom(tuple(Box(**b) for b in rest["boxes"]), rest["label"], rest["thought"])
+        case "answer":
+            return Answer(**rest)
+        case _:
+            return Malformed(**rest)

@@ -1,0 +1,69 @@
+"""Hypothesis strategies for the values of `cof.types`."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from cof.types import (
+    Answer,
+    Box,
+    Completion,
+    Limits,
+    Malformed,
+    Question,
+    Sampling,
+    Stop,
+    Trace,
+    Turn,
+    View,
+    ViewSpec,
+    Zoom,
+)
+
+T = TypeVar("T")
+SIDE = settings(max_examples=1_000, deadline=None)
+
+PIXEL = st.floats(-60_000, 60_000)
+LENGTH = st.floats(0.01, 60_000)
+COUNT = st.integers(0, 10_000)
+WORDS = st.text(max_size=12)
+MAYBE = st.none() | WORDS
+
+
+def tuples_of(values: st.SearchStrategy[T], most: int) -> st.SearchStrategy[tuple[T, ...]]:
+    return st.lists(values, max_size=most).map(tuple)
+
+
+BOXES = st.builds(lambda x, y, w, h: Box(x, y, x + w, y + h), PIXEL, PIXEL, LENGTH, LENGTH)
+VIEWS = st.builds(View, BOXES, st.tuples(st.integers(1, 4000), st.integers(1, 4000)))
+ACTIONS = st.one_of(
+    st.builds(Zoom, tuples_of(BOXES, 3), WORDS, WORDS),
+    st.builds(Answer, WORDS, WORDS),
+    st.builds(Malformed, WORDS, WORDS),
+)
+COMPLETIONS = st.builds(Completion, WORDS, COUNT, COUNT, COUNT, st.sampled_from(["stop", "length"]))
+TURNS = st.builds(Turn, COMPLETIONS, ACTIONS, tuples_of(VIEWS, 2), WORDS, st.floats(0, 100))
+QUESTIONS = st.builds(
+    Question, WORDS, WORDS, WORDS, tuples_of(WORDS, 4), MAYBE, MAYBE, st.none() | COUNT, tuples_of(BOXES, 2)
+)
+TRACES = st.builds(
+    Trace,
+    WORDS,
+    QUESTIONS,
+    WORDS,
+    WORDS,
+    st.builds(ViewSpec, factor=st.sampled_from([28, 32]), grow=LENGTH, source=st.sampled_from(["original", "resized"])),
+    st.builds(Sampling, st.floats(0, 2), st.floats(0, 1), COUNT, COUNT),
+    st.builds(Limits, st.integers(1, 10_000), COUNT, COUNT, COUNT, st.floats(0, 1000)),
+    VIEWS,
+    tuples_of(TURNS, 3),
+    st.sampled_from(Stop),
+    MAYBE,
+)
+
+FIRST = View(Box(0, 0, 1000, 500), (280, 140))
+CLOSE = View(Box(10, 20, 110, 120), (56, 56))
+TRACE = Trace("1", Question("1", "a.jpg", "What?"), "m", "cof", ViewSpec(), Sampling(), Limits(), FIRST)
