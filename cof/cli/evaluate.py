@@ -28,7 +28,9 @@ from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, SOURCES, Plan, Source, evaluate, records
 from cof.focus.loop import MODES, Mode, Setting
 from cof.plain import to_json
+from cof.models.remote import RemoteModel
 from cof.runs import RunDir, publish
+from cof.scoring.judge import judged
 from cof.types import Limits, Sampling, ViewSpec
 
 NEEDLE = "needle"
@@ -56,6 +58,8 @@ def evaluation(
     side: Annotated[int, typer.Option(help="needle: longer side of the pictures in pixels.")] = 1792,
     split: Annotated[str, typer.Option(help="needle: train, validation or test.")] = "test",
     multiple_choice: Annotated[bool, typer.Option("--multiple-choice", help="needle: show options.")] = False,
+    judge: Annotated[str | None, typer.Option(help="URL of an OpenAI-compatible endpoint for open answers.")] = None,
+    judge_model: Annotated[str, typer.Option(help="The judge's name at that endpoint.")] = "judge",
     limit: LimitItems = [],  # noqa: B006
     concurrency: Annotated[int, typer.Option(min=1, help="Questions that run together.")] = 32,
 ) -> None:
@@ -64,7 +68,14 @@ def evaluation(
     limits = replace_fields(Limits(), limit)
     loaded = opened(model, adapter, concurrency)
     setting = Setting(spec_of(loaded, budget), limits, Sampling(tokens=TURN_TOKENS))
-    asked = {"benchmark": bench, "n": n, "side": side, "split": split, "multiple_choice": multiple_choice}
+    asked: dict[str, Any] = {
+        "benchmark": bench,
+        "n": n,
+        "side": side,
+        "split": split,
+        "multiple_choice": multiple_choice,
+    }
+    asked["judge"] = judge_model if judge else None
     found = _items(bench, data, n, side, split, multiple_choice, setting.spec)
     manifest = asked | to_json(plan) | {"model": loaded.name, "weights": loaded.fingerprint, "versions": _versions()}
     manifest |= {
@@ -72,7 +83,8 @@ def evaluation(
         "dialect": dialect.NAME,
         "prompts": dialect.fingerprint(),
     }
-    figures = _measure(loaded, found, plan, setting, RunDir(out, json.loads(json.dumps(manifest))))
+    second = RemoteModel(judge, judge_model) if judge else None
+    figures = _measure(loaded, found, plan, setting, RunDir(out, json.loads(json.dumps(manifest))), second)
     publish(out / "report.json", json.dumps(figures, indent=1))
     _table(rows_of(out.name, figures))
     used = loaded.usage
@@ -143,7 +155,9 @@ def _versions() -> dict[str, str]:
     return {"cof": cof.__version__} | {name: version(name) for name in ("torch", "transformers", "pillow")}
 
 
-def _measure(model: Any, items: Items, plan: Plan, setting: Setting, folder: RunDir) -> dict[str, Any]:
+def _measure(
+    model: Any, items: Items, plan: Plan, setting: Setting, folder: RunDir, judge: RemoteModel | None
+) -> dict[str, Any]:
     """Do the evaluation's work in its run folder, with progress; returns the report of all its traces."""
     columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with folder as run, Progress(*columns, console=Console(stderr=True)) as bar:
@@ -151,7 +165,10 @@ def _measure(model: Any, items: Items, plan: Plan, setting: Setting, folder: Run
         total = cells * sum(sum(1 for _ in items(seed)) for seed in plan.seeds)
         task = bar.add_task("answering", total=total, completed=len(run.journal("traces").done))
         evaluate(model, items, plan, setting, run, lambda _: bar.advance(task))
-        return report(records(run))
+        if judge is None:
+            return report(records(run))
+        answers = ((record.trace.question, record.trace.answer) for record in records(run))
+        return report(records(run), judged(judge, answers, run.journal("verdicts")))
 
 
 def _table(rows: Sequence[Row]) -> None:

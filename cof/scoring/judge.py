@@ -1,0 +1,76 @@
+"""A model as judge of answers that the layers of `answers.py` could not read, or found not to be the truth.
+
+Verdicts are journaled, so that none is asked for twice. Where no verdict came, the score is None: not scored, never 0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+
+from cof.dialects import judge as dialect
+from cof.errors import ModelError
+from cof.models.base import Model, Request
+from cof.runs import Journal, read_records
+from cof.scoring.answers import Score, score
+from cof.types import Completion, Question, Sampling
+
+BY = "judge"
+SAMPLING = Sampling(tokens=256)
+
+Asked = tuple[Question, str | None]
+
+
+def judged(model: Model, asked: Iterable[Asked], journal: Journal) -> Callable[[Question, str | None], Score]:
+    """Have `model` judge what is open among `asked`, and give the function that scores with its verdicts."""
+    journaled = {str(record["id"]): record["right"] for record in read_records(journal.path)}
+    verdicts: dict[str, bool | None] = dict(journaled)
+
+    def keep(key: str, right: bool | None) -> None:
+        verdicts[key] = right
+        if right is not None:
+            journal.append({"id": key, "right": right})
+
+    waiting = {_key(question, answer): (question, answer) for question, answer in asked if _open(question, answer)}
+    model.converse(
+        _Asking(key, question, answer or "", keep)
+        for key, (question, answer) in waiting.items()
+        if key not in journaled
+    )
+
+    def scored(question: Question, answer: str | None) -> Score:
+        if not _open(question, answer):
+            return score(question, answer)
+        right = verdicts.get(_key(question, answer))
+        return Score(None if right is None else float(right), BY)
+
+    return scored
+
+
+class _Asking:
+    """One answer before the judge."""
+
+    def __init__(self, key: str, question: Question, answer: str, keep: Callable[[str, bool | None], None]) -> None:
+        self.key, self.keep = key, keep
+        self.wanted: Request | None = Request(dialect.messages(question, answer), {}, SAMPLING)
+
+    def request(self) -> Request | None:
+        return self.wanted
+
+    def hear(self, completion: Completion | ModelError, _seconds: float) -> None:
+        self.wanted = None
+        self.keep(self.key, None if isinstance(completion, ModelError) else dialect.verdict(completion.text))
+
+
+def _open(question: Question, answer: str | None) -> bool:
+    """Whether a judge may help: there is an answer and a truth, and the layers did not find them to agree or to differ."""
+    if not answer or question.answer is None:
+        return False
+    found = score(question, answer)
+    return found.by == "none" or (not question.choices and found.value != 1)
+
+
+def _key(question: Question, answer: str | None) -> str:
+    told = json.dumps([question.text, question.choices, question.answer, answer, dialect.SYSTEM])
+    return hashlib.sha256(told.encode()).hexdigest()[:32]
