@@ -1,0 +1,143 @@
+"""The records of a benchmark's file, one at a time: TSV, JSON lines, a JSON list, or parquet.
+
+Owns finding the file, reading it without holding it (a JSON list excepted: those hold no pictures and are small), and
+errors that name file and row. Knows no benchmark and no field (`fields` does), and decodes no picture.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import importlib
+import json
+import reprlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cof.errors import InputError, MissingExtra
+
+FIELD_CHARACTERS = 2**31 - 1  # the most that the csv module takes: a picture of 1.5 GB as base64
+BATCH = 8  # rows of a parquet file that are held at once, pictures included
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record. `number` counts from 1 (a header is not counted; in JSON lines it is the line); 0 is a whole file."""
+
+    file: Path
+    number: int
+    fields: Mapping[str, Any]
+
+    @property
+    def place(self) -> str:
+        """Where it stands, for messages."""
+        unit = "line" if self.file.suffix.lower() == ".jsonl" else "row"
+        return f"file {str(self.file)!r}" + (f" {unit} {self.number}" if self.number else "")
+
+
+def find(data: Path, patterns: Sequence[str], get: str) -> list[Path]:
+    """`data` itself where it is a file; in a folder, every file of the one pattern that is there, sorted.
+
+    Raises InputError where there is none, with `get` (what to get, and from where), or where several patterns fit.
+    """
+    if data.is_file():
+        return [data]
+    if not data.is_dir():
+        raise InputError(f"{str(data)!r} does not exist; {get}")
+    found = [files for pattern in patterns if (files := sorted(data.glob(pattern)))]
+    if not found:
+        raise InputError(f"folder {str(data)!r} has no {' or '.join(patterns)}; {get}")
+    if len(found) > 1:
+        names = " and ".join(str(files[0].relative_to(data)) for files in found)
+        raise InputError(f"folder {str(data)!r} has {names}; give the path of the one that is meant")
+    return found[0]
+
+
+def read(path: Path) -> Iterator[Row]:
+    """The rows of a file, by its name's end. Raises InputError, also between rows, and MissingExtra for parquet."""
+    readers = {".tsv": _tsv, ".jsonl": _json_lines, ".json": _json_list, ".parquet": _parquet}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"file {str(path)!r} has an unknown form; want a name that ends in {', '.join(readers)}")
+    number = 0
+    with _readable(path):
+        for number, row in enumerate(reader(path), 1):  # noqa: B007  how many there were
+            yield row
+    if not number:
+        raise InputError(f"file {str(path)!r} has no rows; get it anew")
+
+
+def read_one(path: Path) -> Row:
+    """A JSON file that is one record. Raises InputError."""
+    with _readable(path):
+        return _row(path, 0, json.loads(path.read_text("utf-8")))
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, csv.Error) as error:  # ValueError: not UTF-8, not JSON, not parquet
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"file {str(path)!r} cannot be read ({reason}); it may be cut short: get it anew") from error
+
+
+def _row(path: Path, number: int, fields: Any) -> Row:
+    row = Row(path, number, fields if isinstance(fields, dict) else {})
+    if not isinstance(fields, dict):
+        raise InputError(f"{row.place} is {reprlib.repr(fields)}; want a JSON object with named fields")
+    return row
+
+
+def _tsv(path: Path) -> Iterator[Row]:
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        reader = csv.reader(stream, delimiter="\t")
+        names = _record(reader) or []
+        for number, values in enumerate(iter(lambda: _record(reader), None), 1):
+            row = Row(path, number, dict(zip(names, values, strict=False)))
+            if len(values) != len(names):
+                want = f"want {len(names)}, as in the header"
+                raise InputError(f"{row.place} has {len(values)} fields; {want}: the file is damaged, get it anew")
+            yield row
+
+
+def _record(reader: Iterator[list[str]]) -> list[str] | None:
+    """The next record, None at the end. The limit on a field belongs to the process: it is set for one record only."""
+    before = csv.field_size_limit(FIELD_CHARACTERS)
+    try:
+        return next((record for record in reader if record), None)  # an empty line is an empty record
+    finally:
+        csv.field_size_limit(before)
+
+
+def _json_lines(path: Path) -> Iterator[Row]:
+    with path.open(encoding="utf-8-sig") as stream:
+        for number, line in enumerate(stream, 1):
+            if line.strip():
+                try:
+                    fields = json.loads(line)
+                except ValueError as error:
+                    place = Row(path, number, {}).place
+                    raise InputError(f"{place} is not JSON ({error}); want one JSON object a line") from error
+                yield _row(path, number, fields)
+
+
+def _json_list(path: Path) -> Iterator[Row]:
+    found = json.loads(path.read_text("utf-8-sig"))
+    if not isinstance(found, list):
+        raise InputError(f"file {str(path)!r} holds {reprlib.repr(found)}; want a JSON list of objects")
+    for number, fields in enumerate(found, 1):
+        yield _row(path, number, fields)
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    try:
+        parquet = importlib.import_module("pyarrow.parquet")  # by name: it has no types
+    except ImportError:
+        raise MissingExtra(f"file {str(path)!r} needs pyarrow; install chain-of-focus[train]") from None
+    with parquet.ParquetFile(path) as file:
+        batches = file.iter_batches(batch_size=BATCH)
+        for number, fields in enumerate((fields for batch in batches for fields in batch.to_pylist()), 1):
+            yield _row(path, number, fields)
