@@ -141,7 +141,9 @@ def _at(
         most = min(spec.max_pixels, size[0] * size[1])
         spec, factor = replace(spec, max_pixels=most, min_pixels=min(spec.min_pixels, most)), 1.0
     first = views.overview(image.size, spec)
-    return replace(question, depth=item.depth(first, factor, spec)), Picture(image), spec
+    if item.depth is not None:
+        question = replace(question, depth=item.depth(first, factor, spec))
+    return question, Picture(image), spec
 
 
 def _unreadable(name: str, question: Question, setting: Setting, fault: str) -> Trace:

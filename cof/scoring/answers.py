@@ -1,8 +1,79 @@
-"""Whether an answer is right. Pure functions of text; None means not scored."""
+"""Whether an answer is right. Pure functions of text; None means not scored.
+
+An answer is read in layers, from the surest down: its exact text, a letter, an option's words, a number. What it names
+is compared with the truth; an answer that names nothing, or several things, is wrong. Where a reader would have to
+guess, nothing is read. No model judges, and no language but English is read (the Chinese for "answer" aside).
+"""
 
 from __future__ import annotations
 
 import re
+import string
+import unicodedata
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from cof.errors import InputError
+from cof.types import Question
+
+Words = tuple[str, ...]  # a text's words, numbers and telling symbols, in lower case
+
+
+@dataclass(frozen=True)
+class Score:
+    """How right an answer is, in [0, 1], and what decided it.
+
+    `by` is "exact", "letter", "option", "number" or "text": the layer that read the answer; "none": nothing, or
+    several things, could be read from it (0.0); "unknown": there is no truth, and `value` is None, not scored.
+    """
+
+    value: float | None
+    by: str
+
+
+def score(question: Question, answer: str | None) -> Score:
+    """How right `answer` is: 1.0 if it names the true option, or says the truth of an open question, else 0.0.
+
+    No answer is 0.0: the run ended without one. An open answer says the truth if it is the truth but for case,
+    articles, punctuation, markup and openings such as "it is", or if it holds one number and that is the truth. Where
+    it has explicit statements ("the answer is red") they alone count. Raises InputError if the truth is no option.
+    """
+    if question.answer is None:
+        return Score(None, "unknown")
+    right = _option(question.choices, question.answer) if question.choices else question.answer
+    if answer is None or not answer.strip():
+        return Score(0.0, "none")
+    if not question.choices:
+        return _open(right, answer)
+    found = chosen(question.choices, answer)
+    return Score(float(question.choices[found[0]] == right), found[1]) if found else Score(0.0, "none")
+
+
+def chosen(choices: Sequence[str], text: str) -> tuple[int, str] | None:
+    """The place of the option that `text` names, and the layer that read it; None if it names none, or several.
+
+    - exact: the text is the option, but for case, articles, punctuation and markup.
+    - letter: A is the first option and so on, where the letter is marked: alone, in brackets, after "answer" or
+      "option", as a label at the start, as a capital at the end, or by words such as "I choose D". Where options are
+      single letters themselves, a letter is the option it spells before it is a place. A letter that is ruled out
+      ("not B", "B is wrong") or stands in an option's text ("Exit B") does not count. "(D) red" names D, and names
+      two options where red is another option's whole text.
+    - option: its words occur, whole, not after "not", "than" or "instead of", and not within a longer option's.
+    - number: the text holds one number, in digits or words, and the option is that number.
+
+    Explicit statements ("the answer is", "answer:", \\boxed, <answer>) win over all that comes before the first of
+    them; if two disagree, or one is followed by another marked letter, nothing is named.
+    """
+    if text in choices:
+        return choices.index(text), "exact"
+    keys = [_words(_plain_text(option)) for option in _unlabelled(choices)]
+    whole = _plain_text(text)
+    same = {place for place, key in enumerate(keys) if key and key == _words(whole)}
+    said = [found for part in _statements(whole) if (found := _named(keys, part))[0]]
+    readings = [(same, "exact")] if same else said or [_named(keys, whole)]
+    named = {choices.index(choices[place]) for places, _ in readings for place in places}
+    return (named.pop(), readings[-1][1]) if len(named) == 1 else None
 
 
 def exact(answer: str | None, truth: str | None) -> float | None:
@@ -17,3 +88,233 @@ def exact(answer: str | None, truth: str | None) -> float | None:
 
 def _plain(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip().rstrip(".").casefold()
+
+
+def _option(choices: Sequence[str], truth: str) -> str:
+    """The option that is the truth, word for word, or but for the label "(A)" that all options carry."""
+    if truth in choices:
+        return truth
+    bare = _unlabelled(choices)
+    if truth not in bare:
+        raise InputError(f"the truth {truth!r} is none of the options {list(choices)}; want one of them, word for word")
+    return choices[bare.index(truth)]
+
+
+_LABEL = re.compile(r"\s*[(\[]?([A-Za-z])[)\].:]{1,2}\s*(\S.*)", re.DOTALL)
+
+
+def _unlabelled(choices: Sequence[str]) -> list[str]:
+    """The options' texts; labels such as "(A)" go if every option carries the one of its own place."""
+    found = [_LABEL.fullmatch(option) for option in choices]
+    bare = [m[2] for m, letter in zip(found, string.ascii_uppercase, strict=False) if m and m[1].upper() == letter]
+    return bare if len(bare) == len(choices) else list(choices)
+
+
+def _open(truth: str, answer: str) -> Score:
+    """The score of an answer, not blank, to a question without options."""
+    if exact(answer, truth) == 1.0:
+        return Score(1.0, "exact")
+    whole = _words(_plain_text(answer))
+    if not whole:
+        return Score(0.0, "none")
+    said = [words for part in _statements(_plain_text(answer)) if (words := _words(part))] or [whole]
+    number = _number(_words(_plain_text(truth)))
+    values = set().union(*map(_values, said)) or _values(whole)
+    if number is not None and len(values) == 1 and None not in values:
+        return Score(float(number in values), "number")
+    return Score(float({_core(words) for words in said} == {_core(_words(_plain_text(truth)))}), "text")
+
+
+_OPENINGS = "it is|it's|this is|that is|there is|there are|they are|i think|i believe|i see|it says|it reads"
+_OPENINGS_WORDS = [tuple(opening.split()) for opening in _OPENINGS.split("|")]
+
+
+def _core(words: Words) -> Words:
+    """The words after an opening such as "I think it is"."""
+    for _ in range(2):
+        words = next((words[len(o) :] for o in _OPENINGS_WORDS if words[: len(o)] == o and words != o), words)
+    return words
+
+
+# plain text: what is left of an answer without its markup
+
+_SAID = "\x01"  # stands where an explicit statement of the answer begins
+_OPTION = "\x02"  # stands for an option's text
+_MOST_STATEMENTS = 16  # the last ones are read; more are no honest answer, and would cost time
+_SAYS = re.compile(
+    r"(?i:\b(?:(?:so|the|my|final|correct|right|best)\s){0,4}"
+    r"(?:answer|ans\.?|(?:correct|right|best|final) (?:option|choice|one))"
+    r"(?: to (?:the|this|your) question| here| choice| option)?\s?"
+    r"(?:[:=]|is\b|(?:would|should|must) be\b)|答案\s?[是为:]):?"
+)
+_MARKUP = (  # pattern, and what stands for it; the order matters
+    (re.compile("[\x00-\x08\x0e-\x1b\u200b-\u200f\ufeff]"), ""),
+    (re.compile(r"<answer>|\\[f]?boxed ?\{", re.IGNORECASE), _SAID),
+    (re.compile(r"</answer>", re.IGNORECASE), "\n"),
+    (re.compile(r"<[/|]?\w{1,20}\|?>|\\(?:text|math)\w{0,6}|\\[()\[\]]"), " "),
+    (re.compile(r"\${1,2}([^$\n]{1,200})\${1,2}"), r" \1 "),
+    (re.compile(r"[*`~\"“”„«»]"), ""),
+    (re.compile(r"[_{}|\\]"), " "),
+    (re.compile("[‘’]"), "'"),
+    (re.compile("[\u2010\u2011\u2212]"), "-"),
+    (re.compile("[\u2012-\u2015]"), " - "),
+    (re.compile(r"(?<!\w)'|'(?!\w)"), ""),
+)
+
+
+def _plain_text(text: str) -> str:
+    """The text without markup and needless space, by lines; boxes and answer tags become the mark of a statement."""
+    text = unicodedata.normalize("NFKC", text)
+    for pattern, instead in _MARKUP:
+        text = pattern.sub(instead, text)
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return "\n".join(line for line in lines if line)
+
+
+def _statements(text: str) -> list[str]:
+    """What follows each explicit statement's beginning, up to the next; empty where there is none."""
+    parts = _SAYS.sub(_SAID, text).split(_SAID)[1:]
+    return [_SAID + part for part in parts[-_MOST_STATEMENTS:]]
+
+
+_ARTICLE = re.compile(r"(?:\b(?:[Tt]he|THE|[Aa]n|a)|(?:^|(?<=[.!?] ))A) (?=\w)")
+_WORD = re.compile(r"(?:(?<!\w)-(?=\d))?\w+(?:(?:'|(?<=\d)[.,:/-](?=\d))\w+)*|[%$€£¥°+<>=&@#]")
+
+
+def _words(text: str) -> Words:
+    """The words of a plain text, without articles; an "A" that may be a letter stays."""
+    return tuple(_WORD.findall(_ARTICLE.sub("", text).casefold()))
+
+
+# layers: each gives the places of the options that a text names
+
+
+def _named(keys: Sequence[Words], text: str) -> tuple[set[int], str]:
+    """The places of the options that a plain text names by the first layer that names any; `keys` are their words."""
+    letters = _letters(keys, text)
+    if letters:
+        return letters, "letter"
+    places, rest = _spelled(keys, _words(text))
+    values = _values(rest)
+    numbers = {place for place, key in enumerate(keys) if (number := _number(key)) is not None and number in values}
+    if places:
+        return places | numbers, "option"
+    return (numbers if len(values) == 1 else set()), "number"
+
+
+# A letter: not part of a word, name, sum or unit; "a" and "I" only where no sentence goes on.
+_BEFORE = r"(?<![\w&°/+#@])(?<!\w[-.'])"
+_AFTER = r"(?![\w&°/+#@%]|['-]\w|\.\w\b)"
+_ENDS = (
+    r"(?=\s?(?:[).:,;!?\]\n]|$)|\s(?:-\s|(?i:because|since|as|is|was|and|or|nor|but|rather|which|for|with|based)\b))"
+)
+_ANY = rf"{_BEFORE}([B-HJ-Zb-hj-z]|[AaIi]{_ENDS}){_AFTER}"
+_FIRM = rf"{_BEFORE}([B-HJ-Zb-hj-z]|[AI]{_ENDS}){_AFTER}"
+_CAPITAL = rf"{_BEFORE}([A-Z]){_AFTER}"
+_PLAIN = rf"\(?{_BEFORE}[A-Za-z]{_AFTER}\)?"
+_JOIN = r"\)?(?:\s?,\s?(?:(?:or|and)\s)?|\s(?:or|and|nor|&)\s)(?:[Oo]ption\s)?\(?"
+_LIST = rf"{_PLAIN}(?:{_JOIN}{_PLAIN}){{0,8}}"
+
+_MARKED = [
+    re.compile(pattern, re.MULTILINE)
+    for pattern in (
+        r"\A\W*([A-Za-z])\W*\Z",  # alone
+        rf"(?<!\w)[(\[]\s?{_ANY}\s?[)\]]",
+        rf"{_SAID}\W{{0,6}}(?i:(?:most likely|likely|probably|clearly|therefore|the letter|letter)\s)?{_ANY}(?:{_JOIN}{_ANY})?",
+        rf"(?i:\b(?:answer|option|choice)s?)[ :=(\[]{{0,3}}{_ANY}(?:{_JOIN}{_ANY})?",
+        rf"(?i:\b(?:option|choice)s?)\s{_BEFORE}([A-HJ-Z]){_AFTER}",
+        rf"^[>#•.\s-]{{0,6}}{_ANY}(?:\s?(?:[).:]|$)|{_JOIN}{_ANY})",  # a label, or a line of its own
+        rf"^[>#•.\s-]{{0,6}}{_BEFORE}([A-HJ-Z]){_AFTER}(?:,|\s-)\s",
+        rf"[,;]\s{_ANY}\s?[:)]",  # the next label of a list
+        rf"{_CAPITAL}[).:]\s?{_OPTION}",
+        rf"(?:{_ANY}{_JOIN})?{_CAPITAL}[\s).:!?\]]{{0,6}}\Z",
+        r"(?i:\b(?:choose|chose|pick|picked|select|selected|say|guess|go with|going with|think|believe|it's|it is|leaving|"
+        r"(?:must|would|should|could|might|may) be|likely|probably|definitely|so|therefore|thus|hence|either|both)[,:]?\s"
+        rf"(?:it's\s|it is\s|option\s)?){_FIRM}(?:{_JOIN}{_FIRM})?",
+        rf"{_CAPITAL}\)?\s(?i:because|since|matches|fits|(?:is|was|seems|looks|would be|must be)\s"
+        r"(?:(?:the|my|most|clearly|likely)\s){0,3}(?:correct|right|best|answer|choice|final))\b",
+    )
+]
+_RULED_OUT = re.compile(
+    r"(?i:\b(?:not|never|than|instead of|unlike|except|exclud(?:e|es|ed|ing)|eliminat(?:e|es|ed|ing)|rul(?:e|es|ed|ing) out)|n't)"
+    rf"\s(?i:(?:option|choice|answer)s?\s|either\s)?{_LIST}"
+    rf"|{_LIST}\s(?i:(?:is|are|was|were)(?:n't|\s(?:(?:both|all|also|clearly)\s)?"
+    r"(?:not|incorrect|wrong|false|out|ruled|eliminated|impossible))|can be (?:ruled|eliminated|excluded))\b"
+)
+
+
+def _letters(keys: Sequence[Words], text: str) -> set[int]:
+    """The places of the options whose letters are marked in a plain text."""
+    places = {letter: place for place, letter in enumerate(string.ascii_lowercase[: len(keys)])}
+    words = _words(text)
+    if len(words) > 1 and words[0] in places and words[1:] in keys:
+        return {places[words[0]], keys.index(words[1:])}
+    places |= {key[0]: place for place, key in enumerate(keys) if len(key) == 1 and key[0] in string.ascii_lowercase}
+    text = _RULED_OUT.sub(" ", _without_options(keys, text))
+    letters = {letter for pattern in _MARKED for match in pattern.finditer(text) for letter in match.groups() if letter}
+    return {places[letter.lower()] for letter in letters if letter.lower() in places}
+
+
+def _without_options(keys: Sequence[Words], text: str) -> str:
+    """The text with a mark for each option's text but single letters, whose own letters are then read by nobody."""
+    longest = sorted((key for key in keys if len("".join(key)) > 1), key=len, reverse=True)
+    if not longest:
+        return text
+    spelled = "|".join(r"\W{0,3}".join(map(re.escape, key)) for key in longest)
+    return re.sub(rf"(?<!\w)(?:{spelled})(?!\w)", _OPTION, text, flags=re.IGNORECASE)
+
+
+_UNSURE = (("a",), ("i",))  # options that a sentence's own words would spell
+_DENIALS = (" not ", " than ", " instead  of ")
+
+
+def _spelled(keys: Sequence[Words], words: Words) -> tuple[set[int], Words]:
+    """The places of the options whose words occur, neither denied nor within a longer option, and the words left over."""
+    text = _padded(words).replace("n't ", "n't  not ")
+    found, rest = set(), text
+    longest = sorted((_padded(key) for key in keys if key and key not in _UNSURE), key=len, reverse=True)
+    for place, key in enumerate(keys):
+        own, alone = _padded(key), text
+        for longer in (other for other in longest if own in other and own != other):
+            alone = alone.replace(longer, " | ")
+        for denial in _DENIALS:
+            alone = alone.replace(denial + own, " | ")
+        if own in longest and own in alone:
+            found.add(place)
+    for own in longest:
+        rest = rest.replace(own, " | ")
+    return found, tuple(rest.split())
+
+
+def _padded(words: Words) -> str:
+    """The words, each between spaces of its own, so that words in a row are found and replaced whole."""
+    return "".join(f" {word} " for word in words)
+
+
+_SMALL = dict(zip(re.findall(r"\w+", """zero one two three four five six seven eight nine ten eleven twelve thirteen
+    fourteen fifteen sixteen seventeen eighteen nineteen"""), range(20), strict=True))
+def _number(words: Words) -> Decimal | None:
+    """The number that the words are as a whole; None if they are something else."""
+    numerals = _numerals(words)
+    return Decimal(numerals[0].replace(",", "")) if len(numerals) == 1 and _NUMERAL.fullmatch(numerals[0]) else None
+
+
+def _values(words: Words) -> Collection[Decimal | None]:
+    """The numbers among the words, each once; None stands for any that cannot be told: "7:30", "seven hundred"."""
+    figures = {word for word in _numerals(words) if word in _SCALES or _FIGURES.fullmatch(word)}
+    return {_number((word,)) for word in figures}
+
+
+def _numerals(words: Words) -> list[str]:
+    """The words with numbers below a hundred in digits; "one" only where it counts, not as in "the red one"."""
+    out: list[str] = []
+    previous = ""
+    for word in words:
+        if previous in _TENS and 0 < _SMALL.get(word, 0) < 10:
+            out[-1] = str(_TENS[previous] + _SMALL[word])
+        elif word != "one" or previous in _ONE_AFTER or len(words) == 1:
+            out.append(str(_SMALL.get(word, _TENS.get(word, word))))
+        else:
+            out.append(word)
+        previous = word
+    return out

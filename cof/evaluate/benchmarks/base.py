@@ -17,10 +17,11 @@ class Item:
     `question` holds the truth: where it has `choices`, `answer` is one of them, word for word; `targets` are boxes in
     pixels of the picture that `picture` reads (RGB, upright; raises InvalidImage). Items with the same `group` are one
     question asked in several ways (option cycles): they count once, by their mean. `depth` gives the zooms that are
-    needed, from the overview and the factor by which the picture was resized; None where nobody knows.
+    needed, or None where none help, from the overview and the factor by which the picture was resized; without it the
+    question's own depth stands.
     """
 
     question: Question
     picture: Callable[[], Image.Image]
     group: str = ""
-    depth: Callable[[View, float, ViewSpec], int | None] = lambda _first, _factor, _spec: None
+    depth: Callable[[View, float, ViewSpec], int | None] | None = None
