@@ -56,7 +56,8 @@ def trace_from_json(data: dict[str, Any]) -> Trace:
 
 def question_from_json(data: dict[str, Any]) -> Question:
     """The inverse of `to_json` for a question."""
-    return Question(**{**data, "choices": tuple(data["choices"]), "targets": tuple(Box(**b) for b in data["targets"])})
+    lists = {"choices": tuple(data["choices"]), "targets": tuple(Box(**b) for b in data["targets"])}
+    return Question(**{**data, **lists, "tags": tuple(data["tags"])})
 
 
 def _fields(value: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from cof.errors import InvalidBox, InvalidConfig
 
-TRACE_VERSION = 1
+TRACE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,8 @@ class Question:
     """What is asked of one picture. `answer`, `category`, `depth` and `targets` are ground truth, None where unknown.
 
     `image` is a path; `targets` are boxes in source pixels, in the order in which a careful reader would visit them;
-    `depth` is the number of zooms needed at the overview budget the question was made for.
+    `depth` is the number of zooms needed at the overview budget the question was made for; `tags` are further names that
+    results are grouped by.
     """
 
     id: str
@@ -119,6 +120,7 @@ class Question:
     category: str | None = None
     depth: int | None = None
     targets: tuple[Box, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,16 @@ ACTIONS = st.one_of(
 COMPLETIONS = st.builds(Completion, WORDS, COUNT, COUNT, COUNT, st.sampled_from(["stop", "length"]))
 TURNS = st.builds(Turn, COMPLETIONS, ACTIONS, tuples_of(VIEWS, 2), WORDS, st.floats(0, 100))
 QUESTIONS = st.builds(
-    Question, WORDS, WORDS, WORDS, tuples_of(WORDS, 4), MAYBE, MAYBE, st.none() | COUNT, tuples_of(BOXES, 2)
+    Question,
+    WORDS,
+    WORDS,
+    WORDS,
+    tuples_of(WORDS, 4),
+    MAYBE,
+    MAYBE,
+    st.none() | COUNT,
+    tuples_of(BOXES, 2),
+    tuples_of(WORDS, 2),
 )
 TRACES = st.builds(
     Trace,

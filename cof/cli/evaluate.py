@@ -27,8 +27,8 @@ from cof.evaluate.compare import HEADINGS, Row, as_json, cells, markdown, read_r
 from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, SOURCES, Plan, Source, evaluate, records
 from cof.focus.loop import MODES, Mode, Setting
-from cof.plain import to_json
 from cof.models.remote import RemoteModel
+from cof.plain import to_json
 from cof.runs import RunDir, publish
 from cof.scoring.judge import judged
 from cof.types import Limits, Sampling, ViewSpec

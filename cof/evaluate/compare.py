@@ -49,7 +49,7 @@ HEADINGS = ("run", "arm", "group", *(name for name, _ in COLUMNS))
 
 
 def rows_of(name: str, figures: dict[str, Any]) -> list[Row]:
-    """The rows of one report: every arm overall, then by resolution, category and depth where there are several."""
+    """The rows of one report: every arm overall, then by resolution, category, depth and tag where there are several."""
     rows: list[Row] = []
     for arm, found in figures["arms"].items():
         rows.append(Row(name, arm, "all", found))
@@ -57,6 +57,7 @@ def rows_of(name: str, figures: dict[str, Any]) -> list[Row]:
             (found["by_resolution"], "{} px"),
             (found["by_category"], "{}"),
             (found["by_depth"], "depth {}"),
+            (found["by_tag"], "{}"),
         ]
         rows += [
             Row(name, arm, form.format(key), part)

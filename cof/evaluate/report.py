@@ -41,7 +41,7 @@ class Scored:
 
 
 def report(records: Iterable[Record], judge: Judgement = score) -> dict[str, Any]:
-    """`arms.<arm>` with figures overall and under `by_resolution`, `by_category`, `by_depth`; `pairs.<arm>-direct`."""
+    """`arms.<arm>` with figures overall and under `by_resolution`, `by_category`, `by_depth` and `by_tag`; `pairs.<arm>-direct`."""
     arms: dict[str, list[Scored]] = defaultdict(list)
     for scored in _scored(sorted(records, key=lambda record: record.id), judge):
         arms[scored.record.arm].append(scored)
@@ -79,15 +79,19 @@ def _arm(found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored]) -
         "by_resolution": _by(found, base, lambda s: s.record.resolution),
         "by_category": _by(found, base, lambda s: s.trace.question.category),
         "by_depth": _by(found, base, lambda s: s.trace.question.depth),
+        "by_tag": _by(found, base, lambda s: s.trace.question.tags),
     }
 
 
 def _by(
     found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored], key: Callable[[Scored], Any]
 ) -> dict[str, Any]:
+    """The figures of every group; where `key` gives several names, a record is in the group of each."""
     groups: dict[Any, list[Scored]] = defaultdict(list)
     for scored in found:
-        groups[key(scored)].append(scored)
+        names = key(scored)
+        for name in names if isinstance(names, tuple) else (names,):
+            groups[name].append(scored)
     return {str(name): figures(groups[name], base) for name in sorted(groups, key=lambda name: (str(type(name)), name))}
 
 

@@ -19,7 +19,7 @@ from cof.types import Box, Question, ViewSpec
 from cof.vision import boxes, views
 from cof.worlds.drawing import draw_full
 from cof.worlds.questions import Needle, choices, pick
-from cof.worlds.scenes import Contents, Scene, Split, make_scene
+from cof.worlds.scenes import HELD_OUT, Contents, Scene, Split, make_scene
 
 DEPTHS = (0.35, 0.40, 0.25)  # share of questions that need no zoom, one, two
 QUALITY = 92  # of the JPEG that every sampled picture goes through
@@ -98,6 +98,10 @@ def _sample(split: Split, seed: int, side: int, spec: ViewSpec, multiple_choice:
         needle.category,
         len(path),
         targets,
+        (
+            needle.attribute,
+            "pair never trained on" if any(item.pair in HELD_OUT for item in needle.items) else "pair seen",
+        ),
     )
     return Sample(question, needle, scene, side)
 

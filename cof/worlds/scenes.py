@@ -66,6 +66,10 @@ class Item:
     def name(self) -> str:
         return f"{self.colour} {self.kind}"
 
+    @property
+    def pair(self) -> tuple[str, str]:
+        return self.colour, self.kind
+
 
 @dataclass(frozen=True)
 class Contents:
