@@ -73,9 +73,10 @@ class RemoteModel:
         try:
             choice, usage = reply["choices"][0], reply.get("usage") or {}
             text = choice["message"]["content"] or ""
-            finish = "length" if choice.get("finish_reason") == "length" else "stop"
-            return Completion(text, usage.get("completion_tokens", 0), usage.get("prompt_tokens", 0), 0, finish)
-        except (KeyError, IndexError, TypeError):
+            cut = choice.get("finish_reason") == "length"
+            tokens, prompt = int(usage.get("completion_tokens", 0)), int(usage.get("prompt_tokens", 0))
+            return Completion(text, tokens, prompt, 0, "length" if cut else "stop")
+        except (KeyError, IndexError, TypeError, ValueError):
             raise ModelError(f"{self.name} sent no chat completion; want an OpenAI-compatible endpoint") from None
 
     def _post(self, body: dict[str, Any]) -> dict[str, Any]:

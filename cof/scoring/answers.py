@@ -67,8 +67,8 @@ def chosen(choices: Sequence[str], text: str) -> tuple[int, str] | None:
     """
     if text in choices:
         return choices.index(text), "exact"
-    keys = [_words(_plain_text(option)) for option in _unlabelled(choices)]
-    whole = _plain_text(text)
+    keys = [_words(_unmarked(option)) for option in _unlabelled(choices)]
+    whole = _unmarked(text)
     same = {place for place, key in enumerate(keys) if key and key == _words(whole)}
     said = [found for part in _statements(whole) if (found := _named(keys, part))[0]]
     readings = [(same, "exact")] if same else said or [_named(keys, whole)]
@@ -114,25 +114,24 @@ def _open(truth: str, answer: str) -> Score:
     """The score of an answer, not blank, to a question without options."""
     if exact(answer, truth) == 1.0:
         return Score(1.0, "exact")
-    whole = _words(_plain_text(answer))
-    if not whole:
+    said, wanted = _unmarked(answer), _words(_unmarked(truth))
+    parts = [words for part in _statements(said) if (words := _words(part))] or [_words(said)]
+    if not any(parts):
         return Score(0.0, "none")
-    said = [words for part in _statements(_plain_text(answer)) if (words := _words(part))] or [whole]
-    number = _number(_words(_plain_text(truth)))
-    values = set().union(*map(_values, said)) or _values(whole)
+    number, values = _number(wanted), set().union(*map(_values, parts)) or _values(_words(said))
     if number is not None and len(values) == 1 and None not in values:
         return Score(float(number in values), "number")
-    return Score(float({_core(words) for words in said} == {_core(_words(_plain_text(truth)))}), "text")
+    return Score(float({_core(words) for words in parts} == {_core(wanted)}), "text")
 
 
-_OPENINGS = "it is|it's|this is|that is|there is|there are|they are|i think|i believe|i see|it says|it reads"
-_OPENINGS_WORDS = [tuple(opening.split()) for opening in _OPENINGS.split("|")]
+_OPENINGS = "it is,it's,this is,that is,there is,there are,they are,i think,i believe,i see,it says,it reads"
+_OPENING_WORDS = [tuple(opening.split()) for opening in _OPENINGS.split(",")]
 
 
 def _core(words: Words) -> Words:
     """The words after an opening such as "I think it is"."""
     for _ in range(2):
-        words = next((words[len(o) :] for o in _OPENINGS_WORDS if words[: len(o)] == o and words != o), words)
+        words = next((words[len(o) :] for o in _OPENING_WORDS if words[: len(o)] == o and words != o), words)
     return words
 
 
@@ -143,32 +142,29 @@ _OPTION = "\x02"  # stands for an option's text
 _MOST_STATEMENTS = 16  # the last ones are read; more are no honest answer, and would cost time
 _SAYS = re.compile(
     r"(?i:\b(?:(?:so|the|my|final|correct|right|best)\s){0,4}"
-    r"(?:answer|ans\.?|(?:correct|right|best|final) (?:option|choice|one))"
+    r"(?:answer|ans\.?|(?:correct|right|best|final) (?:option|choice|one|guess))"
     r"(?: to (?:the|this|your) question| here| choice| option)?\s?"
     r"(?:[:=]|is\b|(?:would|should|must) be\b)|答案\s?[是为:]):?"
 )
+_TYPED = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # full-width forms as plain ones
+_TYPED |= str.maketrans({"‘": "'", "’": "'", "‐": "-", "‑": "-", "−": "-", "–": " - ", "—": " - "})
+_TYPED |= dict.fromkeys(map(ord, '\x01\x02\u200b\u200c\u200d\ufeff*`~"“”„«»'))  # these go
 _MARKUP = (  # pattern, and what stands for it; the order matters
-    (re.compile("[\x00-\x08\x0e-\x1b\u200b-\u200f\ufeff]"), ""),
-    (re.compile(r"<answer>|\\[f]?boxed ?\{", re.IGNORECASE), _SAID),
+    (re.compile(r"<answer>|\\f?boxed ?\{", re.IGNORECASE), _SAID),
     (re.compile(r"</answer>", re.IGNORECASE), "\n"),
     (re.compile(r"<[/|]?\w{1,20}\|?>|\\(?:text|math)\w{0,6}|\\[()\[\]]"), " "),
     (re.compile(r"\${1,2}([^$\n]{1,200})\${1,2}"), r" \1 "),
-    (re.compile(r"[*`~\"“”„«»]"), ""),
     (re.compile(r"[_{}|\\]"), " "),
-    (re.compile("[‘’]"), "'"),
-    (re.compile("[\u2010\u2011\u2212]"), "-"),
-    (re.compile("[\u2012-\u2015]"), " - "),
     (re.compile(r"(?<!\w)'|'(?!\w)"), ""),
 )
 
 
-def _plain_text(text: str) -> str:
+def _unmarked(text: str) -> str:
     """The text without markup and needless space, by lines; boxes and answer tags become the mark of a statement."""
-    text = unicodedata.normalize("NFKC", text)
+    text = unicodedata.normalize("NFC", text).translate(_TYPED)
     for pattern, instead in _MARKUP:
         text = pattern.sub(instead, text)
-    lines = (" ".join(line.split()) for line in text.splitlines())
-    return "\n".join(line for line in lines if line)
+    return "\n".join(line for part in text.splitlines() if (line := " ".join(part.split())))
 
 
 def _statements(text: str) -> list[str]:
@@ -225,9 +221,7 @@ _MARKED = [
         rf"(?i:\b(?:option|choice)s?)\s{_BEFORE}([A-HJ-Z]){_AFTER}",
         rf"^[>#•.\s-]{{0,6}}{_ANY}(?:\s?(?:[).:]|$)|{_JOIN}{_ANY})",  # a label, or a line of its own
         rf"^[>#•.\s-]{{0,6}}{_BEFORE}([A-HJ-Z]){_AFTER}(?:,|\s-)\s",
-        rf"[,;]\s{_ANY}\s?[:)]",  # the next label of a list
-        rf"{_CAPITAL}[).:]\s?{_OPTION}",
-        rf"(?:{_ANY}{_JOIN})?{_CAPITAL}[\s).:!?\]]{{0,6}}\Z",
+        rf"(?:{_ANY}(?:{_JOIN}|[\W\d]{{1,8}}))?{_CAPITAL}[\s).:!?\]]{{0,6}}\Z",
         r"(?i:\b(?:choose|chose|pick|picked|select|selected|say|guess|go with|going with|think|believe|it's|it is|leaving|"
         r"(?:must|would|should|could|might|may) be|likely|probably|definitely|so|therefore|thus|hence|either|both)[,:]?\s"
         rf"(?:it's\s|it is\s|option\s)?){_FIRM}(?:{_JOIN}{_FIRM})?",
@@ -235,8 +229,9 @@ _MARKED = [
         r"(?:(?:the|my|most|clearly|likely)\s){0,3}(?:correct|right|best|answer|choice|final))\b",
     )
 ]
+_LISTED = re.compile(rf"[,;]\s{_ANY}\s?[:)]|{_CAPITAL}[).:]\s?{_OPTION}")  # further labels of a list, if one began
 _RULED_OUT = re.compile(
-    r"(?i:\b(?:not|never|than|instead of|unlike|except|exclud(?:e|es|ed|ing)|eliminat(?:e|es|ed|ing)|rul(?:e|es|ed|ing) out)|n't)"
+    r"(?i:\b(?:not|never|rather than|instead of|unlike|except|other|remaining|(?:exclud|eliminat)(?:e|es|ed|ing)|rul(?:e|es|ed|ing) out)|n't)"
     rf"\s(?i:(?:option|choice|answer)s?\s|either\s)?{_LIST}"
     rf"|{_LIST}\s(?i:(?:is|are|was|were)(?:n't|\s(?:(?:both|all|also|clearly)\s)?"
     r"(?:not|incorrect|wrong|false|out|ruled|eliminated|impossible))|can be (?:ruled|eliminated|excluded))\b"
@@ -251,8 +246,9 @@ def _letters(keys: Sequence[Words], text: str) -> set[int]:
         return {places[words[0]], keys.index(words[1:])}
     places |= {key[0]: place for place, key in enumerate(keys) if len(key) == 1 and key[0] in string.ascii_lowercase}
     text = _RULED_OUT.sub(" ", _without_options(keys, text))
-    letters = {letter for pattern in _MARKED for match in pattern.finditer(text) for letter in match.groups() if letter}
-    return {places[letter.lower()] for letter in letters if letter.lower() in places}
+    marks = [match for pattern in _MARKED for match in pattern.finditer(text)]
+    marks += _LISTED.finditer(text) if marks else []
+    return {places[letter.lower()] for mark in marks for letter in mark.groups() if letter and letter.lower() in places}
 
 
 def _without_options(keys: Sequence[Words], text: str) -> str:
@@ -291,8 +287,15 @@ def _padded(words: Words) -> str:
     return "".join(f" {word} " for word in words)
 
 
-_SMALL = dict(zip(re.findall(r"\w+", """zero one two three four five six seven eight nine ten eleven twelve thirteen
-    fourteen fifteen sixteen seventeen eighteen nineteen"""), range(20), strict=True))
+_SPELLED = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+_SMALL = {word: n for n, word in enumerate([*_SPELLED.split(), "seventeen", "eighteen", "nineteen"])}
+_TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
+_SCALES = {"hundred", "thousand", "million", "billion", "dozen", "half", "point"}
+_BEFORE_ONE = {"is", "are", "was", "were", "only", "just", "exactly", "see", "count", "has", "have", "about", "shows"}
+_NUMERAL = re.compile(r"-?(?:\d{1,40}|\d{1,3}(?:,\d{3}){1,12})(?:\.\d{1,40})?")
+_FIGURES = re.compile(r"-?\d+(?:[.,:/-]\d+)*")
+
+
 def _number(words: Words) -> Decimal | None:
     """The number that the words are as a whole; None if they are something else."""
     numerals = _numerals(words)
@@ -312,7 +315,7 @@ def _numerals(words: Words) -> list[str]:
     for word in words:
         if previous in _TENS and 0 < _SMALL.get(word, 0) < 10:
             out[-1] = str(_TENS[previous] + _SMALL[word])
-        elif word != "one" or previous in _ONE_AFTER or len(words) == 1:
+        elif word != "one" or previous in _BEFORE_ONE or len(words) == 1:
             out.append(str(_SMALL.get(word, _TENS.get(word, word))))
         else:
             out.append(word)
