@@ -73,3 +73,30 @@ def test_world_sample_writes_pictures(tmp_path):
     result = cof("world", "sample", "--n", "3", "--side", "448", "--out", tmp_path / "w")
     assert result.returncode == 0, result.stderr
     assert len(list((tmp_path / "w").glob("*/*.jpg"))) == 3
+
+
+def test_a_benchmark_on_disk_is_evaluated_and_compared(tmp_path):
+    """The needle world's pictures in V*Bench's layout, read by the loader of V*Bench."""
+    made = cof("world", "sample", "--n", "3", "--side", "448", "--out", tmp_path / "data")
+    assert made.returncode == 0, made.stderr
+    options = ["--data", tmp_path / "data", "--resolutions", "224,448", "--source", "resized", "--arms", "direct"]
+    done = cof("eval", "vstar", *options, "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert "read " in done.stderr
+    figures = json.loads((tmp_path / "run" / "report.json").read_text())["arms"]["direct"]
+    assert (figures["n"], figures["samples"], figures["failed"]) == (3, 6, 0)
+    assert set(figures["by_resolution"]) == {"224", "448"}
+    compared = cof("report", tmp_path / "run", "--out", tmp_path / "report")
+    assert compared.returncode == 0, compared.stderr
+    assert "(published)" in compared.stdout
+    assert (tmp_path / "report" / "accuracy.svg").exists()
+
+
+def test_an_evaluation_that_cannot_be_is_one_line(tmp_path):
+    out = ["--out", tmp_path / "run"]
+    refused(cof("eval", "nothing", *out), "needle, vstar")
+    refused(cof("eval", "vstar", *out), "--data")
+    refused(cof("eval", "hrbench", "--data", tmp_path, *out), "hr_bench_4k.tsv")
+    refused(cof("eval", "needle", "--resolutions", "224,x", *out), "224,448")
+    refused(cof("eval", "needle", "--source", "elsewhere", *out), "resized, original")
+    refused(cof("report", tmp_path), "manifest.json")

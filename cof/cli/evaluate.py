@@ -23,7 +23,7 @@ from cof.errors import InputError, InvalidConfig
 from cof.evaluate.benchmarks import needle
 from cof.evaluate.benchmarks.base import Item
 from cof.evaluate.benchmarks.known import BENCHMARKS
-from cof.evaluate.compare import HEADINGS, Row, as_json, cells, markdown, read_runs, rows_of
+from cof.evaluate.compare import BRIEF, Row, as_json, cells, markdown, read_runs, rows_of
 from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, SOURCES, Plan, Source, evaluate, records
 from cof.focus.loop import MODES, Mode, Setting
@@ -35,7 +35,7 @@ from cof.types import Limits, Sampling, ViewSpec
 
 NEEDLE = "needle"
 TURN_TOKENS = 512  # most tokens of one turn, as in the released evaluation
-SMALL_TABLE = 150  # columns of a table where there is no terminal
+WIDTH = 160  # characters of a table where there is no terminal
 
 Items = Callable[[int], Iterable[Item]]
 
@@ -172,7 +172,11 @@ def _measure(
 
 
 def _table(rows: Sequence[Row]) -> None:
-    table = Table(*HEADINGS)
+    names = ["run", "arm", "group", *BRIEF]
+    table = Table()
+    for name in names:
+        table.add_column(name, no_wrap=True, justify="left" if name in names[:3] else "right")
     for row in rows:
-        table.add_row(*cells(row))
-    Console(width=None if sys.stdout.isatty() else SMALL_TABLE).print(table)
+        found = cells(row)
+        table.add_row(*(found[name] for name in names))
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)

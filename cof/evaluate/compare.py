@@ -45,6 +45,7 @@ COLUMNS: tuple[tuple[str, Callable[[Group], str]], ...] = (
     ("box IoU", lambda f: _number(f.get("box_iou"))),
     ("failed", lambda f: str(f.get("failed", "-"))),
 )
+BRIEF = ("n", "accuracy %", "95% interval", "zooms", "zoomed %", "MCC", "visual tokens", "box IoU", "failed")
 HEADINGS = ("run", "arm", "group", *(name for name, _ in COLUMNS))
 
 
@@ -80,13 +81,14 @@ def read_runs(folders: Sequence[Path]) -> list[Row]:
     return rows + [row for found in beside.values() for row in found]
 
 
-def cells(row: Row) -> list[str]:
-    """The row as text, in the order of HEADINGS."""
-    return [row.run, row.arm, row.heading, *(show(row.figures) for _, show in COLUMNS)]
+def cells(row: Row) -> dict[str, str]:
+    """The row as text, by heading."""
+    names = {"run": row.run, "arm": row.arm, "group": row.heading}
+    return names | {name: show(row.figures) for name, show in COLUMNS}
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    lines = [HEADINGS, ["---"] * len(HEADINGS), *(cells(row) for row in rows)]
+    lines = [HEADINGS, ["---"] * len(HEADINGS), *(cells(row).values() for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
