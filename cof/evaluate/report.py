@@ -41,7 +41,7 @@ class Scored:
 
 
 def report(records: Iterable[Record], judge: Judgement = score) -> dict[str, Any]:
-    """`arms.<arm>` with figures overall and under `by_resolution`, `by_category`, `by_depth` and `by_tag`; `pairs.<arm>-direct`."""
+    """`arms.<arm>` with figures overall and `by_resolution`, `by_category`, `by_depth`, `by_tag`; and `pairs.<arm>-direct`."""
     arms: dict[str, list[Scored]] = defaultdict(list)
     for scored in _scored(sorted(records, key=lambda record: record.id), judge):
         arms[scored.record.arm].append(scored)

@@ -1,8 +1,7 @@
 """Whether an answer is right. Pure functions of text; None means not scored.
 
-An answer is read in layers, from the surest down: its exact text, a letter, an option's words, a number. What it names
-is compared with the truth; an answer that names nothing, or several things, is wrong. Where a reader would have to
-guess, nothing is read. No model judges, and no language but English is read (the Chinese for "answer" aside).
+An answer is read in layers, from the surest down: its exact text, a letter, an option's words, a number. Where a reader
+would have to guess, nothing is read. No model judges here, and only English is read (and the Chinese for "answer").
 """
 
 from __future__ import annotations
@@ -19,13 +18,17 @@ from cof.types import Question
 
 Words = tuple[str, ...]  # a text's words, numbers and telling symbols, in lower case
 
+_LABEL = re.compile(r"\s*[(\[]?([A-Za-z])[)\].:]{1,2}\s*(\S.*)", re.DOTALL)
+_OPENINGS = "it is,it's,this is,that is,there is,there are,they are,i think,i believe,i see,it says,it reads"
+_OPENING_WORDS = [tuple(opening.split()) for opening in _OPENINGS.split(",")]
+
 
 @dataclass(frozen=True)
 class Score:
-    """How right an answer is, in [0, 1], and what decided it.
+    """How right an answer is, in [0, 1], and what decided it; value None is "not scored".
 
-    `by` is "exact", "letter", "option", "number" or "text": the layer that read the answer; "none": nothing, or
-    several things, could be read from it (0.0); "unknown": there is no truth, and `value` is None, not scored.
+    `by` is the layer that read the answer ("exact", "letter", "option", "number", "text"), "none" where nothing or
+    several things could be read (0.0), or "unknown" where there is no truth (None).
     """
 
     value: float | None
@@ -35,9 +38,9 @@ class Score:
 def score(question: Question, answer: str | None) -> Score:
     """How right `answer` is: 1.0 if it names the true option, or says the truth of an open question, else 0.0.
 
-    No answer is 0.0: the run ended without one. An open answer says the truth if it is the truth but for case,
-    articles, punctuation, markup and openings such as "it is", or if it holds one number and that is the truth. Where
-    it has explicit statements ("the answer is red") they alone count. Raises InputError if the truth is no option.
+    An open answer says the truth if it is the truth but for case, articles, punctuation, markup and openings such as
+    "it is", or if it holds one number and that is the truth; where it has explicit statements ("the answer is red"),
+    they alone count. No answer is 0.0. Raises InputError if the truth is no option.
     """
     if question.answer is None:
         return Score(None, "unknown")
@@ -57,8 +60,8 @@ def chosen(choices: Sequence[str], text: str) -> tuple[int, str] | None:
     - letter: A is the first option and so on, where the letter is marked: alone, in brackets, after "answer" or
       "option", as a label at the start, as a capital at the end, or by words such as "I choose D". Where options are
       single letters themselves, a letter is the option it spells before it is a place. A letter that is ruled out
-      ("not B", "B is wrong") or stands in an option's text ("Exit B") does not count. "(D) red" names D, and names
-      two options where red is another option's whole text.
+      ("not B", "B is wrong") or stands in an option's text ("Exit B") does not count. "(D) red" and "red (D)" name D,
+      or two options where red is another one's whole text.
     - option: its words occur, whole, not after "not", "than" or "instead of", and not within a longer option's.
     - number: the text holds one number, in digits or words, and the option is that number.
 
@@ -92,15 +95,10 @@ def _plain(text: str) -> str:
 
 def _option(choices: Sequence[str], truth: str) -> str:
     """The option that is the truth, word for word, or but for the label "(A)" that all options carry."""
-    if truth in choices:
-        return truth
-    bare = _unlabelled(choices)
-    if truth not in bare:
-        raise InputError(f"the truth {truth!r} is none of the options {list(choices)}; want one of them, word for word")
-    return choices[bare.index(truth)]
-
-
-_LABEL = re.compile(r"\s*[(\[]?([A-Za-z])[)\].:]{1,2}\s*(\S.*)", re.DOTALL)
+    for option, bare in zip(choices, _unlabelled(choices), strict=True):
+        if truth in (option, bare):
+            return option
+    raise InputError(f"the truth {truth!r} is none of the options {list(choices)}; want one of them, word for word")
 
 
 def _unlabelled(choices: Sequence[str]) -> list[str]:
@@ -118,14 +116,10 @@ def _open(truth: str, answer: str) -> Score:
     parts = [words for part in _statements(said) if (words := _words(part))] or [_words(said)]
     if not any(parts):
         return Score(0.0, "none")
-    number, values = _number(wanted), set().union(*map(_values, parts)) or _values(_words(said))
+    number, values = _number(wanted), {value for words in parts for value in _values(words)}
     if number is not None and len(values) == 1 and None not in values:
         return Score(float(number in values), "number")
     return Score(float({_core(words) for words in parts} == {_core(wanted)}), "text")
-
-
-_OPENINGS = "it is,it's,this is,that is,there is,there are,they are,i think,i believe,i see,it says,it reads"
-_OPENING_WORDS = [tuple(opening.split()) for opening in _OPENINGS.split(",")]
 
 
 def _core(words: Words) -> Words:
@@ -135,8 +129,6 @@ def _core(words: Words) -> Words:
     return words
 
 
-# plain text: what is left of an answer without its markup
-
 _SAID = "\x01"  # stands where an explicit statement of the answer begins
 _OPTION = "\x02"  # stands for an option's text
 _MOST_STATEMENTS = 16  # the last ones are read; more are no honest answer, and would cost time
@@ -144,14 +136,15 @@ _SAYS = re.compile(
     r"(?i:\b(?:(?:so|the|my|final|correct|right|best)\s){0,4}"
     r"(?:answer|ans\.?|(?:correct|right|best|final) (?:option|choice|one|guess))"
     r"(?: to (?:the|this|your) question| here| choice| option)?\s?"
-    r"(?:[:=]|is\b|(?:would|should|must) be\b)|答案\s?[是为:]):?"
+    r"(?:[:=]|->?\s|is\b|(?:would|should|must) be\b)|答案\s?[是为:]):?"
 )
-_TYPED = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # full-width forms as plain ones
-_TYPED |= str.maketrans({"‘": "'", "’": "'", "‐": "-", "‑": "-", "−": "-", "–": " - ", "—": " - "})
+_TYPED: dict[int, int | str | None] = {
+    code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)
+}  # full-width as plain forms
+_TYPED |= zip(map(ord, "‘’‐‑−–—"), ["'", "'", "-", "-", "-", " - ", " - "], strict=True)
 _TYPED |= dict.fromkeys(map(ord, '\x01\x02\u200b\u200c\u200d\ufeff*`~"“”„«»'))  # these go
 _MARKUP = (  # pattern, and what stands for it; the order matters
     (re.compile(r"<answer>|\\f?boxed ?\{", re.IGNORECASE), _SAID),
-    (re.compile(r"</answer>", re.IGNORECASE), "\n"),
     (re.compile(r"<[/|]?\w{1,20}\|?>|\\(?:text|math)\w{0,6}|\\[()\[\]]"), " "),
     (re.compile(r"\${1,2}([^$\n]{1,200})\${1,2}"), r" \1 "),
     (re.compile(r"[_{}|\\]"), " "),
@@ -169,8 +162,7 @@ def _unmarked(text: str) -> str:
 
 def _statements(text: str) -> list[str]:
     """What follows each explicit statement's beginning, up to the next; empty where there is none."""
-    parts = _SAYS.sub(_SAID, text).split(_SAID)[1:]
-    return [_SAID + part for part in parts[-_MOST_STATEMENTS:]]
+    return [_SAID + part for part in _SAYS.sub(_SAID, text).split(_SAID)[1:][-_MOST_STATEMENTS:]]
 
 
 _ARTICLE = re.compile(r"(?:\b(?:[Tt]he|THE|[Aa]n|a)|(?:^|(?<=[.!?] ))A) (?=\w)")
@@ -182,13 +174,9 @@ def _words(text: str) -> Words:
     return tuple(_WORD.findall(_ARTICLE.sub("", text).casefold()))
 
 
-# layers: each gives the places of the options that a text names
-
-
 def _named(keys: Sequence[Words], text: str) -> tuple[set[int], str]:
     """The places of the options that a plain text names by the first layer that names any; `keys` are their words."""
-    letters = _letters(keys, text)
-    if letters:
+    if letters := _letters(keys, text):
         return letters, "letter"
     places, rest = _spelled(keys, _words(text))
     values = _values(rest)
@@ -201,50 +189,51 @@ def _named(keys: Sequence[Words], text: str) -> tuple[set[int], str]:
 # A letter: not part of a word, name, sum or unit; "a" and "I" only where no sentence goes on.
 _BEFORE = r"(?<![\w&°/+#@])(?<!\w[-.'])"
 _AFTER = r"(?![\w&°/+#@%]|['-]\w|\.\w\b)"
-_ENDS = (
-    r"(?=\s?(?:[).:,;!?\]\n]|$)|\s(?:-\s|(?i:because|since|as|is|was|and|or|nor|but|rather|which|for|with|based)\b))"
-)
+_ENDS = r"(?=\s?(?:[).:,;!?\]\n]|$)|\s(?:-\s|(?i:because|since|as|is|was|and|or|nor|but|rather|which|for|with)\b))"
 _ANY = rf"{_BEFORE}([B-HJ-Zb-hj-z]|[AaIi]{_ENDS}){_AFTER}"
 _FIRM = rf"{_BEFORE}([B-HJ-Zb-hj-z]|[AI]{_ENDS}){_AFTER}"
 _CAPITAL = rf"{_BEFORE}([A-Z]){_AFTER}"
 _PLAIN = rf"\(?{_BEFORE}[A-Za-z]{_AFTER}\)?"
 _JOIN = r"\)?(?:\s?,\s?(?:(?:or|and)\s)?|\s(?:or|and|nor|&)\s)(?:[Oo]ption\s)?\(?"
 _LIST = rf"{_PLAIN}(?:{_JOIN}{_PLAIN}){{0,8}}"
-
 _MARKED = [
     re.compile(pattern, re.MULTILINE)
     for pattern in (
-        r"\A\W*([A-Za-z])\W*\Z",  # alone
+        rf"\A[^\w{_OPTION}]*([A-Za-z])[^\w{_OPTION}]*\Z",  # alone
         rf"(?<!\w)[(\[]\s?{_ANY}\s?[)\]]",
-        rf"{_SAID}\W{{0,6}}(?i:(?:most likely|likely|probably|clearly|therefore|the letter|letter)\s)?{_ANY}(?:{_JOIN}{_ANY})?",
+        rf"{_SAID}[^\w{_OPTION}]{{0,6}}(?i:(?:most likely|likely|probably|the letter)\s)?{_ANY}(?:{_JOIN}{_ANY})?",
         rf"(?i:\b(?:answer|option|choice)s?)[ :=(\[]{{0,3}}{_ANY}(?:{_JOIN}{_ANY})?",
         rf"(?i:\b(?:option|choice)s?)\s{_BEFORE}([A-HJ-Z]){_AFTER}",
         rf"^[>#•.\s-]{{0,6}}{_ANY}(?:\s?(?:[).:]|$)|{_JOIN}{_ANY})",  # a label, or a line of its own
         rf"^[>#•.\s-]{{0,6}}{_BEFORE}([A-HJ-Z]){_AFTER}(?:,|\s-)\s",
-        rf"(?:{_ANY}(?:{_JOIN}|[\W\d]{{1,8}}))?{_CAPITAL}[\s).:!?\]]{{0,6}}\Z",
+        rf"(?:{_ANY}\s?)?(?:^|[.,;:!?)\]{_OPTION}]\s|\b(?i:with|but|is|was|be|as|by|match|matches|labell?ed|corresponds? to|"
+        rf"corresponding to)\s)(?:{_ANY}{_JOIN})?{_CAPITAL}[\s).:!?\]]{{0,6}}\Z",  # at the end
         r"(?i:\b(?:choose|chose|pick|picked|select|selected|say|guess|go with|going with|think|believe|it's|it is|leaving|"
         r"(?:must|would|should|could|might|may) be|likely|probably|definitely|so|therefore|thus|hence|either|both)[,:]?\s"
-        rf"(?:it's\s|it is\s|option\s)?){_FIRM}(?:{_JOIN}{_FIRM})?",
+        rf"(?:(?:it's|it is|option|letter)\s)?){_FIRM}(?:{_JOIN}{_FIRM})?",
         rf"{_CAPITAL}\)?\s(?i:because|since|matches|fits|(?:is|was|seems|looks|would be|must be)\s"
-        r"(?:(?:the|my|most|clearly|likely)\s){0,3}(?:correct|right|best|answer|choice|final))\b",
+        r"(?:(?:the|my|most|clearly|likely)\s){0,3}(?:correct|right|best|closest|answer|choice|final))\b",
     )
 ]
 _LISTED = re.compile(rf"[,;]\s{_ANY}\s?[:)]|{_CAPITAL}[).:]\s?{_OPTION}")  # further labels of a list, if one began
 _RULED_OUT = re.compile(
-    r"(?i:\b(?:not|never|rather than|instead of|unlike|except|other|remaining|(?:exclud|eliminat)(?:e|es|ed|ing)|rul(?:e|es|ed|ing) out)|n't)"
+    r"(?i:\b(?:not|never|rather than|instead of|unlike|except|other|remaining|(?:exclud|eliminat)(?:e|es|ed|ing)|"
+    r"rul(?:e|es|ed|ing) out)|n't)"
     rf"\s(?i:(?:option|choice|answer)s?\s|either\s)?{_LIST}"
     rf"|{_LIST}\s(?i:(?:is|are|was|were)(?:n't|\s(?:(?:both|all|also|clearly)\s)?"
     r"(?:not|incorrect|wrong|false|out|ruled|eliminated|impossible))|can be (?:ruled|eliminated|excluded))\b"
 )
+_DENIALS = (" not ", " than ", " instead  of ")  # before an option's words, as `_padded` gives them
 
 
 def _letters(keys: Sequence[Words], text: str) -> set[int]:
     """The places of the options whose letters are marked in a plain text."""
     places = {letter: place for place, letter in enumerate(string.ascii_lowercase[: len(keys)])}
     words = _words(text)
-    if len(words) > 1 and words[0] in places and words[1:] in keys:
-        return {places[words[0]], keys.index(words[1:])}
-    places |= {key[0]: place for place, key in enumerate(keys) if len(key) == 1 and key[0] in string.ascii_lowercase}
+    for letter, rest in ((words[:1], words[1:]), (words[-1:], words[:-1])):
+        if rest and rest in keys and letter[0] in places:
+            return {places[letter[0]], keys.index(rest)}
+    places |= {key[0]: place for place, key in enumerate(keys) if len("".join(key)) == 1}
     text = _RULED_OUT.sub(" ", _without_options(keys, text))
     marks = [match for pattern in _MARKED for match in pattern.finditer(text)]
     marks += _LISTED.finditer(text) if marks else []
@@ -254,27 +243,20 @@ def _letters(keys: Sequence[Words], text: str) -> set[int]:
 def _without_options(keys: Sequence[Words], text: str) -> str:
     """The text with a mark for each option's text but single letters, whose own letters are then read by nobody."""
     longest = sorted((key for key in keys if len("".join(key)) > 1), key=len, reverse=True)
-    if not longest:
-        return text
-    spelled = "|".join(r"\W{0,3}".join(map(re.escape, key)) for key in longest)
+    spelled = "|".join(r"\W{0,3}".join(map(re.escape, key)) for key in longest) or "(?!)"  # which matches nothing
     return re.sub(rf"(?<!\w)(?:{spelled})(?!\w)", _OPTION, text, flags=re.IGNORECASE)
-
-
-_UNSURE = (("a",), ("i",))  # options that a sentence's own words would spell
-_DENIALS = (" not ", " than ", " instead  of ")
 
 
 def _spelled(keys: Sequence[Words], words: Words) -> tuple[set[int], Words]:
     """The places of the options whose words occur, neither denied nor within a longer option, and the words left over."""
-    text = _padded(words).replace("n't ", "n't  not ")
-    found, rest = set(), text
-    longest = sorted((_padded(key) for key in keys if key and key not in _UNSURE), key=len, reverse=True)
-    for place, key in enumerate(keys):
-        own, alone = _padded(key), text
-        for longer in (other for other in longest if own in other and own != other):
-            alone = alone.replace(longer, " | ")
-        for denial in _DENIALS:
-            alone = alone.replace(denial + own, " | ")
+    text = rest = _padded(words).replace("n't ", "n't  not ")
+    sure = [_padded(key) for key in keys if key and key not in (("a",), ("i",))]  # words of any sentence tell nothing
+    longest, found = sorted(sure, key=len, reverse=True), set()
+    for place, own in enumerate(map(_padded, keys)):
+        alone = text
+        hidden = [longer for longer in longest if own in longer and own != longer] + [no + own for no in _DENIALS]
+        for phrase in hidden:
+            alone = alone.replace(phrase, " | ")
         if own in longest and own in alone:
             found.add(place)
     for own in longest:
@@ -293,7 +275,6 @@ _TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "sev
 _SCALES = {"hundred", "thousand", "million", "billion", "dozen", "half", "point"}
 _BEFORE_ONE = {"is", "are", "was", "were", "only", "just", "exactly", "see", "count", "has", "have", "about", "shows"}
 _NUMERAL = re.compile(r"-?(?:\d{1,40}|\d{1,3}(?:,\d{3}){1,12})(?:\.\d{1,40})?")
-_FIGURES = re.compile(r"-?\d+(?:[.,:/-]\d+)*")
 
 
 def _number(words: Words) -> Decimal | None:
@@ -304,20 +285,16 @@ def _number(words: Words) -> Decimal | None:
 
 def _values(words: Words) -> Collection[Decimal | None]:
     """The numbers among the words, each once; None stands for any that cannot be told: "7:30", "seven hundred"."""
-    figures = {word for word in _numerals(words) if word in _SCALES or _FIGURES.fullmatch(word)}
-    return {_number((word,)) for word in figures}
+    return {_number((word,)) for word in _numerals(words) if word in _SCALES or re.fullmatch(r"-?\d[\d.,:/-]*", word)}
 
 
 def _numerals(words: Words) -> list[str]:
     """The words with numbers below a hundred in digits; "one" only where it counts, not as in "the red one"."""
     out: list[str] = []
-    previous = ""
-    for word in words:
+    for previous, word in zip(("", *words), words, strict=False):
         if previous in _TENS and 0 < _SMALL.get(word, 0) < 10:
             out[-1] = str(_TENS[previous] + _SMALL[word])
-        elif word != "one" or previous in _BEFORE_ONE or len(words) == 1:
-            out.append(str(_SMALL.get(word, _TENS.get(word, word))))
         else:
-            out.append(word)
-        previous = word
+            counts = word != "one" or previous in _BEFORE_ONE or len(words) == 1
+            out.append(str(_SMALL.get(word, _TENS.get(word, word))) if counts else word)
     return out
