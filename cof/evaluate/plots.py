@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from cof.errors import MissingExtra
 from cof.evaluate.compare import PUBLISHED, Row
 from cof.runs import publish
 
+Point = tuple[float, float, float | None, float | None]  # x, y, and the interval of y where there is one
 CURVES = (  # name of the file, figure on the x axis (None: resolution), on the y axis, their labels
     ("accuracy", None, "accuracy", "longer side of the picture, pixels", "accuracy"),
     ("zooms", None, "zooms", "longer side of the picture, pixels", "zooms a question"),
@@ -26,29 +27,31 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
         raise MissingExtra("plots need matplotlib; install chain-of-focus[evaluate]") from None
     written: list[Path] = []
     for name, x, y, across, up in CURVES:
-        lines = _lines(rows, x, y)
-        if not lines:
-            continue
-        figure = Figure(figsize=(6, 4), layout="constrained")
-        axes = figure.add_subplot()
-        for label, points in lines.items():
-            _line(axes, label, points)
-        axes.set(xlabel=across, ylabel=up, xscale="log")
-        axes.minorticks_off()
-        ticks = sorted({point[0] for points in lines.values() for point in points}) if x is None else []
-        if ticks:
-            axes.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks], rotation=45)
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
-        for kind in ("png", "svg"):
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=kind, dpi=120, metadata={"Date": None} if kind == "svg" else None)
-            publish(folder / f"{name}.{kind}", buffer.getvalue())
-            written.append(folder / f"{name}.{kind}")
+        if lines := _lines(rows, x, y):
+            figure = Figure(figsize=(6, 4), layout="constrained")
+            _fill(figure.add_subplot(), lines, across, up, ticks=x is None)
+            written += [_write(figure, folder / f"{name}.{kind}") for kind in ("png", "svg")]
     return written
 
 
-Point = tuple[float, float, float | None, float | None]
+def _fill(axes: Any, lines: Mapping[str, Sequence[Point]], across: str, up: str, ticks: bool) -> None:
+    """Draw the lines; `ticks` marks every x that has a point."""
+    for label, points in lines.items():
+        _line(axes, label, points)
+    axes.set(xlabel=across, ylabel=up, xscale="log")
+    axes.minorticks_off()
+    if ticks:
+        places = sorted({point[0] for points in lines.values() for point in points})
+        axes.set_xticks(places, [f"{place:.0f}" for place in places], rotation=45)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+
+
+def _write(figure: Any, path: Path) -> Path:
+    buffer, kind = io.BytesIO(), path.suffix[1:]
+    figure.savefig(buffer, format=kind, dpi=120, metadata={"Date": None} if kind == "svg" else None)
+    publish(path, buffer.getvalue())
+    return path
 
 
 def _lines(rows: Sequence[Row], x: str | None, y: str) -> dict[str, list[Point]]:
