@@ -75,6 +75,7 @@ def _turn(data: dict[str, Any]) -> Turn:
         tuple(_view(v) for v in data["views"]),
         data["note"],
         data["seconds"],
+        data["given"],
     )
 
 

@@ -187,6 +187,10 @@ class Sampling:
     tokens: int = 512
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.temperature < 0 or not 0 < self.top_p <= 1 or self.tokens < 1:
+            raise InvalidConfig(f"{self} is not possible; want temperature >= 0, 0 < top_p <= 1 and tokens >= 1")
+
 
 @dataclass(frozen=True)
 class Completion:
@@ -201,18 +205,26 @@ class Completion:
 
 @dataclass(frozen=True)
 class Turn:
-    """One assistant turn, what it was parsed into, and what came back: `views` of its zoom, or a `note` in words."""
+    """One assistant turn, what it was parsed into, and what came back: `views` of its zoom, or a `note` in words.
+
+    A `given` turn was put into the model's mouth (the oracle's), and counts as none of its own.
+    """
 
     completion: Completion
     action: Action
     views: tuple[View, ...] = ()
     note: str = ""
     seconds: float = 0.0
+    given: bool = False
 
 
 @dataclass(frozen=True)
 class Trace:
-    """Everything that happened between a question and its end. `overview` is the first view; `error` only if failed."""
+    """Everything that happened between a question and its end. `overview` is the first view; `error` only if failed.
+
+    `mode` says whether the model could choose to zoom ("focus"), could not ("direct"), had to ("always"), or was shown the
+    true boxes first ("oracle").
+    """
 
     id: str
     question: Question
@@ -225,6 +237,7 @@ class Trace:
     turns: tuple[Turn, ...] = ()
     stop: Stop = Stop.ANSWER
     error: str | None = None
+    mode: str = "focus"
     version: int = field(default=TRACE_VERSION)
 
     @property
@@ -239,8 +252,14 @@ class Trace:
         return tuple(view for turn in self.turns for view in turn.views)
 
     @property
+    def own(self) -> tuple[Turn, ...]:
+        """The turns that the model spoke itself."""
+        return tuple(turn for turn in self.turns if not turn.given)
+
+    @property
     def zooms(self) -> int:
-        return len(self.views)
+        """Views that the model asked for."""
+        return sum(len(turn.views) for turn in self.own)
 
     @property
     def tokens(self) -> int:

@@ -27,7 +27,8 @@ from tests.values import CLOSE, SIDE, TRACE, TRACES, VIEWS
 def test_derived_figures(trace: Trace) -> None:
     last = trace.turns[-1].action if trace.turns else None
     assert trace.answer == (last.text if isinstance(last, Answer) else None)
-    assert trace.zooms == len(trace.views) == sum(len(turn.views) for turn in trace.turns)
+    assert len(trace.views) == sum(len(turn.views) for turn in trace.turns)
+    assert trace.zooms == sum(len(turn.views) for turn in trace.turns if not turn.given)
     assert trace.tokens == sum(turn.completion.tokens for turn in trace.turns)
     assert trace.pixels == sum(v.size[0] * v.size[1] for v in (trace.overview, *trace.views))
     assert trace.visual_tokens == trace.pixels // trace.spec.factor**2

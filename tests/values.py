@@ -45,7 +45,7 @@ ACTIONS = st.one_of(
     st.builds(Malformed, WORDS, WORDS),
 )
 COMPLETIONS = st.builds(Completion, WORDS, COUNT, COUNT, COUNT, st.sampled_from(["stop", "length"]))
-TURNS = st.builds(Turn, COMPLETIONS, ACTIONS, tuples_of(VIEWS, 2), WORDS, st.floats(0, 100))
+TURNS = st.builds(Turn, COMPLETIONS, ACTIONS, tuples_of(VIEWS, 2), WORDS, st.floats(0, 100), st.booleans())
 QUESTIONS = st.builds(
     Question,
     WORDS,
@@ -65,7 +65,7 @@ TRACES = st.builds(
     WORDS,
     WORDS,
     st.builds(ViewSpec, factor=st.sampled_from([28, 32]), grow=LENGTH, source=st.sampled_from(["original", "resized"])),
-    st.builds(Sampling, st.floats(0, 2), st.floats(0, 1), COUNT, COUNT),
+    st.builds(Sampling, st.floats(0, 2), st.floats(0.01, 1), st.integers(1, 10_000), COUNT),
     st.builds(Limits, st.integers(1, 10_000), COUNT, COUNT, COUNT, st.floats(0, 1000)),
     VIEWS,
     tuples_of(TURNS, 3),

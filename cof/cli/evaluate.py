@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -34,7 +35,8 @@ from cof.scoring.judge import judged
 from cof.types import Limits, Sampling, ViewSpec
 
 NEEDLE = "needle"
-TURN_TOKENS = 512  # most tokens of one turn, as in the released evaluation
+NEEDLES = 200  # questions, where --n does not say
+TURN_TOKENS = 512  # most tokens of one turn, as the released checkpoints are evaluated (arXiv 2505.15436)
 WIDTH = 160  # characters of a table where there is no terminal
 
 Items = Callable[[int], Iterable[Item]]
@@ -52,7 +54,7 @@ def evaluation(
         "original"
     ),
     budget: Budget = None,
-    n: Annotated[int | None, typer.Option("--n", min=1, help="Questions a seed; all, or 200 needles.")] = None,
+    n: Annotated[int | None, typer.Option("--n", min=1, help=f"Questions a seed; all, or {NEEDLES} needles.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
     side: Annotated[int, typer.Option(help="needle: longer side of the pictures in pixels.")] = 1792,
@@ -60,38 +62,26 @@ def evaluation(
     multiple_choice: Annotated[bool, typer.Option("--multiple-choice", help="needle: show options.")] = False,
     judge: Annotated[str | None, typer.Option(help="URL of an OpenAI-compatible endpoint for open answers.")] = None,
     judge_model: Annotated[str, typer.Option(help="The judge's name at that endpoint.")] = "judge",
+    temperature: Annotated[
+        float, typer.Option(help="0: greedy, so that seeds change only what is drawn by chance.")
+    ] = 0.0,
     limit: LimitItems = [],  # noqa: B006
     concurrency: Annotated[int, typer.Option(min=1, help="Questions that run together.")] = 32,
 ) -> None:
     """Measure a model on a benchmark: accuracy with its interval, zooms and tokens, by arm, resolution and category."""
     plan = Plan(_arms(arms), _resolutions(resolutions), _source(source), tuple(range(seed, seed + seeds)))
-    limits = replace_fields(Limits(), limit)
+    limits, sampling = replace_fields(Limits(), limit), Sampling(temperature, tokens=TURN_TOKENS)
     loaded = opened(model, adapter, concurrency)
-    setting = Setting(spec_of(loaded, budget), limits, Sampling(tokens=TURN_TOKENS))
-    asked: dict[str, Any] = {
-        "benchmark": bench,
-        "n": n,
-        "side": side,
-        "split": split,
-        "multiple_choice": multiple_choice,
-    }
-    asked["judge"] = judge_model if judge else None
-    found = _items(bench, data, n, side, split, multiple_choice, setting.spec)
-    manifest = asked | to_json(plan) | {"model": loaded.name, "weights": loaded.fingerprint, "versions": _versions()}
-    manifest |= {
-        "setting": to_json(setting) | {"mode": None},
-        "dialect": dialect.NAME,
-        "prompts": dialect.fingerprint(),
-    }
-    second = RemoteModel(judge, judge_model) if judge else None
-    figures = _measure(loaded, found, plan, setting, RunDir(out, json.loads(json.dumps(manifest))), second)
+    setting = Setting(spec_of(loaded, budget), limits, sampling)
+    asked = {"benchmark": bench, "n": n, "side": side, "split": split, "multiple_choice": multiple_choice}
+    items = _items(bench, data, n, side, split, multiple_choice, setting.spec)
+    run = RunDir(out, asked | to_json(plan) | _manifest(loaded, setting, data))
+    figures = _measure(loaded, items, plan, setting, run, RemoteModel(judge, judge_model) if judge else None)
     publish(out / "report.json", json.dumps(figures, indent=1))
     _table(rows_of(out.name, figures))
     used = loaded.usage
-    print(
-        f"read {used.prefilled} tokens and {used.images} pictures, sampled {used.decoded}, {used.seconds:.0f} s in the model",
-        file=sys.stderr,
-    )
+    told = f"read {used.prefilled} tokens and {used.images} pictures, sampled {used.decoded}, {used.seconds:.0f} s in the model"
+    print(told, file=sys.stderr)
 
 
 def comparison(
@@ -141,7 +131,7 @@ def _items(
 ) -> Items:
     if bench == NEEDLE:
         chosen = split_of(split)
-        return lambda seed: needle.items(chosen, seed, n or 200, side, spec, multiple_choice)
+        return lambda seed: needle.items(chosen, seed, n or NEEDLES, side, spec, multiple_choice)
     if bench not in BENCHMARKS:
         raise InputError(f"unknown benchmark {bench!r}; want one of {', '.join([NEEDLE, *BENCHMARKS])}")
     if data is None:
@@ -151,8 +141,24 @@ def _items(
     return lambda seed: islice(BENCHMARKS[bench](data, seed), n)
 
 
-def _versions() -> dict[str, str]:
-    return {"cof": cof.__version__} | {name: version(name) for name in ("torch", "transformers", "pillow")}
+def _manifest(model: Any, setting: Setting, data: Path | None) -> dict[str, Any]:
+    """What a run folder must agree on to go on, besides the plan; the judge may come and go."""
+    return {
+        "model": model.name,
+        "weights": model.fingerprint,
+        "setting": to_json(setting) | {"mode": None},
+        "dialect": dialect.NAME,
+        "prompts": dialect.fingerprint(),
+        "data": None if data is None else _digest(data),
+        "versions": {"cof": cof.__version__} | {name: version(name) for name in ("torch", "transformers", "pillow")},
+    }
+
+
+def _digest(data: Path) -> str:
+    """A hash of the names and sizes of all files of a benchmark: another copy is another benchmark."""
+    files = sorted(path for path in data.rglob("*") if path.is_file()) if data.is_dir() else [data]
+    told = "\n".join(f"{path.name} {path.stat().st_size}" for path in files if path.exists())
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _measure(

@@ -30,8 +30,6 @@ CLOSER = "This is the closer look. Think, then zoom again or answer."
 ANSWER_NOW = "Answer now, without zooming."
 CHOOSE = "Choose one of: "
 
-PROMPTS = (SYSTEM, CLOSER, ANSWER_NOW, CHOOSE)
-
 CALL_OPEN, CALL_CLOSE = "<tool_call>", "</tool_call>"
 ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
@@ -62,7 +60,8 @@ def ask(question: Question, direct: bool = False) -> str:
 
 def fingerprint() -> str:
     """A hash of all that this dialect says to a model of its own accord."""
-    return hashlib.sha256("\n".join(PROMPTS).encode()).hexdigest()[:16]
+    said = [SYSTEM, CLOSER, ANSWER_NOW, CHOOSE, TOOL, _FORM, complain(""), begin_call()]
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
 
 
 def complain(fault: str) -> str:

@@ -17,17 +17,13 @@ Group = dict[str, Any]
 
 @dataclass(frozen=True)
 class Row:
-    """The figures of one arm of one run, under a `heading`: "all", or a resolution, category or depth."""
+    """The figures of one arm of one run, under a `heading`: "all", or a category, depth, tag, or resolution (`side`)."""
 
     run: str
     arm: str
     heading: str
     figures: Group
-
-    @property
-    def side(self) -> int | None:
-        """The resolution in pixels, where the heading is one."""
-        return int(self.heading.removesuffix(" px")) if self.heading.endswith(" px") else None
+    side: int | None = None
 
 
 COLUMNS: tuple[tuple[str, Callable[[Group], str]], ...] = (
@@ -43,9 +39,22 @@ COLUMNS: tuple[tuple[str, Callable[[Group], str]], ...] = (
     ("text tokens", lambda f: _number(f.get("text_tokens"), 0)),
     ("tokens / right", lambda f: _number(f.get("tokens_per_right"), 0)),
     ("box IoU", lambda f: _number(f.get("box_iou"))),
+    ("target IoU", lambda f: _number(f.get("target_iou"))),
+    ("unscored", lambda f: str(f.get("unscored", "-"))),
     ("failed", lambda f: str(f.get("failed", "-"))),
 )
-BRIEF = ("n", "accuracy %", "95% interval", "zooms", "zoomed %", "MCC", "visual tokens", "box IoU", "failed")
+BRIEF = (
+    "n",
+    "accuracy %",
+    "95% interval",
+    "zooms",
+    "zoomed %",
+    "MCC",
+    "visual tokens",
+    "box IoU",
+    "unscored",
+    "failed",
+)
 HEADINGS = ("run", "arm", "group", *(name for name, _ in COLUMNS))
 
 
@@ -54,8 +63,9 @@ def rows_of(name: str, figures: dict[str, Any]) -> list[Row]:
     rows: list[Row] = []
     for arm, found in figures["arms"].items():
         rows.append(Row(name, arm, "all", found))
+        if len(found["by_resolution"]) > 1:
+            rows += [_at_side(name, arm, int(side), part) for side, part in found["by_resolution"].items()]
         parts = [
-            (found["by_resolution"], "{} px"),
             (found["by_category"], "{}"),
             (found["by_depth"], "depth {}"),
             (found["by_tag"], "{}"),
@@ -72,13 +82,22 @@ def rows_of(name: str, figures: dict[str, Any]) -> list[Row]:
 def read_runs(folders: Sequence[Path]) -> list[Row]:
     """The rows of finished evaluations, and of what was published under the same protocol. Raises InvalidRun."""
     rows: list[Row] = []
-    beside: dict[str, list[Row]] = {}
-    for folder in folders:
+    beside: dict[tuple[str, str, int], Row] = {}
+    names = [folder.resolve().name for folder in folders]
+    for folder, name in zip(folders, names, strict=True):
         manifest, figures = (_read(folder / name) for name in ("manifest.json", "report.json"))
-        rows += rows_of(folder.name, figures)
-        for model, arm, side, found in published(manifest):
-            beside.setdefault(f"{model}{PUBLISHED}", []).append(Row(f"{model}{PUBLISHED}", arm, f"{side} px", found))
-    return rows + [row for found in beside.values() for row in found]
+        try:
+            rows += rows_of(name if names.count(name) == 1 else str(folder), figures)
+            found = published(manifest, figures)
+        except KeyError as error:
+            raise InvalidRun(f"{folder}/report.json has no {error}; write it anew with `cof eval`") from None
+        for model, arm, side, part in found:
+            beside[model, arm, side] = _at_side(f"{model}{PUBLISHED}", arm, side, part)
+    return [*rows, *beside.values()]
+
+
+def _at_side(run: str, arm: str, side: int, figures: Group) -> Row:
+    return Row(run, arm, f"{side} px" if side else "as it is", figures, side or None)
 
 
 def cells(row: Row) -> dict[str, str]:
@@ -89,7 +108,7 @@ def cells(row: Row) -> dict[str, str]:
 
 def markdown(rows: Sequence[Row]) -> str:
     lines = [HEADINGS, ["---"] * len(HEADINGS), *(cells(row).values() for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
 
 
 def as_json(rows: Sequence[Row]) -> str:

@@ -1,6 +1,6 @@
-"""Published figures, to stand beside ours where the protocol is the same: V*Bench, pictures resized, n = 191.
+"""Published figures, to stand beside ours where the protocol is the same: all of V*Bench, n = 191, pictures resized.
 
-Second-hand: read from the Chain-of-Focus paper (arXiv 2505.15436) by others; the last resolution was not given.
+Second-hand: read from the Chain-of-Focus paper (arXiv 2505.15436) by others; at 4K no figure was given.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ COF_7B = (39.27, 43.98, 53.93, 60.21, 75.39, 87.96, 89.53)  # percent right, CoF
 COF_7B_ZOOMS = (2.50, 2.05, 1.65, 1.03, 0.75, 0.52, 0.53)  # a sample
 
 
-def published(manifest: dict[str, Any]) -> list[tuple[str, str, int, dict[str, Any]]]:
-    """Model, arm, resolution and figures of what was published under the protocol of `manifest`, if anything."""
-    if manifest.get("benchmark") != "vstar" or manifest.get("source") != "resized":
+def published(manifest: dict[str, Any], report: dict[str, Any]) -> list[tuple[str, str, int, dict[str, Any]]]:
+    """Model, arm, resolution and figures of what was published under the protocol of this run, if anything."""
+    counts = {found["n"] for found in report["arms"].values()}
+    if (manifest.get("benchmark"), manifest.get("source"), counts) != ("vstar", "resized", {VSTAR_N}):
         return []
     base = [("Qwen2.5-VL-7B", "direct", side, _figures(right)) for side, right in zip(SIDES, QWEN_7B, strict=True)]
     rows = zip(SIDES, COF_7B, COF_7B_ZOOMS, strict=True)

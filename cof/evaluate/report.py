@@ -7,7 +7,7 @@ enters by its mean, so that intervals are those of the questions. A failed run i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from cof.evaluate.run import Record
 from cof.evaluate.statistics import matthews, paired_bootstrap, wilson
 from cof.scoring.answers import Score, score
-from cof.types import Question, Stop, Trace, Zoom
+from cof.types import Box, Question, Stop, Trace, Zoom
 from cof.vision import boxes
 
 BASE = "direct"  # the arm that the others are compared with
@@ -109,6 +109,7 @@ def figures(found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored]
         "n": len(means),
         "samples": len(ended),
         "failed": len(found) - len(ended),
+        "unscored": sum(s.score is None for s in ended),
         "zooms": _mean(trace.zooms for trace in traces),
         "zoomed": _mean(float(trace.zooms > 0) for trace in traces),
         "visual_tokens": _mean(trace.visual_tokens for trace in traces),
@@ -119,6 +120,7 @@ def figures(found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored]
         "gain": _share(ended, base, was=0.0, now=1.0),
         "harm": _share(ended, base, was=1.0, now=0.0),
         "box_iou": median(overlaps) if overlaps else None,
+        "target_iou": _mean(iou for trace in traces for iou in _covered(trace)),
         "stops": _counts(s.trace.stop.value for s in found),
         "read_by": _counts(s.by for s in ended),
     }
@@ -166,9 +168,20 @@ def _text_tokens(trace: Trace) -> int:
 
 def _overlaps(trace: Trace) -> list[float]:
     """For every box the model asked for, the best IoU with a true box."""
-    turns = [turn for turn in trace.turns if turn.completion.tokens and turn.views]
-    asked = [box for turn in turns if isinstance(turn.action, Zoom) for box in turn.action.boxes]
-    return [max(boxes.iou(box, target) for target in trace.question.targets) for box in asked if trace.question.targets]
+    targets = trace.question.targets
+    return [max(boxes.iou(box, target) for target in targets) for box in _asked(trace) if targets]
+
+
+def _covered(trace: Trace) -> Iterator[float]:
+    """For a trace with true boxes, the mean over them of the best IoU with a box that the model asked for."""
+    if targets := trace.question.targets:
+        asked = _asked(trace)
+        yield fmean(max((boxes.iou(box, target) for box in asked), default=0.0) for target in targets)
+
+
+def _asked(trace: Trace) -> list[Box]:
+    turns = [turn for turn in trace.own if turn.views]
+    return [box for turn in turns if isinstance(turn.action, Zoom) for box in turn.action.boxes]
 
 
 def _counts(names: Iterable[str]) -> dict[str, int]:

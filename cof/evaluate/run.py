@@ -7,15 +7,15 @@ arXiv 2505.15436); from "original" only the overview is, and zooms are cut from 
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from PIL import Image
 
 from cof.dialects import cof as dialect
-from cof.errors import InvalidImage
+from cof.errors import InvalidBox, InvalidImage
 from cof.evaluate.benchmarks.base import Item
 from cof.focus.loop import Mode, Session, Setting
 from cof.models.base import Model
@@ -28,7 +28,7 @@ from cof.vision.views import Picture
 Source = Literal["resized", "original"]
 SOURCES: tuple[Source, ...] = ("resized", "original")
 NATIVE = 0  # the resolution that leaves a picture as it is
-NO_VIEW = View(Box(0, 0, 1, 1), (1, 1))  # the overview of a picture that could not be read
+NO_VIEW = View(Box(0, 0, 1, 1), (1, 1))  # the overview of what could not be asked at all: trying again is no use
 
 
 @dataclass(frozen=True)
@@ -64,30 +64,41 @@ def evaluate(
     run: RunDir,
     on_end: Callable[[Trace], None] = lambda _: None,
 ) -> None:
-    """Journal one trace for every cell of `plan` and item of `items(seed)` in `run`, skipping those that are there."""
-    journal = run.journal("traces")
+    """Journal one trace for every cell of `plan` and item of `items(seed)` in `run`, skipping those that are there.
+
+    Where the model failed, the trace goes to the journal "failures", and the cell is tried again when the run continues.
+    """
+    traces, failures = run.journal("traces"), run.journal("failures")
 
     def keep(record: Record) -> None:
-        journal.append({"id": record.id, **_cell(record), "trace": to_json(record.trace)})
+        line = {"id": record.id, "arm": record.arm, "resolution": record.resolution, "seed": record.seed}
+        line |= {"group": record.group, "trace": to_json(record.trace)}
+        if record.trace.stop is Stop.FAILED and record.trace.overview != NO_VIEW:
+            failures.append(line | {"id": f"{len(failures.done)} {record.id}"})
+        else:
+            traces.append(line)
         on_end(record.trace)
 
     def sessions() -> Iterator[Session]:
         for seed in plan.seeds:
             for item in items(seed):
-                yield from _sessions(model.name, item, seed, plan, setting, journal.done, keep)
+                yield from _sessions(model.name, item, seed, plan, setting, traces.done, keep)
 
     model.converse(sessions())
 
 
 def records(run: RunDir) -> Iterator[Record]:
-    """What was journaled so far."""
+    """What was journaled so far: the trace of every cell, or its last failure where there is none."""
+    done = set[str]()
     for found in read_records(run.folder / "traces.jsonl"):
-        trace = trace_from_json(found["trace"])
-        yield Record(found["arm"], found["resolution"], found["seed"], found["group"], trace)
+        done.add(found["id"])
+        yield _record(found)
+    failed = {record.id: record for record in map(_record, read_records(run.folder / "failures.jsonl"))}
+    yield from (record for name, record in failed.items() if name not in done)
 
 
-def _cell(record: Record) -> dict[str, Any]:
-    return {"arm": record.arm, "resolution": record.resolution, "seed": record.seed, "group": record.group}
+def _record(found: Mapping[str, Any]) -> Record:
+    return Record(found["arm"], found["resolution"], found["seed"], found["group"], trace_from_json(found["trace"]))
 
 
 def _sessions(
@@ -108,18 +119,20 @@ def _sessions(
     try:
         image = item.picture()
     except InvalidImage as error:
-        failed = _unreadable(name, asked, setting, str(error))
         for resolution, arm in wanted:
-            keep(Record(arm, resolution, seed, group, failed))
+            keep(Record(arm, resolution, seed, group, _impossible(name, asked, setting, str(error))))
         return
     for resolution in plan.resolutions:
         arms = [arm for r, arm in wanted if r == resolution]
         if arms:
             question, picture, spec = _at(item, image, resolution, plan.source, setting.spec)
         for arm in arms:
+            cell = partial(Record, arm, resolution, seed, group)
             chosen = replace(setting, spec=spec, mode=arm, sampling=replace(setting.sampling, seed=seed))
-            cell = functools.partial(Record, arm, resolution, seed, group)
-            yield Session(name, question, picture, chosen, functools.partial(_kept, keep, cell))
+            try:
+                yield Session(name, question, picture, chosen, partial(_kept, keep, cell))
+            except InvalidBox as error:  # the oracle's box lies outside the picture
+                keep(cell(_impossible(name, question, chosen, f"a true box is wrong: {error}")))
 
 
 def _kept(keep: Callable[[Record], None], cell: Callable[[Trace], Record], trace: Trace) -> None:
@@ -132,7 +145,7 @@ def _at(
     """The question, the picture and the view rules at a resolution."""
     factor = min(1.0, resolution / max(image.size)) if resolution != NATIVE else 1.0
     size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
-    question = item.question
+    question, native = item.question, spec
     if source == "resized" and size != image.size:
         sx, sy = size[0] / image.width, size[1] / image.height
         image = image.resize(size, Image.Resampling.LANCZOS)
@@ -141,12 +154,15 @@ def _at(
         most = min(spec.max_pixels, size[0] * size[1])
         spec, factor = replace(spec, max_pixels=most, min_pixels=min(spec.min_pixels, most)), 1.0
     first = views.overview(image.size, spec)
-    if item.depth is not None:
-        question = replace(question, depth=item.depth(first, factor, spec))
+    if item.route is not None:
+        path = item.route(first, factor, spec)
+        question = replace(question, depth=None if path is None else len(path), targets=path or question.targets)
+    elif (factor, spec) != (1.0, native):
+        question = replace(question, depth=None)  # what was needed at another size
     return question, Picture(image), spec
 
 
-def _unreadable(name: str, question: Question, setting: Setting, fault: str) -> Trace:
+def _impossible(name: str, question: Question, setting: Setting, fault: str) -> Trace:
     return Trace(
         question.id,
         question,
@@ -158,4 +174,5 @@ def _unreadable(name: str, question: Question, setting: Setting, fault: str) -> 
         NO_VIEW,
         stop=Stop.FAILED,
         error=fault,
+        mode=setting.mode,
     )

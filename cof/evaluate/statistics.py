@@ -27,9 +27,9 @@ def paired_bootstrap(
 ) -> tuple[float, float, float]:
     """Mean of the differences, one a question, and the percentile interval of that mean (Efron 1979)."""
     values = np.asarray(differences)
-    picks = np.random.default_rng(seed).integers(0, len(values), (RESAMPLES, len(values)))
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(values[picks].mean(axis=1), [tail, 1 - tail])
+    rng, tail = np.random.default_rng(seed), (1 - confidence) / 2
+    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(RESAMPLES)]
+    low, high = np.quantile(means, [tail, 1 - tail])
     return float(values.mean()), float(low), float(high)
 
 

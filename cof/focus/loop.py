@@ -7,8 +7,9 @@ fails is recorded in the trace (`Stop.FAILED`), never raised and never turned in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from PIL import Image
@@ -54,7 +55,15 @@ class Session:
     ) -> None:
         first = views.overview(picture.size, setting.spec)
         self.trace = Trace(
-            question.id, question, model, dialect.NAME, setting.spec, setting.sampling, setting.limits, first
+            question.id,
+            question,
+            model,
+            dialect.NAME,
+            setting.spec,
+            setting.sampling,
+            setting.limits,
+            first,
+            mode=setting.mode,
         )
         self.setting, self.picture, self.on_end = setting, picture, on_end
         self.ended, self.asked = False, setting.mode == "direct"
@@ -75,7 +84,8 @@ class Session:
         trace, sampling = self.trace, self.setting.sampling
         self._render(trace.overview, *trace.views)
         messages = dialect.messages(trace.question, trace.overview, trace.turns, self.setting.mode == "direct")
-        left = max(1, min(sampling.tokens, self.setting.limits.tokens - trace.tokens))
+        spent = trace.tokens + (self.refused.completion.tokens if self.refused and self.prefix else 0)
+        left = max(1, min(sampling.tokens, self.setting.limits.tokens - spent))
         tokens = sampling.tokens if self.asked else left
         return Request(messages, self.pixels, replace(sampling, tokens=tokens), self.prefix)
 
@@ -93,7 +103,7 @@ class Session:
         for box in self.trace.question.targets:
             look = Zoom((box,))
             view = views.zoom(box, self.trace.overview, self.setting.spec)
-            turn = Turn(Completion(dialect.write(look, self.trace.overview)), look, (view,))
+            turn = Turn(Completion(dialect.write(look, self.trace.overview)), look, (view,), given=True)
             self.trace = replace(self.trace, turns=(*self.trace.turns, turn))
 
     def _render(self, *shown: View) -> None:
@@ -114,15 +124,17 @@ def run_many(
     on_end: Callable[[Trace], None] = lambda _: None,
 ) -> list[Trace]:
     """Ask many questions, taken as the model has room; traces come back in order. `on_end` hears of each as it ends."""
-    sessions: list[Session] = []
+    ended: dict[int, Trace] = {}
 
-    def opened() -> Iterator[Session]:
-        for question, image in asked:
-            sessions.append(Session(model.name, question, Picture(image), setting, on_end))
-            yield sessions[-1]
+    def end(place: int, trace: Trace) -> None:
+        ended[place] = trace
+        on_end(trace)
 
-    model.converse(opened())
-    return [session.trace for session in sessions]
+    model.converse(
+        Session(model.name, question, Picture(image), setting, partial(end, place))
+        for place, (question, image) in enumerate(asked)
+    )
+    return [ended[place] for place in sorted(ended)]
 
 
 def step(session: Session, completion: Completion, seconds: float) -> None:
@@ -191,7 +203,7 @@ def _enforce(session: Session) -> None:
 def _limit(trace: Trace, limits: Limits) -> Stop | None:
     last = trace.turns[-1]
     refused = isinstance(last.action, Zoom) and len(last.views) < len(last.action.boxes)
-    if len(trace.turns) >= limits.turns:
+    if len(trace.own) >= limits.turns:
         return Stop.TURNS
     if trace.tokens >= limits.tokens:
         return Stop.TOKENS

@@ -1,7 +1,8 @@
 """Batched decoding of whole conversations: every token is read once, every picture encoded once.
 
 Each conversation has a seat; its keys and values stay in the seat's slot from turn to turn, so that a turn costs the
-tokens that are new. Seats are filled as they fall free. What a conversation says does not depend on who sits beside it.
+tokens that are new. Seats are filled as they fall free. In float32 what a conversation says does not depend on who sits
+beside it; in lower precision rounding may.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Engine:
                 for rows in _groups(seats):
                     self._read(rows, seats, slots)
             else:
-                self._speak(seats, slots)
+                self._speak(range(len(seats)), seats, slots)
 
     def _fill(self, source: Iterator[Conversation], seats: list[_Seat], slots: Slots) -> bool:
         """Those whose conversation is over leave, others take the free seats; False when none is left."""
@@ -95,10 +96,10 @@ class Engine:
             positions[:, n, : seat.unread] = seat.positions[:, len(seat.held) :]
         pictures = [picture for seat in chosen for picture in seat.pictures]
         try:
-            logits = self._forward(rows, chosen, slots, ids, positions, pictures)
+            logits, best = self._forward(rows, chosen, slots, ids, positions, pictures)
         except FAULTS as error:
             if len(rows) == 1:
-                return self._fail(chosen, error)
+                return self._fail(chosen[0], error)
             for row in rows:  # whatever one of them holds must not spoil the others
                 self._read([row], seats, slots)
             return None
@@ -106,20 +107,25 @@ class Engine:
         self.usage.images = self.eyes.encoded
         for seat in chosen:
             seat.held, seat.unread = list(seat.ids), 0
-        return self._take(chosen, logits)
+        return self._take(chosen, logits, best)
 
-    def _speak(self, seats: Sequence[_Seat], slots: Slots) -> None:
-        """One more token for every seat."""
-        ids = np.array([[seat.said[-1]] for seat in seats])
-        places = [seat.positions.max() + len(seat.said) for seat in seats]
-        positions = np.broadcast_to(np.array(places)[None, :, None], (3, len(seats), 1))
+    def _speak(self, rows: Sequence[int], seats: Sequence[_Seat], slots: Slots) -> None:
+        """One more token for the seats of `rows`."""
+        chosen = [seats[row] for row in rows]
+        ids = np.array([[seat.said[-1]] for seat in chosen])
+        places = [seat.positions.max() + len(seat.said) for seat in chosen]
+        positions = np.broadcast_to(np.array(places)[None, :, None], (3, len(rows), 1))
         try:
-            logits = self._forward(range(len(seats)), seats, slots, ids, positions, ())
+            logits, best = self._forward(rows, chosen, slots, ids, positions, ())
         except FAULTS as error:
-            return self._fail(seats, error)
-        for seat in seats:
+            if len(rows) == 1:
+                return self._fail(chosen[0], error)
+            for row in rows:
+                self._speak([row], seats, slots)
+            return None
+        for seat in chosen:
             seat.held.append(seat.said[-1])
-        return self._take(seats, logits)
+        return self._take(chosen, logits, best)
 
     def _forward(
         self,
@@ -129,8 +135,8 @@ class Engine:
         ids: np.ndarray,
         positions: np.ndarray,
         pictures: Sequence[Image.Image],
-    ) -> torch.Tensor:
-        """Logits after the last new token of each row, (rows, vocabulary); the new tokens are in the slots then."""
+    ) -> tuple[torch.Tensor, list[int]]:
+        """Logits after the last new token of each row, (rows, vocabulary), and the best tokens; the new ones are held then."""
         began, device = time.monotonic(), self.network.device
         shown = self.eyes.see(pictures)
         slots.place(torch.tensor(rows, device=device), ids.shape[1])
@@ -144,20 +150,25 @@ class Engine:
         ).last_hidden_state
         new = torch.tensor([seat.unread or 1 for seat in seats], device=device)
         logits: torch.Tensor = self.network.lm_head(hidden[torch.arange(len(rows), device=device), new - 1]).float()
+        logits[:, self.never] = -torch.inf
+        best: list[int] = logits.argmax(-1).tolist()
         slots.lengths[slots.rows] += new
         passed = time.monotonic() - began
         self.usage.seconds += passed
         for seat in seats:
             seat.seconds += passed / len(seats)
-        return logits
+        return logits, best
 
-    def _take(self, seats: Sequence[_Seat], logits: torch.Tensor) -> None:
+    def _take(self, seats: Sequence[_Seat], logits: torch.Tensor, best: Sequence[int]) -> None:
         """Sample a token for each of `seats`, and end the turns that it ends."""
-        logits[:, self.never] = -torch.inf
         self.usage.decoded += len(seats)
-        for seat, token, row in zip(seats, logits.argmax(-1).tolist(), logits, strict=True):
+        for seat, token, row in zip(seats, best, logits, strict=True):
             sampling = seat.request.sampling
-            drawn = token if sampling.temperature == 0 else _draw(row, sampling, seat.generator)
+            try:
+                drawn = token if sampling.temperature == 0 else _draw(row, sampling, seat.generator)
+            except FAULTS as error:
+                self._fail(seat, error)
+                continue
             if drawn in self.ends:
                 self._end(seat, "stop")
             else:
@@ -169,11 +180,10 @@ class Engine:
         seat.conversation.hear(seat.completion(finish, self.codec), seat.seconds)
         self._listen(seat)
 
-    def _fail(self, seats: Sequence[_Seat], error: Exception) -> None:
+    def _fail(self, seat: _Seat, error: Exception) -> None:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        for seat in seats:
-            seat.conversation.hear(ModelError(f"the network failed: {reason}"), seat.seconds)
-            self._listen(seat)
+        seat.conversation.hear(ModelError(f"the network failed: {reason}"), seat.seconds)
+        self._listen(seat)
 
 
 class _Seat:
@@ -237,5 +247,5 @@ def _common(one: Sequence[Any], other: Sequence[Any]) -> int:
 def _draw(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator | None) -> int:
     """A token by temperature and top_p: the fewest tokens that hold at least top_p of the probability."""
     shares, tokens = (logits.cpu() / sampling.temperature).softmax(-1).sort(descending=True)
-    shares[shares.cumsum(-1) - shares >= sampling.top_p] = 0
+    shares[1:][shares.cumsum(-1)[:-1] >= sampling.top_p] = 0
     return int(tokens[torch.multinomial(shares, 1, generator=generator)])

@@ -25,14 +25,14 @@ class Slots(Cache):
         super().__init__(layers=[_Layer(self) for _ in range(layers)])
         self.lengths = torch.zeros(count, dtype=torch.long, device=device)
         self.rows = self.at = torch.empty(0, dtype=torch.long, device=device)
-        self.width = 0
+        self.width = self.height = 0
         self.chosen: slice | torch.Tensor = slice(0)
 
     def place(self, rows: torch.Tensor, new: int) -> None:
         """The next pass brings `new` tokens, padding included, for each slot of `rows` (rows,)."""
         self.rows = rows
         self.at = self.lengths[rows, None] + torch.arange(new, device=rows.device)
-        self.width = int(self.at.max()) + 1
+        self.width, self.height = int(self.at.max()) + 1, int(rows.max()) + 1
         in_front = torch.equal(rows, torch.arange(len(rows), device=rows.device))
         self.chosen = slice(len(rows)) if in_front else rows  # a slice is seen in place, not copied
 
@@ -59,9 +59,7 @@ class _Layer(CacheLayerMixin):
         self.slots = slots
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        count, heads = len(self.slots.lengths), key_states.shape[1]
-        self.keys = key_states.new_zeros(count, 0, heads, key_states.shape[-1])
-        self.values = value_states.new_zeros(count, 0, heads, value_states.shape[-1])
+        self.keys, self.values = (s.new_zeros(0, 0, s.shape[1], s.shape[3]) for s in (key_states, value_states))
         self.is_initialized = True
 
     def update(
@@ -71,7 +69,7 @@ class _Layer(CacheLayerMixin):
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         rows, at, width = self.slots.rows, self.slots.at, self.slots.width
-        self.keys, self.values = (_roomy(states, width) for states in (self.keys, self.values))
+        self.keys, self.values = (_roomy(s, self.slots.height, width) for s in (self.keys, self.values))
         self.keys[rows[:, None], at] = key_states.transpose(1, 2)
         self.values[rows[:, None], at] = value_states.transpose(1, 2)
         chosen = self.slots.chosen
@@ -87,10 +85,11 @@ class _Layer(CacheLayerMixin):
         return -1
 
 
-def _roomy(states: torch.Tensor, width: int) -> torch.Tensor:
-    """The states with room for `width` tokens a slot."""
-    short = width - states.shape[1]
-    if short <= 0:
+def _roomy(states: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """The states with room for `height` slots of `width` tokens."""
+    rows, room = max(height, states.shape[0]), max(-(-width // BLOCK) * BLOCK, states.shape[1])
+    if (rows, room) == states.shape[:2]:
         return states
-    more = -(-short // BLOCK) * BLOCK
-    return torch.cat([states, states.new_zeros(states.shape[0], more, *states.shape[2:])], 1)
+    larger = states.new_zeros(rows, room, *states.shape[2:])
+    larger[: states.shape[0], : states.shape[1]] = states
+    return larger

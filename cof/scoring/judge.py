@@ -32,7 +32,9 @@ def judged(model: Model, asked: Iterable[Asked], journal: Journal) -> Callable[[
         if right is not None:
             journal.append({"id": key, "right": right})
 
-    waiting = {_key(question, answer): (question, answer) for question, answer in asked if _open(question, answer)}
+    waiting = {
+        _key(model.name, question, answer): (question, answer) for question, answer in asked if _open(question, answer)
+    }
     model.converse(
         _Asking(key, question, answer or "", keep)
         for key, (question, answer) in waiting.items()
@@ -42,7 +44,7 @@ def judged(model: Model, asked: Iterable[Asked], journal: Journal) -> Callable[[
     def scored(question: Question, answer: str | None) -> Score:
         if not _open(question, answer):
             return score(question, answer)
-        right = verdicts.get(_key(question, answer))
+        right = verdicts.get(_key(model.name, question, answer))
         return Score(None if right is None else float(right), BY)
 
     return scored
@@ -71,6 +73,6 @@ def _open(question: Question, answer: str | None) -> bool:
     return found.by == "none" or (not question.choices and found.value != 1)
 
 
-def _key(question: Question, answer: str | None) -> str:
-    told = json.dumps([question.text, question.choices, question.answer, answer, dialect.SYSTEM])
+def _key(judge: str, question: Question, answer: str | None) -> str:
+    told = json.dumps([judge, question.text, question.choices, question.answer, answer, dialect.SYSTEM])
     return hashlib.sha256(told.encode()).hexdigest()[:32]

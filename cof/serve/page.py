@@ -130,9 +130,9 @@ def _jpeg(image: Image.Image, quality: int) -> str:
 
 
 def _right(trace: Trace) -> bool | None:
-    """Whether the answer is the truth; None where either is missing."""
+    """Whether scoring takes the answer for the truth; None where either is missing."""
     missing = trace.answer is None or trace.question.answer is None
-    return None if missing else _same(trace.answer, trace.question.answer)
+    return None if missing else answers.score(trace.question, trace.answer).value == 1.0
 
 
 def _same(answer: str | None, truth: str | None) -> bool:

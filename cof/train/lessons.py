@@ -24,12 +24,13 @@ from cof.errors import InvalidConfig
 from cof.models.encoding import IMAGE_PAD
 from cof.plain import trace_from_json
 from cof.runs import read_records
+from cof.scoring.answers import score
 from cof.train import examples
 from cof.train.demonstrations import demonstrate, guess, recover
 from cof.train.looks import Sight, Vocabulary, find_looks
 from cof.train.nano import number_tokens
 from cof.train.perception import UNIT, first_view, show, truth_tensors
-from cof.types import Box, Question, Trace, View, ViewSpec
+from cof.types import Box, Question, Stop, Trace, View, ViewSpec
 from cof.vision import boxes, views
 from cof.vision.load import load
 from cof.worlds.labels import token_labels
@@ -137,7 +138,11 @@ def _meant(needle: Needle, first: View) -> Box | None:
 
 @dataclass(frozen=True)
 class TraceLessons:
-    """`rows` traces a step from a JSONL file of traces, every epoch in an order of its own; pictures are read from disk."""
+    """`rows` traces a step from a JSONL file of traces, every epoch in an order of its own; pictures are read from disk.
+
+    Only runs that ended by themselves with an answer, the right one where the truth is known, in the modes "focus" and
+    "direct", are learnt from. Raises InvalidConfig where none is left, or one has other view rules than `spec`.
+    """
 
     tokenizer: PreTrainedTokenizerBase
     processor: Qwen2VLImageProcessorPil
@@ -149,7 +154,7 @@ class TraceLessons:
     def __call__(self, steps: list[dict[str, int]]) -> dict[str, Any]:
         traces = self._traces
         order = [self._at(steps[0]["step"] * self.rows + i, len(traces)) for i in range(self.rows)]
-        chosen = [trace_from_json(traces[i]) for i in order]
+        chosen = [traces[i] for i in order]
         rows = [examples.row([_told(trace)], self.tokenizer, self.spec.factor) for trace in chosen]
         pictures = [load(trace.question.image) for trace in chosen]
         pixels = self.processor(
@@ -162,19 +167,28 @@ class TraceLessons:
         return examples.collate(rows, int(self.tokenizer.pad_token_id)) | _tensors(pixels)
 
     @functools.cached_property
-    def _traces(self) -> list[dict[str, Any]]:
-        found = list(read_records(self.file)) if self.file.is_file() else []
+    def _traces(self) -> list[Trace]:
+        read = read_records(self.file) if self.file.is_file() else ()
+        found = [trace for record in read if _exemplary(trace := trace_from_json(record.get("trace", record)))]
         if not found:
-            raise InvalidConfig(f"traces = {str(self.file)!r} holds no traces; want a JSONL file of traces")
-        return [record.get("trace", record) for record in found]
+            want = "want a JSONL file of traces that ended with an answer"
+            raise InvalidConfig(f"traces = {str(self.file)!r} holds no traces to learn from; {want}")
+        if other := next((trace for trace in found if trace.spec != self.spec), None):
+            raise InvalidConfig(f"trace {other.id} was made with {other.spec}; want the recipe's [spec], {self.spec}")
+        return found
 
     def _at(self, index: int, count: int) -> int:
         epoch, place = divmod(index, count)
         return int(np.random.default_rng([self.seed, epoch]).permutation(count)[place])
 
 
+def _exemplary(trace: Trace) -> bool:
+    by_itself = trace.stop is Stop.ANSWER and trace.mode in ("focus", "direct")
+    return by_itself and score(trace.question, trace.answer).value in (1.0, None)
+
+
 def _told(trace: Trace) -> tuple[Message, ...]:
-    return dialect.messages(trace.question, trace.overview, trace.turns)
+    return dialect.messages(trace.question, trace.overview, trace.turns, trace.mode == "direct")
 
 
 def _tensors(pixels: Any) -> dict[str, torch.Tensor]:

@@ -142,8 +142,8 @@ class DenseHeads(torch.nn.Module):
             self.content.load_state_dict(own)
             self.frame.load_state_dict(own)
         numbers = {n: t for n, t in number_tokens(tokenizer).items() if n <= LARGEST_PLACE}
-        self.values = torch.tensor(list(numbers), dtype=torch.float32)
-        self.number_ids = torch.tensor(list(numbers.values()))
+        self.values = torch.nn.Buffer(torch.tensor(list(numbers), dtype=torch.float32), persistent=False)
+        self.number_ids = torch.nn.Buffer(torch.tensor(list(numbers.values())), persistent=False)
 
     def loss(
         self, language: Any, seen: dict[int, torch.Tensor], places: torch.Tensor, truth: dict[str, Any]

@@ -9,12 +9,14 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
+from cof.errors import InvalidRun
 from cof.evaluate.compare import HEADINGS, cells, markdown, read_runs, rows_of
 from cof.evaluate.plots import draw
 from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, Record
 from cof.focus.loop import Setting, run
 from cof.models.scripted import ScriptedModel
+from cof.scoring.answers import Score
 from cof.types import Box, Question, Stop
 
 PICTURE = Image.new("RGB", (448, 448), "white")
@@ -110,6 +112,21 @@ def test_gain_harm_and_the_paired_difference():
     assert report(asked) == found
 
 
+def test_what_no_judge_could_tell_is_counted_and_is_no_score():
+    asked = [record("focus", str(n), "B" if n else "A") for n in range(4)]
+    silent = report(asked, lambda _question, answer: Score(1.0 if answer == "A" else None, "judge"))
+    arm = silent["arms"]["focus"]
+    assert (arm["accuracy"], arm["n"], arm["unscored"]) == (1.0, 1, 3)
+
+
+def test_the_given_looks_of_the_oracle_are_not_the_models():
+    asked = Question("q", "", "?", (), "A", "direct_attributes", 1, (Box(100, 100, 200, 200),))
+    trace = run(ScriptedModel(["<answer>A</answer>"]), asked, PICTURE, Setting(mode="oracle"))
+    arm = arm_of([Record("oracle", NATIVE, 0, "q", trace)], "oracle")
+    assert (arm["zooms"], arm["zoomed"], arm["box_iou"], arm["target_iou"]) == (0, 0, None, 0.0)
+    assert arm["visual_tokens"] == 256 + 36
+
+
 def test_tokens_per_right_answer():
     arm = arm_of([record("focus", "q", "A"), record("focus", "r", "B")])
     each = arm["visual_tokens"] + arm["text_tokens"]
@@ -126,23 +143,42 @@ def runs(tmp_path):
         for side in (224, 448)
         for n in range(3)
     ]
+    figures = report(asked)
     for name, manifest in (("one", {"benchmark": "needle"}), ("two", {"benchmark": "vstar", "source": "resized"})):
         (tmp_path / name).mkdir()
         (tmp_path / name / "manifest.json").write_text(json.dumps(manifest))
-        (tmp_path / name / "report.json").write_text(json.dumps(report(asked)))
+        (tmp_path / name / "report.json").write_text(json.dumps(figures))
+        for arm in figures["arms"].values():
+            arm["n"] = 191  # as if all of V*Bench had been asked
     return [tmp_path / "one", tmp_path / "two"]
 
 
 def test_runs_stand_side_by_side_and_published_figures_are_marked(runs):
     rows = read_runs(runs)
     assert {row.run for row in rows[:6]} == {"one"}
-    published = [row for row in rows if "published" in row.run]
+    published = [row for row in rows if "(published)" in row.run]
     assert {row.run for row in published} == {"Qwen2.5-VL-7B (published)", "CoF-7B (published)"}
-    assert all(len(cells(row)) == len(HEADINGS) for row in rows)
-    assert not any("published" in row.run for row in read_runs(runs[:1]))
+    assert all({*HEADINGS} == {*cells(row)} for row in rows)
     lines = markdown(rows).splitlines()
     assert len(lines) == len(rows) + 2
     assert "| 52.9 |" in next(line for line in lines if "Qwen2.5-VL-7B" in line and "448 px" in line)
+
+
+def test_published_figures_stand_once_and_only_beside_their_protocol(runs):
+    assert not any("(published)" in row.run for row in read_runs(runs[:1]))
+    once, twice = ([row for row in read_runs(found) if "(published)" in row.run] for found in (runs[1:], [runs[1]] * 2))
+    assert len(once) == len(twice) == 14
+    path = runs[1] / "report.json"
+    figures = json.loads(path.read_text())
+    figures["arms"]["focus"]["n"] = 190
+    path.write_text(json.dumps(figures))
+    assert not any("(published)" in row.run for row in read_runs(runs))
+
+
+def test_a_report_of_another_make_is_one_line(runs):
+    (runs[0] / "report.json").write_text('{"arms": {"focus": {}}}')
+    with pytest.raises(InvalidRun, match="has no 'by_resolution'; write it anew"):
+        read_runs(runs)
 
 
 def test_every_curve_is_drawn_as_png_and_svg(runs, tmp_path):

@@ -339,11 +339,14 @@ def test_the_oracle_shows_the_true_boxes_first() -> None:
     model = ScriptedModel([ANSWER])
     trace = run(model, replace(question(), targets=targets), picture(), replace(SETTING, mode="oracle"))
     assert [view.region for view in trace.views] == list(targets)
-    assert [turn.completion.tokens for turn in trace.turns] == [0, 0, 2]
+    assert [turn.given for turn in trace.turns] == [True, True, False]
+    assert (trace.zooms, trace.mode) == (0, "oracle")
     assert (trace.answer, trace.stop) == ("B", Stop.ANSWER)
     assert len(model.requests) == 1
     assert model.requests[0].messages == dialect.messages(trace.question, trace.overview, trace.turns[:2])
-    assert run(ScriptedModel([ANSWER]), question(), picture(), replace(SETTING, mode="oracle")).zooms == 0
+    assert run(ScriptedModel([ANSWER]), question(), picture(), replace(SETTING, mode="oracle")).views == ()
+    limited = replace(SETTING, mode="oracle", limits=Limits(turns=1, zooms=0))
+    assert run(ScriptedModel([ANSWER]), trace.question, picture(), limited).stop is Stop.ANSWER
 
 
 # it always ends

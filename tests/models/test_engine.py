@@ -86,5 +86,5 @@ def test_what_is_drawn_by_chance_depends_on_the_seed_alone() -> None:
 @pytest.mark.parametrize("mode", ["always", "oracle"])
 def test_a_model_that_must_zoom_has_zoomed(mode: Mode) -> None:
     traces, _ = answered(4, replace(SETTING, mode=mode))
-    assert all(trace.zooms for trace in traces if trace.question.category == "direct_attributes" or mode == "oracle")
+    assert all(trace.views for trace in traces if trace.question.category == "direct_attributes" or mode == "oracle")
     assert all(trace.answer is not None for trace in traces)

@@ -12,9 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from cof.config import dump_config
 from cof.train.progress import last_checkpoint
 from tests.tiny import write_checkpoint
-from tests.train.test_traces import write_traces
+from tests.train.test_traces import SPEC, write_traces
 
 TINY = Path(__file__).parent / "tiny"
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -62,7 +63,8 @@ def adapters(folder):
     """The recipe of the 7B model, on traces from a file and a random checkpoint of its architecture."""
     sizes = ("steps=8", "save_every=2", "warmup=2", "lora_rank=4", "learning_rate=0.01")
     model, traces = write_checkpoint("qwen2_5_vl", folder / "checkpoint"), write_traces(folder)
-    return "sft", RECIPES / "cof-7b" / "sft.toml", f"model={model}", f"traces={traces}", *sizes
+    spec = [f"spec.{name}={value}" for name, value in dump_config(SPEC).items()]
+    return "sft", RECIPES / "cof-7b" / "sft.toml", f"model={model}", f"traces={traces}", *sizes, *spec
 
 
 @pytest.mark.parametrize("stage", [perception, full_weights, adapters])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,14 @@ from PIL import Image
 from transformers import AutoTokenizer
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from cof.dialects import cof as dialect
 from cof.errors import InvalidConfig
 from cof.focus.loop import Setting, run
 from cof.models.scripted import ScriptedModel
 from cof.plain import to_json
 from cof.train.examples import IGNORE
 from cof.train.lessons import TraceLessons
-from cof.types import Question, ViewSpec
+from cof.types import Limits, Question, Stop, ViewSpec
 from cof.vision.load import load
 from tests.tiny import write_checkpoint
 
@@ -76,5 +78,33 @@ def test_every_epoch_sees_every_trace_once(lessons: TraceLessons) -> None:
 
 def test_a_file_without_traces_is_one_clear_line(lessons: TraceLessons, tmp_path: Path) -> None:
     empty = TraceLessons(lessons.tokenizer, lessons.processor, SPEC, tmp_path / "none.jsonl", 0, 1)
-    with pytest.raises(InvalidConfig, match="holds no traces; want a JSONL file"):
+    with pytest.raises(InvalidConfig, match="holds no traces to learn from; want a JSONL file"):
         empty([{"step": 0}])
+
+
+def test_traces_of_other_view_rules_are_refused(lessons: TraceLessons) -> None:
+    other = TraceLessons(lessons.tokenizer, lessons.processor, ViewSpec(), lessons.file, 0, 1)
+    with pytest.raises(InvalidConfig, match=r"want the recipe's \[spec\]"):
+        other([{"step": 0}])
+
+
+def test_only_runs_that_ended_well_are_learnt_from(lessons: TraceLessons, tmp_path: Path) -> None:
+    """A wrong answer, one given at a limit, a failure and a forced zoom are left out; a direct answer is told as asked."""
+    place, truth = tmp_path / "0.png", "red"
+    Image.new("RGB", (336, 224)).save(place)
+    traces = []
+    for said, setting in (
+        (["<answer>blue</answer>"], Setting(SPEC)),
+        ([LOOK, "<answer>red</answer>"], Setting(SPEC, Limits(zooms=0))),
+        ([LOOK, "<answer>red</answer>"], Setting(SPEC, mode="always")),
+        (["<answer>red</answer>"], Setting(SPEC, mode="direct")),
+    ):
+        question = Question(str(len(traces)), str(place), "Which one?", answer=truth)
+        traces.append(run(ScriptedModel(said), question, load(place), setting))
+    traces.append(replace(traces[0], id="4", turns=(), stop=Stop.FAILED))
+    file = tmp_path / "mixed.jsonl"
+    file.write_text("".join(json.dumps({"id": trace.id, "trace": to_json(trace)}) + "\n" for trace in traces))
+    mixed = TraceLessons(lessons.tokenizer, lessons.processor, SPEC, file, 0, 1)
+    for step in range(3):
+        told = lessons.tokenizer.decode(mixed([{"step": step}])["input_ids"][0])
+        assert dialect.ANSWER_NOW in told

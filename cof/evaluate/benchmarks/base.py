@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from cof.types import Question, View, ViewSpec
+from cof.types import Box, Question, View, ViewSpec
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,12 @@ class Item:
 
     `question` holds the truth: where it has `choices`, `answer` is one of them, word for word; `targets` are boxes in
     pixels of the picture that `picture` reads (RGB, upright; raises InvalidImage). Items with the same `group` are one
-    question asked in several ways (option cycles): they count once, by their mean. `depth` gives the zooms that are
-    needed, or None where none help, from the overview and the factor by which the picture was resized; without it the
-    question's own depth stands.
+    question asked in several ways (option cycles): they count once, by their mean. `route` gives the boxes to zoom into,
+    in pixels of the picture resized by a factor, from its overview: none where the overview will do, None where no zoom
+    helps. Without it nobody knows what is needed.
     """
 
     question: Question
     picture: Callable[[], Image.Image]
     group: str = ""
-    depth: Callable[[View, float, ViewSpec], int | None] | None = None
+    route: Callable[[View, float, ViewSpec], tuple[Box, ...] | None] | None = None

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import count
 
 from cof.evaluate.benchmarks.base import Item
 
 
 def unique(items: Iterable[Item]) -> Iterator[Item]:
     """The same items in the same order; the second with an id `a` is called `a#2`, and so on."""
-    seen: Counter[str] = Counter()
+    taken: set[str] = set()
     for item in items:
         name = item.question.id
-        seen[name] += 1
-        if seen[name] > 1:
-            item = replace(item, question=replace(item.question, id=f"{name}#{seen[name]}"))
-        yield item
+        free = next(free for n in count(1) if (free := name if n == 1 else f"{name}#{n}") not in taken)
+        taken.add(free)
+        yield item if free == name else replace(item, question=replace(item.question, id=free))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cof.evaluate.benchmarks.base import Item
-from cof.types import View, ViewSpec
+from cof.types import Box, View, ViewSpec
 from cof.worlds.needle import Sample, samples
 from cof.worlds.questions import route
 from cof.worlds.scenes import Split
@@ -25,8 +25,7 @@ def items(
 
 
 def _item(sample: Sample) -> Item:
-    def depth(first: View, factor: float, spec: ViewSpec) -> int | None:
-        path = route(sample.needle, first, sample.side * factor, spec)
-        return None if path is None else len(path)
+    def found(first: View, factor: float, spec: ViewSpec) -> tuple[Box, ...] | None:
+        return route(sample.needle, first, sample.side * factor, spec)
 
-    return Item(sample.question, sample.picture, depth=depth)
+    return Item(sample.question, sample.picture, route=found)

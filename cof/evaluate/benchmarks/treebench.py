@@ -1,7 +1,7 @@
 """TreeBench: perception and second-order reasoning, with the boxes that an answer must rest on.
 
 Dataset: 405 questions on SA-1B pictures in 10 categories, "Perception/OCR" to "Reasoning/Comparison"; Apache-2.0.
-Metric: accuracy overall and by category; mIoU, the mean over targets of the best IoU of a box that was looked at.
+Metric: accuracy overall and by category; mIoU (`target_iou`), a mean over questions and their targets of the best IoU.
 Source: https://huggingface.co/datasets/HaochenWang/TreeBench, TreeBench.tsv (arXiv 2507.07999).
 
 Pictures are base64; `target_instances` spells a list of x1, y1, x2, y2 in pixels. In Perception/OCR question and

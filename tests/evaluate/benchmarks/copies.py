@@ -7,7 +7,7 @@ import json
 
 from PIL import Image
 
-from cof.scoring.answers import exact
+from cof.scoring.answers import score
 
 SIZE = (40, 30)
 
@@ -43,9 +43,9 @@ def check(items):
     for item in items:
         asked = item.question
         assert asked.choices == () or asked.answer in asked.choices
-        assert exact(asked.answer, asked.answer) == 1.0
-        assert exact("", asked.answer) == 0.0
-        assert exact(None, asked.answer) == 0.0
+        letters = [chr(ord("A") + asked.choices.index(asked.answer))] if asked.choices else []
+        assert all(score(asked, said).value == 1.0 for said in (asked.answer, f"It is {asked.answer}.", *letters))
+        assert score(asked, "").value == score(asked, None).value == 0.0
         assert item.picture().size == SIZE
         assert item.picture().mode == "RGB"
     return items
