@@ -17,7 +17,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeR
 from rich.table import Table
 
 import cof
-from cof.cli.options import Adapter, Budget, LimitItems, ModelName, opened, spec_of, split_of
+from cof.cli.options import Adapter, Budget, LimitItems, ModelName, opened, setting_of, split_of
 from cof.config import replace_fields
 from cof.dialects import cof as dialect
 from cof.errors import InputError, InvalidConfig
@@ -72,7 +72,7 @@ def evaluation(
     plan = Plan(_arms(arms), _resolutions(resolutions), _source(source), tuple(range(seed, seed + seeds)))
     limits, sampling = replace_fields(Limits(), limit), Sampling(temperature, tokens=TURN_TOKENS)
     loaded = opened(model, adapter, concurrency)
-    setting = Setting(spec_of(loaded, budget), limits, sampling)
+    setting = setting_of(loaded, budget, limits, sampling)
     asked = {"benchmark": bench, "n": n, "side": side, "split": split, "multiple_choice": multiple_choice}
     items = _items(bench, data, n, side, split, multiple_choice, setting.spec)
     run = RunDir(out, asked | to_json(plan) | _manifest(loaded, setting, data))

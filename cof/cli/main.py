@@ -12,10 +12,9 @@ import typer
 
 import cof
 from cof.cli import evaluate, train, world
-from cof.cli.options import Adapter, Budget, LimitItems, ModelName, opened, spec_of
+from cof.cli.options import Adapter, Budget, LimitItems, ModelName, opened, setting_of
 from cof.config import replace_fields
 from cof.errors import CofError, InputError
-from cof.focus.loop import Setting
 from cof.runs import publish
 from cof.serve.page import trace_page
 from cof.types import Limits, Trace, Zoom
@@ -43,8 +42,8 @@ def ask(
     """Ask a question about a picture, and see where the model looked."""
     limits, picture = replace_fields(Limits(), limit), load(image)
     loaded = opened(model, adapter)
-    spec = spec_of(loaded, budget)
-    found = cof.run(loaded, cof.Question("ask", str(image), question, tuple(choice)), picture, Setting(spec, limits))
+    asked = cof.Question("ask", str(image), question, tuple(choice))
+    found = cof.run(loaded, asked, picture, setting_of(loaded, budget, limits))
     if trace is not None:
         _write(trace, trace_page(found, picture))
     if as_json:

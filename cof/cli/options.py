@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
 from cof.errors import InputError
 from cof.focus.ask import open_model, with_budget
-from cof.types import ViewSpec
+from cof.focus.loop import Setting
+from cof.types import Limits, Sampling, ViewSpec
 from cof.worlds.scenes import SPLITS, Split
 
 ModelName = Annotated[str, typer.Option("--model", help="nano, a folder in Hugging Face layout, or a hub id.")]
@@ -30,6 +32,13 @@ def spec_of(model: Any, budget: int | None) -> ViewSpec:
     """The view rules that the model was trained with, at `budget`."""
     spec: ViewSpec = getattr(model, "spec", ViewSpec())
     return with_budget(spec, budget) if budget else spec
+
+
+def setting_of(model: Any, budget: int | None, limits: Limits, sampling: Sampling = Sampling()) -> Setting:
+    """How to run the model: by its own card, at `budget` visual tokens of the overview."""
+    setting = Setting(spec_of(model, budget), limits, sampling)
+    opening = getattr(model, "zoom_opening", None)
+    return replace(setting, zoom_opening=opening) if opening else setting
 
 
 def split_of(name: str) -> Split:

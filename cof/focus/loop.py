@@ -30,13 +30,15 @@ class Setting:
     """What a run is given besides its question.
 
     `mode`: the model chooses whether to zoom ("focus"); may not ("direct"); must at least once ("always"); or is shown
-    the question's true boxes before it speaks, and then chooses ("oracle").
+    the question's true boxes before it speaks, and then chooses ("oracle"). `zoom_opening` is how a turn begins that is
+    made to zoom: by default with the bare call; a model that was trained to think first may need its own words.
     """
 
     spec: ViewSpec = ViewSpec()
     limits: Limits = Limits()
     sampling: Sampling = Sampling()
     mode: Mode = "focus"
+    zoom_opening: str = dialect.begin_call()
 
 
 class Session:
@@ -144,7 +146,8 @@ def step(session: Session, completion: Completion, seconds: float) -> None:
     note = ""
     match action:
         case Answer() if session.must_zoom:
-            session.prefix, session.refused = dialect.begin_call(), Turn(completion, action, seconds=seconds)
+            session.prefix = session.setting.zoom_opening
+            session.refused = Turn(completion, action, seconds=seconds)
             return
         case Answer():
             session.ended = True

@@ -1,8 +1,8 @@
 """A model in this process, through transformers: Qwen2-VL, Qwen2.5-VL and Qwen3-VL classes, from a folder or a hub id.
 
 Pixels arrive at the size the view asks for and are never resized again. torchvision is not needed. Weights are read as
-safetensors only, and no remote code is run. A folder may hold `cof.json` with the `ViewSpec` that its model was trained
-with.
+safetensors only, and no remote code is run. A folder may hold a card, `cof.json`: the `ViewSpec` that its model was
+trained with, and the words with which its zooming turns begin.
 """
 
 from __future__ import annotations
@@ -40,9 +40,17 @@ class LocalModel:
     """Continues conversations with a transformers model, `batch` of them at a time. `usage` counts what that took."""
 
     def __init__(
-        self, name: str, network: Any, tokenizer: Any, processor: Any, spec: ViewSpec, batch: int = 16
+        self,
+        name: str,
+        network: Any,
+        tokenizer: Any,
+        processor: Any,
+        spec: ViewSpec,
+        batch: int = 16,
+        zoom_opening: str | None = None,
     ) -> None:
-        self.name, self.spec, self.network, self.codec = name, spec, network, Codec(tokenizer, processor)
+        self.name, self.spec, self.zoom_opening = name, spec, zoom_opening
+        self.network, self.codec = network, Codec(tokenizer, processor)
         never = (network.config.image_token_id, network.config.video_token_id)  # they would stand for pictures
         self.engine = Engine(network, self.codec, _ends(network, tokenizer), never, batch)
 
@@ -80,7 +88,7 @@ class LocalModel:
             tokenizer = AutoTokenizer.from_pretrained(path)
             _check_tokenizer(tokenizer, config)
             processor = Qwen2VLImageProcessorPil.from_pretrained(path, do_resize=False)
-            spec = _spec(path, int(processor.patch_size * processor.merge_size))
+            spec, opening = _card(path, int(processor.patch_size * processor.merge_size))
             dtype = torch.float32 if device == "cpu" else torch.bfloat16
             network: Any = AutoModelForImageTextToText.from_pretrained(path, dtype=dtype, use_safetensors=True)
             if adapter:
@@ -88,7 +96,7 @@ class LocalModel:
         except LOAD_FAULTS as error:
             want = "'nano', a folder in Hugging Face layout or a hub id"
             raise ModelError(f"cannot load model {full}: {_reason(error)}; want {want}") from None
-        return cls(full, network.to(device).eval(), tokenizer, processor, spec, batch)
+        return cls(full, network.to(device).eval(), tokenizer, processor, spec, batch, opening)
 
 
 def embedded_folder() -> Path:
@@ -96,20 +104,21 @@ def embedded_folder() -> Path:
     return Path(str(resources.files("cof.models"))) / EMBEDDED
 
 
-def _spec(path: str, factor: int) -> ViewSpec:
-    """The spec on the model's card, or the paper's with sides that this model takes."""
+def _card(path: str, factor: int) -> tuple[ViewSpec, str | None]:
+    """What the model's card says; without one the paper's view rules with sides that this model takes."""
     card = Path(path) / CARD
     if not card.is_file():
-        return replace(PAPER, factor=factor)
+        return replace(PAPER, factor=factor), None
     try:
-        spec = ViewSpec(**json.loads(card.read_text())["spec"])
-    except (ValueError, KeyError, TypeError) as error:
+        said = json.loads(card.read_text())
+        spec, opening = ViewSpec(**said["spec"]), said.get("zoom_opening")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             f'{card} is damaged ({_reason(error)}); want {{"spec": {{…}}}} with fields of ViewSpec'
         ) from None
     if spec.factor != factor:
         raise ModelError(f"{card} says factor {spec.factor}, but visual tokens are {factor} pixels wide; mend the card")
-    return spec
+    return spec, opening if isinstance(opening, str) else None
 
 
 def _check_tokenizer(tokenizer: Any, config: Any) -> None:

@@ -21,6 +21,7 @@ CARRIED = "It is on the"
 LOOK_THERE = "I look there."
 NOT_HERE = "It is not here. I look again at the"
 GUESS = "I cannot look closer."
+ZOOM_OPENING = dialect.THINK_OPEN + SMALL  # how most zooming turns begin
 PHRASES = (READ, SEE, SMALL, CARRIED, LOOK_THERE, NOT_HERE, GUESS)
 
 

@@ -24,6 +24,7 @@ from trl import SFTConfig, SFTTrainer
 from cof.models.local import CARD
 from cof.plain import to_json
 from cof.runs import publish
+from cof.train.demonstrations import ZOOM_OPENING
 from cof.train.lessons import Lesson, NeedleLessons, TraceLessons
 from cof.train.looks import look_loss
 from cof.train.nano import number_tokens
@@ -98,7 +99,8 @@ def train_supervised(config: SupervisedConfig, out: Path) -> Path:
     if config.dense:
         trainer.attach(DenseHeads(model, tokenizer, config.dense, Path(config.heads)))
     trainer.train(resume_from_checkpoint=resumed)
-    return _finish(trainer, processor, config.spec, out / "model")
+    card = {"spec": to_json(config.spec)} | ({} if config.traces else {"zoom_opening": ZOOM_OPENING})
+    return _finish(trainer, processor, card, out / "model")
 
 
 def _source(
@@ -117,13 +119,13 @@ def _lora(config: SupervisedConfig) -> LoraConfig:
     return LoraConfig(r=config.lora_rank, target_modules="all-linear", exclude_modules=frozen, task_type="CAUSAL_LM")
 
 
-def _finish(trainer: Any, processor: Any, spec: ViewSpec, folder: Path) -> Path:
+def _finish(trainer: Any, processor: Any, card: dict[str, Any], folder: Path) -> Path:
     """Write the trained model with all that `LocalModel.load` reads."""
     if hasattr(trainer.model, "dense_heads"):
         del trainer.model.dense_heads
     trainer.save_model(str(folder))
     processor.save_pretrained(folder)
-    publish(folder / CARD, json.dumps({"spec": to_json(spec)}, indent=1))
+    publish(folder / CARD, json.dumps(card, indent=1))
     trainer.accelerator.end_training()
     return folder
 

@@ -12,6 +12,7 @@ from cof.focus.loop import Mode, Setting, run_many
 from cof.models.base import Request, complete
 from cof.models.engine import Usage
 from cof.models.local import LocalModel
+from cof.train.demonstrations import ZOOM_OPENING
 from cof.types import Sampling, Trace
 from cof.worlds.needle import samples
 
@@ -85,6 +86,7 @@ def test_what_is_drawn_by_chance_depends_on_the_seed_alone() -> None:
 
 @pytest.mark.parametrize("mode", ["always", "oracle"])
 def test_a_model_that_must_zoom_has_zoomed(mode: Mode) -> None:
-    traces, _ = answered(4, replace(SETTING, mode=mode))
-    assert all(trace.views for trace in traces if trace.question.category == "direct_attributes" or mode == "oracle")
+    traces, _ = answered(4, replace(SETTING, mode=mode, zoom_opening=ZOOM_OPENING))
+    forced = [any(turn.completion.text.startswith(ZOOM_OPENING) for turn in trace.turns) for trace in traces]
+    assert all(trace.views or made for trace, made in zip(traces, forced, strict=True))
     assert all(trace.answer is not None for trace in traces)
