@@ -51,7 +51,7 @@ def test_a_bad_picture_is_one_line(tmp_path, content, word):
 def test_bad_arguments_are_one_line(tmp_path):
     refused(cof("ask", tmp_path / "none.jpg", "What?"), "none.jpg")
     refused(cof("ask", PICTURE, "What?", "--limit", "turn=4"), "turn", "turns")
-    refused(cof("eval", "needle", "--arms", "fast", "--out", tmp_path / "run"), "direct, focus")
+    refused(cof("eval", "needle", "--arms", "fast", "--out", tmp_path / "run"), "focus, direct")
     refused(cof("world", "sample", "--side", "3", "--out", tmp_path / "w"), "28")
     refused(cof("train", "sft", "--config", tmp_path / "none.toml", "--out", tmp_path / "t"), "none.toml")
 

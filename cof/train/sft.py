@@ -21,6 +21,7 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer, PreTrainedM
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from trl import SFTConfig, SFTTrainer
 
+from cof.errors import InvalidConfig
 from cof.models.local import CARD
 from cof.plain import to_json
 from cof.runs import publish
@@ -135,7 +136,11 @@ class DenseHeads(torch.nn.Module):
 
     def __init__(self, model: PreTrainedModel, tokenizer: Any, dense: Dense, checkpoint: Path) -> None:
         super().__init__()
-        width = model.config.text_config.hidden_size
+        width, layers = model.config.text_config.hidden_size, model.config.text_config.num_hidden_layers
+        if not dense.content < dense.look <= layers - 2 or not dense.frame <= layers:
+            raise InvalidConfig(
+                f"{dense} does not fit {layers} layers; want content < look <= {layers - 2}, frame <= {layers}"
+            )
         self.dense = dense
         self.content, self.frame = PerceptionHeads(width, True), PerceptionHeads(width, True)
         if checkpoint.name:
