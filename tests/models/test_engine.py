@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -12,8 +13,9 @@ from cof.focus.loop import Mode, Setting, run_many
 from cof.models.base import Request, complete
 from cof.models.engine import Usage
 from cof.models.local import LocalModel
+from cof.models.slots import Slots
 from cof.train.demonstrations import ZOOM_OPENING
-from cof.types import Sampling, Trace
+from cof.types import Sampling, Stop, Trace
 from cof.worlds.needle import samples
 
 SAMPLES = list(samples("validation", 7, 6, 896))
@@ -90,3 +92,67 @@ def test_a_model_that_must_zoom_has_zoomed(mode: Mode) -> None:
     forced = [any(turn.completion.text.startswith(ZOOM_OPENING) for turn in trace.turns) for trace in traces]
     assert all(trace.views or made for trace, made in zip(traces, forced, strict=True))
     assert all(trace.answer is not None for trace in traces)
+
+
+class Breaking:
+    """A network whose forward pass fails when a row holds a certain token, while reading or while speaking."""
+
+    def __init__(self, network: Any, token: int, speaking: bool) -> None:
+        self.network, self.token, self.speaking = network, token, speaking
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.network, name)
+
+    @property
+    def model(self) -> Any:
+        return self
+
+    @property
+    def language_model(self) -> Any:
+        return self.network.model.language_model
+
+    def __call__(self, input_ids: torch.Tensor, **inputs: Any) -> Any:
+        if (input_ids.shape[1] == 1) == self.speaking and bool((input_ids == self.token).any()):
+            raise RuntimeError("out of memory")
+        return self.network.model(input_ids=input_ids, **inputs)
+
+
+@pytest.mark.parametrize("speaking", [False, True])
+def test_what_breaks_the_network_fails_alone(together: tuple[list[Trace], Usage], speaking: bool) -> None:
+    """The token of the second question's shape, which its question holds and its thought repeats."""
+    model = LocalModel.load("nano", device="cpu", batch=4)
+    shape = " " + SAMPLES[1].needle.items[0].kind
+    token = int(model.codec.tokenizer.convert_tokens_to_ids(shape))
+    model.engine.network = Breaking(model.network, token, speaking)
+    traces = run_many(model, ((s.question, s.picture()) for s in SAMPLES), SETTING)
+    failed = [trace.stop is Stop.FAILED for trace in traces]
+    assert failed[1]
+    assert not all(failed)
+    assert all("the network failed: out of memory" in str(trace.error) for trace in traces if trace.error)
+    whole = [words for words, broke in zip(said(together[0]), failed, strict=True) if not broke]
+    assert [words for words, broke in zip(said(traces), failed, strict=True) if not broke] == whole
+
+
+def test_room_grows_with_the_conversations_and_not_before() -> None:
+    slots = Slots(8, 1, torch.device("cpu"))
+    layer = slots.layers[0]
+    for rows, new, room in (([0], 10, (1, 256)), ([0, 1], 300, (2, 512)), ([1], 1, (2, 512))):
+        slots.place(torch.tensor(rows), new)
+        keys = torch.arange(len(rows) * 2 * new * 4, dtype=torch.float32).view(len(rows), 2, new, 4)
+        held, _ = layer.update(keys, keys)
+        assert torch.equal(held[:, :, -new:] if len({*slots.lengths[rows].tolist()}) == 1 else keys, keys)
+        assert tuple(layer.keys.shape[:2]) == room
+        slots.lengths[slots.rows] += new
+    slots.move(1, 0)
+    assert torch.equal(layer.keys[0, :301], layer.keys[1, :301])
+    assert slots.lengths[:2].tolist() == [301, 301]
+
+
+def test_a_new_token_sees_its_slot_up_to_itself() -> None:
+    slots = Slots(2, 1, torch.device("cpu"))
+    slots.lengths += torch.tensor([3, 0])
+    slots.place(torch.tensor([0, 1]), 2)
+    assert slots.mask()[:, 0].int().tolist() == [
+        [[1, 1, 1, 1, 0], [1, 1, 1, 1, 1]],
+        [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0]],
+    ]
