@@ -12,6 +12,7 @@ from cof.errors import InvalidRun
 from cof.evaluate.published import published
 
 PUBLISHED = " (published)"
+DEPTHS = {"None": "unknown"}  # or that no zoom helps
 Group = dict[str, Any]
 
 
@@ -67,7 +68,7 @@ def rows_of(name: str, figures: dict[str, Any]) -> list[Row]:
             rows += [_at_side(name, arm, int(side), part) for side, part in found["by_resolution"].items()]
         parts = [
             (found["by_category"], "{}"),
-            (found["by_depth"], "depth {}"),
+            ({DEPTHS.get(depth, depth): part for depth, part in found["by_depth"].items()}, "depth {}"),
             (found["by_tag"], "{}"),
         ]
         rows += [
