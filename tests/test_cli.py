@@ -101,3 +101,15 @@ def test_an_evaluation_that_cannot_be_is_one_line(tmp_path):
     refused(cof("eval", "needle", "--resolutions", "224,x", *out), "224,448")
     refused(cof("eval", "needle", "--source", "elsewhere", *out), "resized, original")
     refused(cof("report", tmp_path), "manifest.json")
+
+
+def test_a_folder_that_is_a_file_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    refused(cof("world", "sample", "--n", "1", "--side", "448", "--out", tmp_path / "file"), "file")
+
+
+def test_a_refused_input_leaves_no_run_behind(tmp_path):
+    rows, out = tmp_path / "rows.jsonl", tmp_path / "run"
+    rows.write_text("{broken\n")
+    refused(cof("eval", "jsonl", "--data", rows, "--out", out), "line 1")
+    assert not out.exists()

@@ -97,7 +97,8 @@ def comparison(
         out.mkdir(parents=True, exist_ok=True)
         publish(out / "report.md", markdown(rows))
         publish(out / "comparison.json", as_json(rows))
-        print(f"written to {out}: report.md, comparison.json, {', '.join(path.name for path in draw(rows, out))}")
+        names = ["report.md", "comparison.json", *(path.name for path in draw(rows, out))]
+        print(f"written to {out}: {', '.join(names)}")
 
 
 def _arms(text: str) -> tuple[Mode, ...]:
@@ -166,11 +167,13 @@ def _measure(
 ) -> dict[str, Any]:
     """Do the evaluation's work in its run folder, with progress; returns the report of all its traces."""
     columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    cells = len(plan.arms) * len(plan.resolutions)
+    total = cells * sum(sum(1 for _ in items(seed)) for seed in plan.seeds)  # what cannot be read is refused before all
     with folder as run, Progress(*columns, console=Console(stderr=True)) as bar:
-        cells = len(plan.arms) * len(plan.resolutions)
-        total = cells * sum(sum(1 for _ in items(seed)) for seed in plan.seeds)
         task = bar.add_task("answering", total=total, completed=len(run.journal("traces").done))
         evaluate(model, items, plan, setting, run, lambda _: bar.advance(task))
+        if errors := [record.trace.error for record in records(run) if record.trace.error]:
+            print(f"{len(errors)} failed; the first: {errors[0]}", file=sys.stderr)
         if judge is None:
             return report(records(run))
         answers = ((record.trace.question, record.trace.answer) for record in records(run))

@@ -63,6 +63,9 @@ def main() -> None:
         sys.exit(_fail(error, 2))
     except CofError as error:
         sys.exit(_fail(error, 1))
+    except OSError as error:  # a folder that is a file, a full disk, a file without permission
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(_fail(InputError(f"{where}{error.strerror or error}; want a place that can be read and written"), 2))
 
 
 def _fail(error: Exception, code: int) -> int:
@@ -78,14 +81,15 @@ def _write(path: Path, text: str) -> None:
 
 
 def _summary(trace: Trace) -> dict[str, Any]:
-    asked = [box for turn in trace.turns if isinstance(turn.action, Zoom) for box in turn.action.boxes]
+    zooms = [(turn.action, len(turn.views)) for turn in trace.turns if isinstance(turn.action, Zoom)]
+    shown = [box for zoom, count in zooms for box in zoom.boxes[:count]]
     return {
         "answer": trace.answer,
         "stop": trace.stop.value,
         "zooms": trace.zooms,
         "tokens": trace.tokens,
         "visual_tokens": trace.visual_tokens,
-        "boxes": [[round(v, 1) for v in box.as_tuple()] for box in asked],
+        "boxes": [[round(v, 1) for v in box.as_tuple()] for box in shown],
         "seconds": round(trace.seconds, 2),
     }
 
@@ -93,7 +97,7 @@ def _summary(trace: Trace) -> dict[str, Any]:
 def _tell(trace: Trace, page: Path | None) -> None:
     for turn in trace.turns:
         if isinstance(turn.action, Zoom):
-            for box in turn.action.boxes:
+            for box in turn.action.boxes[: len(turn.views)]:
                 corners = ", ".join(f"{v:.0f}" for v in box.as_tuple())
                 print(f"looked at  {turn.action.label or 'a region'}  [{corners}]")
     print(f"answer     {trace.answer if trace.answer is not None else '(none)'}")

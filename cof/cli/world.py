@@ -33,7 +33,9 @@ def sample(
 ) -> None:
     """Write needle pictures and questions to a folder."""
     spec = with_budget(ViewSpec(), budget) if budget else ViewSpec()
-    found = needle.samples(split_of(split), seed, n, side, spec)
+    chosen = split_of(split)
+    out.mkdir(parents=True, exist_ok=True)
+    found = needle.samples(chosen, seed, n, side, spec)
     with Progress(console=Console(stderr=True)) as bar:
         count = needle.write(iter(bar.track(found, total=n, description="drawing")), out)
     print(f"{count} pictures in {out}")

@@ -50,7 +50,7 @@ def messages(
 
 def ask(question: Question, direct: bool = False) -> str:
     """The user's words: the question, its choices, and the order to answer at once where `direct`."""
-    lines = [question.text]
+    lines = [question.text.strip()]  # a line end from a file must not change the answer
     if question.choices:
         lines.append(CHOOSE + ", ".join(question.choices) + ".")
     if direct:

@@ -30,7 +30,7 @@ class Row:
 COLUMNS: tuple[tuple[str, Callable[[Group], str]], ...] = (
     ("n", lambda f: str(f["n"])),
     ("accuracy %", lambda f: _percent(f.get("accuracy"))),
-    ("95% interval", lambda f: f"{_percent(f['low'])} to {_percent(f['high'])}" if "low" in f else "-"),
+    ("95% interval", lambda f: f"{_percent(f['low'])} to {_percent(f['high'])}" if f.get("n") and "low" in f else "-"),
     ("zooms", lambda f: _number(f.get("zooms"))),
     ("zoomed %", lambda f: _percent(f.get("zoomed"))),
     ("MCC", lambda f: _number(f.get("mcc"))),

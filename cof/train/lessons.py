@@ -152,7 +152,7 @@ class TraceLessons:
     rows: int
 
     def __call__(self, steps: list[dict[str, int]]) -> dict[str, Any]:
-        traces = self._traces
+        traces = self.traces
         order = [self._at(steps[0]["step"] * self.rows + i, len(traces)) for i in range(self.rows)]
         chosen = [traces[i] for i in order]
         rows = [examples.row([_told(trace)], self.tokenizer, self.spec.factor) for trace in chosen]
@@ -167,7 +167,7 @@ class TraceLessons:
         return examples.collate(rows, int(self.tokenizer.pad_token_id)) | _tensors(pixels)
 
     @functools.cached_property
-    def _traces(self) -> list[Trace]:
+    def traces(self) -> list[Trace]:
         read = read_records(self.file) if self.file.is_file() else ()
         found = [trace for record in read if _exemplary(trace := trace_from_json(record.get("trace", record)))]
         if not found:

@@ -82,16 +82,17 @@ class SupervisedConfig:
 def train_supervised(config: SupervisedConfig, out: Path) -> Path:
     """Run the stage in folder `out`, from its last checkpoint if it has one; returns the folder of the trained model."""
     resumed = last_checkpoint(out)
+    tokenizer = AutoTokenizer.from_pretrained(config.model)
+    processor = Qwen2VLImageProcessorPil.from_pretrained(config.model, do_resize=False)
+    source = _source(config, tokenizer, processor)
     # the Trainer's own loading misses the names that from_pretrained translates; adapters it loads rightly
     weights = resumed if resumed and not config.lora_rank else config.model
     model = AutoModelForImageTextToText.from_pretrained(weights, dtype="float32")
-    tokenizer = AutoTokenizer.from_pretrained(config.model)
-    processor = Qwen2VLImageProcessorPil.from_pretrained(config.model, do_resize=False)
     model.model.visual.requires_grad_(not config.freeze_vision)
     trainer = DenseTrainer(
         model,
         _arguments(config, out),
-        data_collator=_source(config, tokenizer, processor),
+        data_collator=source,
         train_dataset=Dataset.from_dict({"step": range(config.steps * config.accumulate)}),
         processing_class=tokenizer,
         callbacks=[Curves(out)],
@@ -108,7 +109,9 @@ def _source(
     config: SupervisedConfig, tokenizer: Any, processor: Any
 ) -> Callable[[list[dict[str, int]]], dict[str, Any]]:
     if config.traces:
-        return TraceLessons(tokenizer, processor, config.spec, Path(config.traces), config.seed, config.rows)
+        lessons = TraceLessons(tokenizer, processor, config.spec, Path(config.traces), config.seed, config.rows)
+        lessons.traces  # noqa: B018  read now, to refuse a bad file before the model is loaded
+        return lessons
     return NeedleLessons(
         tokenizer, processor, config.spec, config.lessons, config.seed, config.scenes, config.questions
     )
