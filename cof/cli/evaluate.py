@@ -75,8 +75,11 @@ def evaluation(
     setting = setting_of(loaded, budget, limits, sampling)
     asked = {"benchmark": bench, "n": n, "side": side, "split": split, "multiple_choice": multiple_choice}
     items = _items(bench, data, n, side, split, multiple_choice, setting.spec)
+    total = _count(
+        items, plan
+    )  # before the run folder is made: what cannot be read is refused and leaves nothing behind
     run = RunDir(out, asked | to_json(plan) | _manifest(loaded, setting, data))
-    figures = _measure(loaded, items, plan, setting, run, RemoteModel(judge, judge_model) if judge else None)
+    figures = _measure(loaded, items, plan, setting, run, total, RemoteModel(judge, judge_model) if judge else None)
     publish(out / "report.json", json.dumps(figures, indent=1))
     _table(rows_of(out.name, figures))
     used = loaded.usage
@@ -162,13 +165,16 @@ def _digest(data: Path) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
+def _count(items: Items, plan: Plan) -> int:
+    """How many traces the plan comes to."""
+    return len(plan.arms) * len(plan.resolutions) * sum(sum(1 for _ in items(seed)) for seed in plan.seeds)
+
+
 def _measure(
-    model: Any, items: Items, plan: Plan, setting: Setting, folder: RunDir, judge: RemoteModel | None
+    model: Any, items: Items, plan: Plan, setting: Setting, folder: RunDir, total: int, judge: RemoteModel | None
 ) -> dict[str, Any]:
     """Do the evaluation's work in its run folder, with progress; returns the report of all its traces."""
     columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    cells = len(plan.arms) * len(plan.resolutions)
-    total = cells * sum(sum(1 for _ in items(seed)) for seed in plan.seeds)  # what cannot be read is refused before all
     with folder as run, Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("answering", total=total, completed=len(run.journal("traces").done))
         evaluate(model, items, plan, setting, run, lambda _: bar.advance(task))
