@@ -24,7 +24,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/world.py
 	$(BIN)/python benchmarks/engine.py
 
-train-nano: $(VENV)/.dev  # some three hours on two cores
+train-nano: $(VENV)/.dev  # some two hours on two cores by the times of its stages; never run from end to end
 	$(BIN)/cof train perception --config recipes/nano/perception.toml --out runs/perception
 	$(BIN)/cof train sft --config recipes/nano/sft.toml --out runs/sft
 	$(BIN)/cof train pack runs/sft/model --out cof/models/nano

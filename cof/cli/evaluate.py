@@ -17,7 +17,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeR
 from rich.table import Table
 
 import cof
-from cof.cli.options import Adapter, Budget, LimitItems, ModelName, opened, setting_of, split_of
+from cof.cli.options import Adapter, Budget, LimitItems, ModelName, opened, split_of
 from cof.config import replace_fields
 from cof.dialects import cof as dialect
 from cof.errors import InputError, InvalidConfig
@@ -27,6 +27,7 @@ from cof.evaluate.benchmarks.known import BENCHMARKS
 from cof.evaluate.compare import BRIEF, Row, as_json, cells, markdown, read_runs, rows_of
 from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, SOURCES, Plan, Source, evaluate, records
+from cof.focus.ask import setting_of
 from cof.focus.loop import MODES, Mode, Setting
 from cof.models.remote import RemoteModel
 from cof.plain import to_json
@@ -72,12 +73,10 @@ def evaluation(
     plan = Plan(_arms(arms), _resolutions(resolutions), _source(source), tuple(range(seed, seed + seeds)))
     limits, sampling = replace_fields(Limits(), limit), Sampling(temperature, tokens=TURN_TOKENS)
     loaded = opened(model, adapter, concurrency)
-    setting = setting_of(loaded, budget, limits, sampling)
+    setting = setting_of(loaded, limits, sampling, budget)
     asked = {"benchmark": bench, "n": n, "side": side, "split": split, "multiple_choice": multiple_choice}
     items = _items(bench, data, n, side, split, multiple_choice, setting.spec)
-    total = _count(
-        items, plan
-    )  # before the run folder is made: what cannot be read is refused and leaves nothing behind
+    total = _count(items, plan)  # first: what cannot be read is refused, and leaves no run folder behind
     run = RunDir(out, asked | to_json(plan) | _manifest(loaded, setting, data))
     figures = _measure(loaded, items, plan, setting, run, total, RemoteModel(judge, judge_model) if judge else None)
     publish(out / "report.json", json.dumps(figures, indent=1))
@@ -178,12 +177,13 @@ def _measure(
     with folder as run, Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("answering", total=total, completed=len(run.journal("traces").done))
         evaluate(model, items, plan, setting, run, lambda _: bar.advance(task))
-        if errors := [record.trace.error for record in records(run) if record.trace.error]:
+        found = list(records(run))
+        if errors := [record.trace.error for record in found if record.trace.error]:
             print(f"{len(errors)} failed; the first: {errors[0]}", file=sys.stderr)
         if judge is None:
-            return report(records(run))
-        answers = ((record.trace.question, record.trace.answer) for record in records(run))
-        return report(records(run), judged(judge, answers, run.journal("verdicts")))
+            return report(found)
+        answers = [(record.trace.question, record.trace.answer) for record in found]
+        return report(found, judged(judge, answers, run.journal("verdicts")))
 
 
 def _table(rows: Sequence[Row]) -> None:

@@ -12,9 +12,10 @@ import typer
 
 import cof
 from cof.cli import evaluate, train, world
-from cof.cli.options import Adapter, Budget, LimitItems, ModelName, opened, setting_of
+from cof.cli.options import Adapter, Budget, LimitItems, ModelName, opened
 from cof.config import replace_fields
 from cof.errors import CofError, InputError
+from cof.focus.ask import setting_of
 from cof.runs import publish
 from cof.serve.page import trace_page
 from cof.types import Limits, Trace, Zoom
@@ -43,7 +44,7 @@ def ask(
     limits, picture = replace_fields(Limits(), limit), load(image)
     loaded = opened(model, adapter)
     asked = cof.Question("ask", str(image), question, tuple(choice))
-    found = cof.run(loaded, asked, picture, setting_of(loaded, budget, limits))
+    found = cof.run(loaded, asked, picture, setting_of(loaded, limits, budget=budget))
     if trace is not None:
         _write(trace, trace_page(found, picture))
     if as_json:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
 from cof.errors import InputError
-from cof.focus.ask import open_model, with_budget
-from cof.focus.loop import Setting
-from cof.types import Limits, Sampling, ViewSpec
+from cof.focus.ask import open_model
 from cof.worlds.scenes import SPLITS, Split
 
 ModelName = Annotated[str, typer.Option("--model", help="nano, a folder in Hugging Face layout, or a hub id.")]
@@ -26,19 +23,6 @@ def opened(model: str, adapter: str | None, batch: int = 16) -> Any:
     """The model, without the bars that its library draws while loading."""
     os.environ.setdefault("TQDM_DISABLE", "1")
     return open_model(model, adapter, batch)
-
-
-def spec_of(model: Any, budget: int | None) -> ViewSpec:
-    """The view rules that the model was trained with, at `budget`."""
-    spec: ViewSpec = getattr(model, "spec", ViewSpec())
-    return with_budget(spec, budget) if budget else spec
-
-
-def setting_of(model: Any, budget: int | None, limits: Limits, sampling: Sampling = Sampling()) -> Setting:
-    """How to run the model: by its own card, at `budget` visual tokens of the overview."""
-    setting = Setting(spec_of(model, budget), limits, sampling)
-    opening = getattr(model, "zoom_opening", None)
-    return replace(setting, zoom_opening=opening) if opening else setting
 
 
 def split_of(name: str) -> Split:

@@ -14,7 +14,7 @@ from cof.focus.ask import with_budget
 from cof.types import ViewSpec
 from cof.worlds import needle
 
-app = typer.Typer(no_args_is_help=True, help="The needle world: synthetic pictures with known answers.")
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()

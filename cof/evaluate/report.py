@@ -45,7 +45,7 @@ def report(records: Iterable[Record], judge: Judgement = score) -> dict[str, Any
     arms: dict[str, list[Scored]] = defaultdict(list)
     for scored in _scored(sorted(records, key=lambda record: record.id), judge):
         arms[scored.record.arm].append(scored)
-    base = {_cell(s): s for s in arms.get(BASE, ()) if s.score is not None}
+    base = {s.record.asked: s for s in arms.get(BASE, ()) if s.score is not None}
     return {
         "arms": {arm: _arm(found, base) for arm, found in arms.items()},
         "pairs": {f"{arm}-{BASE}": pair for arm, found in arms.items() if (pair := _pair(found, base)) is not None},
@@ -54,23 +54,15 @@ def report(records: Iterable[Record], judge: Judgement = score) -> dict[str, Any
 
 def _scored(records: Sequence[Record], judge: Judgement) -> list[Scored]:
     scores = {r.id: judge(r.trace.question, r.trace.answer) for r in records if r.trace.stop is not Stop.FAILED}
-    direct = {_key(r): scores[r.id].value for r in records if r.arm == BASE and r.id in scores}
+    direct = {r.asked: scores[r.id].value for r in records if r.arm == BASE and r.id in scores}
     depths = any(r.trace.question.depth is not None for r in records)
     found = []
     for record in records:
-        given, alone = scores.get(record.id, Score(None, "failed")), direct.get(_key(record))
+        given, alone = scores.get(record.id, Score(None, "failed")), direct.get(record.asked)
         depth = record.trace.question.depth
         needed = (None if depth is None else depth > 0) if depths else (None if alone is None else alone < 1)
         found.append(Scored(record, given.value, given.by, needed))
     return found
-
-
-def _key(record: Record) -> tuple[int, int, str]:
-    return record.resolution, record.seed, record.trace.id
-
-
-def _cell(scored: Scored) -> tuple[int, int, str]:
-    return _key(scored.record)
 
 
 def _arm(found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored]) -> dict[str, Any]:
@@ -137,10 +129,10 @@ def _means(found: Sequence[Scored]) -> dict[str, float]:
 
 def _pair(found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored]) -> dict[str, Any] | None:
     """The difference in accuracy to the direct arm where both were asked the same, with its interval."""
-    both = [s for s in found if s.score is not None and _cell(s) in base]
+    both = [s for s in found if s.score is not None and s.record.asked in base]
     if not both or found[0].record.arm == BASE:
         return None
-    one, other = _means(both), _means([base[_cell(s)] for s in both])
+    one, other = _means(both), _means([base[s.record.asked] for s in both])
     difference, low, high = paired_bootstrap([one[group] - other[group] for group in sorted(one)])
     return {"difference": difference, "low": low, "high": high, "n": len(one)}
 
@@ -149,8 +141,8 @@ def _share(
     found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored], was: float, now: float
 ) -> float | None:
     """The share of records that zoomed, and whose score is `now` where the direct arm's was `was`."""
-    known = [s for s in found if s.score is not None and _cell(s) in base]
-    return _mean(float(s.trace.zooms > 0 and base[_cell(s)].score == was and s.score == now) for s in known)
+    known = [s for s in found if s.score is not None and s.record.asked in base]
+    return _mean(float(s.trace.zooms > 0 and base[s.record.asked].score == was and s.score == now) for s in known)
 
 
 def _tokens_per_right(found: Sequence[Scored]) -> float | None:

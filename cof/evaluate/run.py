@@ -53,7 +53,12 @@ class Record:
 
     @property
     def id(self) -> str:
-        return f"{self.arm}/{self.resolution}/{self.seed}/{self.trace.id}"
+        return _id(self.arm, self.resolution, self.seed, self.trace.id)
+
+    @property
+    def asked(self) -> tuple[int, int, str]:
+        """What was asked, whichever the arm."""
+        return self.resolution, self.seed, self.trace.id
 
 
 def evaluate(
@@ -97,6 +102,10 @@ def records(run: RunDir) -> Iterator[Record]:
     yield from (record for name, record in failed.items() if name not in done)
 
 
+def _id(arm: Mode, resolution: int, seed: int, question: str) -> str:
+    return f"{arm}/{resolution}/{seed}/{question}"
+
+
 def _record(found: Mapping[str, Any]) -> Record:
     return Record(found["arm"], found["resolution"], found["seed"], found["group"], trace_from_json(found["trace"]))
 
@@ -112,7 +121,7 @@ def _sessions(
 ) -> Iterator[Session]:
     """A session for every cell of the plan that is not done; the picture is read when the first one is wanted."""
     asked = item.question
-    wanted = [(r, a) for r in plan.resolutions for a in plan.arms if f"{a}/{r}/{seed}/{asked.id}" not in done]
+    wanted = [(r, a) for r in plan.resolutions for a in plan.arms if _id(a, r, seed, asked.id) not in done]
     if not wanted:
         return
     group = item.group or asked.id

@@ -11,7 +11,7 @@ from PIL import Image
 from cof.errors import MissingExtra
 from cof.focus.loop import Setting, run
 from cof.models.base import Model
-from cof.types import Limits, Question, Trace, ViewSpec
+from cof.types import Limits, Question, Sampling, Trace, ViewSpec
 from cof.vision.load import load
 
 Picture = str | Path | bytes | Image.Image
@@ -34,8 +34,9 @@ def ask(
     loaded = open_model(model) if isinstance(model, str) else model
     picture = image.convert("RGB") if isinstance(image, Image.Image) else load(image)
     name = str(image) if isinstance(image, str | Path) else ""
-    chosen = spec if spec is not None else getattr(loaded, "spec", ViewSpec())
-    return run(loaded, Question("ask", name, question, tuple(choices)), picture, Setting(chosen, limits))
+    setting = setting_of(loaded, limits)
+    chosen = replace(setting, spec=spec) if spec is not None else setting
+    return run(loaded, Question("ask", name, question, tuple(choices)), picture, chosen)
 
 
 def open_model(name: str, adapter: str | None = None, batch: int = 16) -> Model:
@@ -48,6 +49,16 @@ def open_model(name: str, adapter: str | None = None, batch: int = 16) -> Model:
     except ImportError as error:
         raise MissingExtra(f"an in-process model needs {error.name}; install chain-of-focus[local]") from None
     return LocalModel.load(name, adapter=adapter, batch=batch)
+
+
+def setting_of(
+    model: Model, limits: Limits = Limits(), sampling: Sampling = Sampling(), budget: int | None = None
+) -> Setting:
+    """How to run the model: by its own card where it has one, at `budget` visual tokens of the overview."""
+    spec: ViewSpec = getattr(model, "spec", ViewSpec())
+    setting = Setting(with_budget(spec, budget) if budget else spec, limits, sampling)
+    opening = getattr(model, "zoom_opening", None)
+    return replace(setting, zoom_opening=opening) if opening else setting
 
 
 def with_budget(spec: ViewSpec, tokens: int) -> ViewSpec:

@@ -29,9 +29,10 @@ MODES: tuple[Mode, ...] = ("focus", "direct", "always", "oracle")
 class Setting:
     """What a run is given besides its question.
 
-    `mode`: the model chooses whether to zoom ("focus"); may not ("direct"); must at least once ("always"); or is shown
-    the question's true boxes before it speaks, and then chooses ("oracle"). `zoom_opening` is how a turn begins that is
-    made to zoom: by default with the bare call; a model that was trained to think first may need its own words.
+    `mode`: the model chooses whether to zoom ("focus"); may not ("direct"); has an answer without a zoom refused once
+    ("always"); or is shown the question's true boxes before it speaks, and then chooses ("oracle"). `zoom_opening` is
+    how a turn begins that is made to zoom: by default with the bare call; a model that was trained to think first may
+    need its own words.
     """
 
     spec: ViewSpec = ViewSpec()

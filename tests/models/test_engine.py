@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -20,14 +19,6 @@ from cof.worlds.needle import samples
 
 SAMPLES = list(samples("validation", 7, 6, 896))
 SETTING = Setting(sampling=Sampling(tokens=100))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def answered(batch: int, setting: Setting = SETTING) -> tuple[list[Trace], Usage]:

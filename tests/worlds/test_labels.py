@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cof.types import Box, View, ViewSpec
@@ -77,6 +77,12 @@ def holds(token: int, low: float, high: float) -> bool:
 
 def width_in(view: View, thing: Item) -> float:
     return view.from_source(boxes.scale(thing.box, SIDE, SIDE)).width
+
+
+def rounding_decides(view: View, thing: Item) -> bool:
+    """Whether an edge lies on a token's centre but for rounding, so that either side may own the token."""
+    edges = view.from_source(boxes.scale(thing.box, SIDE, SIDE)).as_tuple()
+    return any(abs(edge / FACTOR - 0.5 - round(edge / FACTOR - 0.5)) < 1e-6 for edge in edges)
 
 
 def classes_of(labels: TokenLabels, token: int) -> dict[str, int]:
@@ -195,6 +201,7 @@ def test_nothing_is_told_that_the_pixels_do_not_show(side: int) -> None:
 @given(seen())
 def test_a_small_thing_weighs_as_much_as_a_large_one(case: tuple[Scene, View]) -> None:
     scene, view = case
+    assume(not any(rounding_decides(view, thing) for thing in (*scene.boards, *scene.items)))
     labels = token_labels(scene, view, SIDE, FACTOR)
     columns = view.size[0] // FACTOR
     owners = [stands_in(view, *divmod(token, columns), scene) for token in range(len(labels.weight))]
