@@ -52,7 +52,7 @@ class Serial:
             max_new_tokens=request.sampling.tokens,
             **{name: torch.from_numpy(array) for name, array in patches.items()},
         )
-        said = [token for token in out[0, ids.shape[1] :].tolist() if token not in self.model.engine.ends]
+        said = [token for token in out[0, ids.shape[1] :].tolist() if token not in self.model.engine.mind.ends]
         return Completion(codec.words(said), len(said) + 1)
 
 

@@ -35,6 +35,7 @@ HEAVY = {"torch", "torchvision", "transformers", "trl", "peft", "datasets", "acc
 HEAVY_PLACES = (
     "cof/models/local.py",
     "cof/models/engine.py",
+    "cof/models/batch.py",
     "cof/models/eyes.py",
     "cof/models/slots.py",
     "cof/train/",

@@ -1,9 +1,12 @@
-"""Pictures as visual tokens: each picture is encoded once, as long as a conversation holds it."""
+"""Pictures as visual tokens: each picture is encoded once, whoever shows it, as long as anybody holds it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import weakref
+from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,47 +14,60 @@ import torch
 from PIL import Image
 
 from cof.models.encoding import Codec
+from cof.models.passes import passes
 
 
 @dataclass(frozen=True)
 class _Seen:
     """A picture's visual tokens, (tokens, width), and those that deeper layers take, where the network has such."""
 
-    picture: Image.Image
     tokens: torch.Tensor
     deeper: tuple[torch.Tensor, ...]
 
 
 class Eyes:
-    """The vision tower of `network`. `encoded` counts pictures. The same picture is the same object, not the same pixels."""
+    """The vision tower of `network`, for several threads. `encoded` counts pictures.
+
+    The same picture is the same object, not the same pixels.
+    """
 
     def __init__(self, network: Any, codec: Codec) -> None:
         self.network, self.codec, self.encoded = network, codec, 0
-        self._known: dict[int, _Seen] = {}
+        self._known: dict[int, Future[_Seen]] = {}
+        self._lock = Lock()
 
     def see(self, pictures: Sequence[Image.Image]) -> dict[str, Any]:
         """What the network's forward pass takes for `pictures`, in order of their placeholders."""
         if not pictures:
             return {}
-        self._encode(list({id(picture): picture for picture in pictures if id(picture) not in self._known}.values()))
-        seen = [self._known[id(picture)] for picture in pictures]
+        with self._lock:  # what another thread took on is not encoded here, but waited for
+            new = {id(picture): picture for picture in pictures if id(picture) not in self._known}
+            self._known |= {key: Future() for key in new}
+            awaited = [self._known[id(picture)] for picture in pictures]
+        for group in passes(new.values(), self._tokens, self.network.device.type):
+            self._encode(group)
+        seen = [each.result() for each in awaited]
         deeper = list(zip(*(each.deeper for each in seen), strict=True))
         found = SimpleNamespace(pooler_output=tuple(each.tokens for each in seen), deepstack_features=deeper)
         return {"mm_encoder_outputs": {"image": found}}
 
-    def keep(self, pictures: Iterable[Image.Image]) -> None:
-        """Forget all pictures but these."""
-        held = {id(picture) for picture in pictures}
-        self._known = {key: seen for key, seen in self._known.items() if key in held}
+    def _tokens(self, picture: Image.Image) -> int:
+        return picture.width * picture.height // self.codec.factor**2
 
     def _encode(self, pictures: Sequence[Image.Image]) -> None:
-        if not pictures:
+        try:
+            patches = {
+                name: torch.tensor(a, device=self.network.device) for name, a in self.codec.patches(pictures).items()
+            }
+            found = self.network.get_image_features(**patches)
+        except Exception as error:  # whoever waits for one of these hears it, and the next who asks tries again
+            for picture in pictures:
+                self._known.pop(id(picture)).set_exception(error)
             return
-        patches = {
-            name: torch.tensor(a, device=self.network.device) for name, a in self.codec.patches(pictures).items()
-        }
-        found = self.network.get_image_features(**patches)
         layers = getattr(found, "deepstack_features", None) or []
         for n, picture in enumerate(pictures):
-            self._known[id(picture)] = _Seen(picture, found.pooler_output[n], tuple(layer[n] for layer in layers))
-        self.encoded += len(pictures)
+            seen = _Seen(found.pooler_output[n], tuple(layer[n] for layer in layers))
+            self._known[id(picture)].set_result(seen)
+            weakref.finalize(picture, self._known.pop, id(picture), None).atexit = False
+        with self._lock:
+            self.encoded += len(pictures)

@@ -24,8 +24,9 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from cof.errors import ModelError
 from cof.models.base import Conversation
+from cof.models.batch import Usage
 from cof.models.encoding import IMAGE_PAD, Codec
-from cof.models.engine import Engine, Usage
+from cof.models.engine import Engine
 from cof.types import ViewSpec
 from cof.vision.views import PAPER
 

@@ -15,24 +15,23 @@ BLOCK = 256  # tokens by which a row's room grows
 
 
 class Slots(Cache):
-    """A cache of `count` slots for a network of `layers` layers. `lengths` is the tokens in each slot.
+    """A cache for a network of `layers` layers, with as many slots as were ever placed.
 
     Before a forward pass, `place` says which slots its rows belong to; the new keys and values are written behind the
     tokens that are there, and attention sees the row as `mask` allows.
     """
 
-    def __init__(self, count: int, layers: int, device: torch.device) -> None:
+    def __init__(self, layers: int) -> None:
         super().__init__(layers=[_Layer(self) for _ in range(layers)])
-        self.lengths = torch.zeros(count, dtype=torch.long, device=device)
-        self.rows = self.at = torch.empty(0, dtype=torch.long, device=device)
-        self.width = self.height = 0
+        self.rows = self.at = torch.empty(0, dtype=torch.long)
+        self.held = self.width = self.height = 0
         self.chosen: slice | torch.Tensor = slice(0)
 
-    def place(self, rows: torch.Tensor, new: int) -> None:
-        """The next pass brings `new` tokens, padding included, for each slot of `rows` (rows,)."""
-        self.rows = rows
-        self.at = self.lengths[rows, None] + torch.arange(new, device=rows.device)
-        self.width, self.height = int(self.at.max()) + 1, int(rows.max()) + 1
+    def place(self, rows: torch.Tensor, lengths: torch.Tensor, new: int) -> None:
+        """The next pass brings `new` tokens, padding included, for each slot of `rows` (rows,), which hold `lengths`."""
+        self.rows, self.held = rows, int(lengths.max())
+        self.at = lengths[:, None] + torch.arange(new, device=rows.device)
+        self.width, self.height = self.held + new, int(rows.max()) + 1
         in_front = torch.equal(rows, torch.arange(len(rows), device=rows.device))
         self.chosen = slice(len(rows)) if in_front else rows  # a slice is seen in place, not copied
 
@@ -40,13 +39,11 @@ class Slots(Cache):
         """(rows, 1, new, width), True where a new token may look: at all before it in its slot, and at itself."""
         return torch.arange(self.width, device=self.at.device) <= self.at[:, None, :, None]
 
-    def move(self, source: int, target: int) -> None:
-        """Copy one slot over another."""
-        length = int(self.lengths[source])
+    def move(self, source: int, target: int, length: int) -> None:
+        """Copy the first `length` tokens of one slot over another."""
         for layer in self.layers:
             layer.keys[target, :length] = layer.keys[source, :length]
             layer.values[target, :length] = layer.values[source, :length]
-        self.lengths[target] = length
 
 
 class _Layer(CacheLayerMixin):
@@ -76,7 +73,7 @@ class _Layer(CacheLayerMixin):
         return self.keys[chosen, :width].transpose(1, 2), self.values[chosen, :width].transpose(1, 2)
 
     def get_seq_length(self) -> int:
-        return int(self.slots.lengths.max())
+        return self.slots.held
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self.get_seq_length() + query_length, 0

@@ -10,7 +10,7 @@ import torch
 
 from cof.focus.loop import Mode, Setting, run_many
 from cof.models.base import Request, complete
-from cof.models.engine import Usage
+from cof.models.batch import Usage
 from cof.models.local import LocalModel
 from cof.models.slots import Slots
 from cof.train.demonstrations import ZOOM_OPENING
@@ -114,7 +114,7 @@ def test_what_breaks_the_network_fails_alone(together: tuple[list[Trace], Usage]
     model = LocalModel.load("nano", device="cpu", batch=4)
     shape = " " + SAMPLES[1].needle.items[0].kind
     token = int(model.codec.tokenizer.convert_tokens_to_ids(shape))
-    model.engine.network = Breaking(model.network, token, speaking)
+    model.engine.mind = replace(model.engine.mind, network=Breaking(model.network, token, speaking))
     traces = run_many(model, ((s.question, s.picture()) for s in SAMPLES), SETTING)
     failed = [trace.stop is Stop.FAILED for trace in traces]
     assert failed[1]
@@ -125,24 +125,27 @@ def test_what_breaks_the_network_fails_alone(together: tuple[list[Trace], Usage]
 
 
 def test_room_grows_with_the_conversations_and_not_before() -> None:
-    slots = Slots(8, 1, torch.device("cpu"))
+    slots = Slots(1)
     layer = slots.layers[0]
-    for rows, new, room in (([0], 10, (1, 256)), ([0, 1], 300, (2, 512)), ([1], 1, (2, 512))):
-        slots.place(torch.tensor(rows), new)
+    for rows, held, new, room in (
+        ([0], [0], 10, (1, 256)),
+        ([0, 1], [10, 0], 300, (2, 512)),
+        ([1], [300], 1, (2, 512)),
+    ):
+        slots.place(torch.tensor(rows), torch.tensor(held), new)
         keys = torch.arange(len(rows) * 2 * new * 4, dtype=torch.float32).view(len(rows), 2, new, 4)
-        held, _ = layer.update(keys, keys)
-        assert torch.equal(held[:, :, -new:] if len({*slots.lengths[rows].tolist()}) == 1 else keys, keys)
+        seen, _ = layer.update(keys, keys)
+        for row, start, brought in zip(seen, held, keys, strict=True):
+            assert torch.equal(row[:, start : start + new], brought)
         assert tuple(layer.keys.shape[:2]) == room
-        slots.lengths[slots.rows] += new
-    slots.move(1, 0)
+    slots.move(1, 0, 301)
     assert torch.equal(layer.keys[0, :301], layer.keys[1, :301])
-    assert slots.lengths[:2].tolist() == [301, 301]
+    assert layer.keys[1, 300].any()
 
 
 def test_a_new_token_sees_its_slot_up_to_itself() -> None:
-    slots = Slots(2, 1, torch.device("cpu"))
-    slots.lengths += torch.tensor([3, 0])
-    slots.place(torch.tensor([0, 1]), 2)
+    slots = Slots(1)
+    slots.place(torch.tensor([0, 1]), torch.tensor([3, 0]), 2)
     assert slots.mask()[:, 0].int().tolist() == [
         [[1, 1, 1, 1, 0], [1, 1, 1, 1, 1]],
         [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0]],

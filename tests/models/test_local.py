@@ -210,7 +210,7 @@ def test_every_token_that_ends_a_turn_ends_it(models: dict[str, LocalModel]) -> 
     whole = alone(model, request)
     ids = model.codec.tokenizer(whole.text, add_special_tokens=False).input_ids
     narrow = LocalModel("n", model.network, model.codec.tokenizer, model.codec.processor, model.spec)
-    narrow.engine.ends = {ids[2]}
+    narrow.engine.mind = replace(narrow.engine.mind, ends=frozenset({ids[2]}))
     cut = alone(narrow, request)
     assert (cut.finish, cut.tokens) == ("stop", ids.index(ids[2]) + 1)
     assert whole.text.startswith(cut.text)

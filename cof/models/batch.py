@@ -1,0 +1,254 @@
+"""Conversations that share the passes of a network, each in a seat of its own; filled as seats fall free.
+
+A seat's keys and values stay in its slot from turn to turn, so that a turn costs the tokens that are new.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from threading import RLock
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+
+from cof.errors import ModelError
+from cof.models.base import Conversation, Request
+from cof.models.encoding import Codec, rotary_positions, views_in
+from cof.models.eyes import Eyes
+from cof.models.passes import passes
+from cof.models.slots import Slots
+from cof.types import Completion, Sampling, View
+
+FAULTS = (RuntimeError, IndexError, ValueError)  # what a forward pass raises
+
+
+@dataclass
+class Usage:
+    """What was done so far: prompt tokens read, tokens sampled, pictures encoded, seconds in the network."""
+
+    prefilled: int = 0
+    decoded: int = 0
+    images: int = 0
+    seconds: float = 0.0
+
+    def add(self, other: Usage) -> None:
+        self.prefilled += other.prefilled
+        self.decoded += other.decoded
+        self.images += other.images
+        self.seconds += other.seconds
+
+
+@dataclass(frozen=True)
+class Mind:
+    """A transformers network with what it needs: `ends` are the tokens that end a turn, `never` are not sampled."""
+
+    network: Any
+    codec: Codec
+    eyes: Eyes
+    ends: frozenset[int]
+    never: tuple[int, ...]
+
+
+class Line:
+    """Conversations that wait for a seat. `talk` is held while any conversation is spoken to, or the next is called."""
+
+    def __init__(self, conversations: Iterator[Conversation]) -> None:
+        self.waiting, self.talk, self.closed = conversations, RLock(), False
+
+    def call(self) -> Conversation | None:
+        return None if self.closed else next(self.waiting, None)
+
+
+class Batch:
+    """Runs the conversations of `line`, `size` at a time. `usage` does not count pictures, which batches share."""
+
+    def __init__(self, mind: Mind, line: Line, size: int) -> None:
+        self.mind, self.line, self.size = mind, line, size
+        self.usage, self.seats = Usage(), list[_Seat]()
+        self.slots = Slots(len(mind.network.model.language_model.layers))
+
+    @torch.inference_mode()
+    def run(self) -> None:
+        """Continue conversations until none is left, or the line is closed. What has a prompt to read goes first."""
+        while self._fill() and not self.line.closed:
+            rows = range(len(self.seats))
+            reading = [row for row in rows if self.seats[row].unread > 1]
+            for group in passes(reading or rows, lambda row: self.seats[row].unread, self.mind.network.device.type):
+                self._step(group)
+
+    def _fill(self) -> bool:
+        """Those whose conversation is over leave, others take the free seats; False when none is left."""
+        for row in reversed([row for row, seat in enumerate(self.seats) if seat.over]):
+            last = self.seats.pop()
+            if row < len(self.seats):
+                self.seats[row] = last
+                self.slots.move(len(self.seats), row, last.held)
+        while len(self.seats) < self.size:
+            with self.line.talk:
+                if (conversation := self.line.call()) is None:
+                    break
+                seat = _Seat(conversation)
+                self._listen(seat)
+            if not seat.over:
+                self.seats.append(seat)
+        return bool(self.seats)
+
+    def _listen(self, seat: _Seat) -> None:
+        """Make ready for the turn that the conversation wants next, if any."""
+        while (request := seat.conversation.request()) is not None:
+            try:
+                seat.prepare(request, self.mind.codec)
+            except ModelError as error:
+                seat.conversation.hear(error, 0.0)
+            else:
+                return
+        seat.over = True
+
+    def _step(self, rows: Sequence[int]) -> None:
+        """Read what is new in some seats, and sample one more token for each."""
+        chosen = [self.seats[row] for row in rows]
+        try:
+            logits, best = self._forward(rows, chosen)
+        except FAULTS as error:
+            if len(rows) == 1:
+                return self._end(chosen[0], ModelError(f"the network failed: {_reason(error)}"))
+            for row in rows:  # whatever one of them holds must not spoil the others
+                self._step([row])
+            return None
+        self.usage.prefilled += sum(seat.unread for seat in chosen if not seat.said)
+        self.usage.decoded += len(chosen)
+        for seat, token, row in zip(chosen, best, logits, strict=True):
+            seat.held = len(seat.tokens)
+            self._take(seat, token, row)
+        return None
+
+    def _forward(self, rows: Sequence[int], seats: Sequence[_Seat]) -> tuple[torch.Tensor, list[int]]:
+        """Logits after the last token of each row, (rows, vocabulary), and the best tokens; what was new is held then."""
+        network, device, began = self.mind.network, self.mind.network.device, time.monotonic()
+        shown = self.mind.eyes.see([picture for seat in seats for picture in seat.pictures])
+        held, width = torch.tensor([seat.held for seat in seats], device=device), max(seat.unread for seat in seats)
+        self.slots.place(torch.tensor(rows, device=device), held, width)
+        ids, places = (
+            np.stack(s, -2) for s in zip(*(seat.new(width, self.mind.codec.pad) for seat in seats), strict=True)
+        )
+        hidden = network.model(
+            input_ids=torch.tensor(ids, device=device),
+            position_ids=torch.tensor(places, device=device),
+            **shown,
+            attention_mask=self.slots.mask(),
+            past_key_values=self.slots,
+            use_cache=True,
+        ).last_hidden_state
+        last = torch.tensor([seat.unread - 1 for seat in seats], device=device)
+        logits: torch.Tensor = network.lm_head(hidden[torch.arange(len(rows), device=device), last]).float()
+        logits[:, list(self.mind.never)] = -torch.inf
+        best: list[int] = logits.argmax(-1).tolist()
+        passed = time.monotonic() - began
+        self.usage.seconds += passed
+        for seat in seats:
+            seat.seconds += passed / len(seats)
+        return logits, best
+
+    def _take(self, seat: _Seat, best: int, logits: torch.Tensor) -> None:
+        """Sample a token, and end the turn if it ends there."""
+        sampling = seat.request.sampling
+        try:
+            drawn = best if sampling.temperature == 0 else _draw(logits, sampling, seat.generator)
+        except FAULTS as error:
+            return self._end(seat, ModelError(f"the network failed: {_reason(error)}"))
+        if drawn in self.mind.ends:
+            return self._end(seat, seat.completion("stop", self.mind.codec))
+        seat.said.append(drawn)
+        if len(seat.said) >= sampling.tokens:
+            self._end(seat, seat.completion("length", self.mind.codec))
+        return None
+
+    def _end(self, seat: _Seat, completion: Completion | ModelError) -> None:
+        with self.line.talk:
+            seat.conversation.hear(completion, seat.seconds)
+            self._listen(seat)
+
+
+class _Seat:
+    """A conversation in the batch. The keys and values of its first `held` tokens lie in its slot.
+
+    Of the turn under way: the prompt's `text`, `ids`, rotary `positions` and `views`, and the `pictures` of those whose
+    tokens are not held; what was `said`; its `seconds`.
+    """
+
+    def __init__(self, conversation: Conversation) -> None:
+        self.conversation, self.over = conversation, False
+        self.generator: torch.Generator | None = None
+        self.ids, self.said, self.text, self.held = list[int](), list[int](), "", 0
+        self.views: tuple[View, ...] = ()
+        self.unseen: tuple[Image.Image, ...] = ()
+        self.seconds = 0.0
+
+    @property
+    def tokens(self) -> list[int]:
+        return self.ids + self.said
+
+    @property
+    def unread(self) -> int:
+        return len(self.ids) + len(self.said) - self.held
+
+    @property
+    def pictures(self) -> tuple[Image.Image, ...]:
+        """The pictures among the unread tokens."""
+        return () if self.said else self.unseen
+
+    def prepare(self, request: Request, codec: Codec) -> None:
+        """Write the prompt of the next turn, and find which of its tokens are not held. Raises ModelError."""
+        text, views = codec.text(request), views_in(request.messages)
+        ids = self._ids(text, views, codec)
+        starts = codec.starts(ids, views)
+        same = _common(self.views, views)
+        kept = _common(self.tokens[: self.held], ids)
+        self.held = min(kept, starts[same] if same < len(views) else len(ids), len(ids) - 1)
+        self.request, self.text, self.ids, self.views, self.said, self.seconds = request, text, ids, views, [], 0.0
+        self.positions = rotary_positions(np.asarray(ids), views, codec.image_token, codec.factor)
+        self.unseen = tuple(request.pixels[v] for v, start in zip(views, starts, strict=True) if start >= self.held)
+        self.generator = self.generator or torch.Generator().manual_seed(request.sampling.seed)
+
+    def new(self, width: int, pad: int) -> tuple[np.ndarray, np.ndarray]:
+        """The unread tokens (width,) and their positions (3, width), padded behind."""
+        ids, places = np.full(width, pad), np.zeros((3, width), np.int64)
+        if self.said:
+            ids[0], places[:, 0] = self.said[-1], self.positions.max() + len(self.said)
+        else:
+            ids[: self.unread], places[:, : self.unread] = self.ids[self.held :], self.positions[:, self.held :]
+        return ids, places
+
+    def _ids(self, text: str, views: Sequence[View], codec: Codec) -> list[int]:
+        """The prompt's tokens: what was read or sampled before keeps its tokens, only what is new is tokenised."""
+        for said in (self.said, []):
+            known = self.text + codec.words(said)
+            if known and text.startswith(known):
+                return [*self.ids, *said, *codec.ids(text[len(known) :], views[len(self.views) :])]
+        return codec.ids(text, views)
+
+    def completion(self, finish: Literal["stop", "length"], codec: Codec) -> Completion:
+        visual = sum(view.pixels for view in self.views) // codec.factor**2
+        text = self.request.prefix + codec.words(self.said)
+        return Completion(text, len(self.said) + (finish == "stop"), len(self.ids), visual, finish)
+
+
+def _reason(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+def _common(one: Sequence[Any], other: Sequence[Any]) -> int:
+    """Length of the common front."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def _draw(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator | None) -> int:
+    """A token by temperature and top_p: the fewest tokens that hold at least top_p of the probability."""
+    shares, tokens = (logits.cpu() / sampling.temperature).softmax(-1).sort(descending=True)
+    shares[1:][shares.cumsum(-1)[:-1] >= sampling.top_p] = 0
+    return int(tokens[torch.multinomial(shares, 1, generator=generator)])
