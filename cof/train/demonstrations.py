@@ -37,6 +37,27 @@ def guess(needle: Needle, path: tuple[Box, ...], first: View, unit: float) -> tu
     return (_answer(needle, GUESS if path else _evidence(needle, first, unit), first),)
 
 
+def show_targets(needle: Needle, path: tuple[Box, ...], first: View, unit: float, spec: ViewSpec) -> tuple[Turn, ...]:
+    """The turns that a reader is given who is shown what the question is about, and the answer."""
+    targets = path or tuple(boxes.scale(item.box, unit, unit) for item in needle.items)
+    given = [_turn(Zoom((box,)), first, spec) for box in targets]
+    seen = given[-1].views[0] if path else first
+    return (*given, _answer(needle, _evidence(needle, seen, unit), first))
+
+
+def zoom_anyway(needle: Needle, path: tuple[Box, ...], first: View, unit: float, spec: ViewSpec) -> tuple[Turn, ...]:
+    """The turns after `ZOOM_OPENING`, which is said for the reader: along `path`, or to the first thing that is asked about."""
+    right = demonstrate(needle, path, first, unit, spec)
+    if path:
+        zoom = right[0].action
+        assert isinstance(zoom, Zoom)
+        opened = Zoom(zoom.boxes, zoom.label, f"{SMALL} {zoom.label}.")
+        return (_turn(opened, first, spec), *right[1:])
+    turn = _zoom(needle, boxes.scale(needle.items[0].box, unit, unit), first, unit, spec)
+    thought = READ if needle.attribute == "mark" else SEE
+    return (turn, _answer(needle, _evidence(needle, first, unit) if needle.attribute == "relation" else thought, first))
+
+
 def recover(turns: tuple[Turn, ...], first: View, spec: ViewSpec, rng: np.random.Generator) -> tuple[Turn, ...]:
     """The same turns after a first look at a place that does not hold the target; unchanged if there is no such place."""
     target = turns[0].action

@@ -35,19 +35,23 @@ class Row:
     views: tuple[View, ...]
 
 
-def row(
-    conversations: Sequence[Sequence[Message]],
-    tokenizer: PreTrainedTokenizerBase,
-    factor: int,
-    untrained: Sequence[int] = (),
-) -> Row:
-    """One row from conversations that begin with the same picture. The last message of each is the assistant's.
+@dataclass(frozen=True)
+class Talk:
+    """A conversation to learn from, whose last message is the assistant's.
 
-    `untrained[n]` of conversation n's first assistant turns get no loss: a mistake is to be seen, not learnt.
+    The first `untrained` assistant turns get no loss: a mistake is to be seen, not learnt. Nor does the text `opening`
+    with which the turn after them begins, as a model does not choose it.
     """
+
+    messages: tuple[Message, ...]
+    untrained: int = 0
+    opening: str = ""
+
+
+def row(talks: Sequence[Talk], tokenizer: PreTrainedTokenizerBase, factor: int) -> Row:
+    """One row from conversations that begin with the same picture."""
     image_token = int(tokenizer.convert_tokens_to_ids(IMAGE_PAD))
-    skipped = untrained or [0] * len(conversations)
-    encoded = [_encode(c, tokenizer, image_token, factor, n) for c, n in zip(conversations, skipped, strict=True)]
+    encoded = [_encode(talk, tokenizer, image_token, factor) for talk in talks]
     shared = _common_prefix([ids for ids, _, _ in encoded]) if len(encoded) > 1 else 0
     parts = [(0, encoded[0][0][:shared], np.full(shared, IGNORE))]
     parts += [(n + 1, ids[shared:], labels[shared:]) for n, (ids, labels, _) in enumerate(encoded)]
@@ -85,18 +89,19 @@ def collate(rows: Sequence[Row], pad: int, square: bool = False) -> dict[str, to
 
 
 def _encode(
-    conversation: Sequence[Message], tokenizer: PreTrainedTokenizerBase, image_token: int, factor: int, untrained: int
+    talk: Talk, tokenizer: PreTrainedTokenizerBase, image_token: int, factor: int
 ) -> tuple[np.ndarray, np.ndarray, tuple[View, ...]]:
     """Ids, labels and views of one conversation."""
-    views = views_in(conversation)
+    views = views_in(talk.messages)
+    opening = len(tokenizer(talk.opening, add_special_tokens=False).input_ids)
     ids: list[int] = []
     trained: list[bool] = []
-    for text, turn in _segments(conversation, tokenizer):
-        train = turn > untrained
+    for text, turn in _segments(talk.messages, tokenizer):
         piece = tokenizer(text, add_special_tokens=False).input_ids
-        end = len(piece) - piece[::-1].index(tokenizer.eos_token_id) if train else 0
+        start = opening if turn == talk.untrained + 1 else 0
+        end = len(piece) - piece[::-1].index(tokenizer.eos_token_id) if turn > talk.untrained else 0
         ids += piece
-        trained += [n < end for n in range(len(piece))]
+        trained += [start <= n < end for n in range(len(piece))]
     repeats = visual_repeats(ids, views, image_token, factor)
     flat = np.repeat(np.asarray(ids, np.int64), repeats)
     return flat, np.where(np.repeat(trained, repeats), flat, IGNORE), views

@@ -21,15 +21,17 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from cof.dialects import cof as dialect
 from cof.dialects.base import Message
 from cof.errors import InvalidConfig
+from cof.focus.ask import with_budget
 from cof.models.encoding import IMAGE_PAD
 from cof.plain import trace_from_json
 from cof.runs import read_records
 from cof.scoring.answers import score
 from cof.train import examples
-from cof.train.demonstrations import demonstrate, guess, recover
+from cof.train.demonstrations import ZOOM_OPENING, demonstrate, guess, recover, show_targets, zoom_anyway
+from cof.train.examples import Talk
 from cof.train.looks import Sight, Vocabulary, find_looks
 from cof.train.nano import number_tokens
-from cof.train.perception import UNIT, first_view, show, truth_tensors
+from cof.train.perception import first_view, show, truth_tensors
 from cof.types import Box, Question, Stop, Trace, View, ViewSpec
 from cof.vision import boxes, views
 from cof.vision.load import load
@@ -40,12 +42,21 @@ from cof.worlds.scenes import BOARD, COLOURS, KINDS, Contents, Scene, make_scene
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is taught until step `until`: scenes, and the weights of questions that need no zoom, one, or two."""
+    """What is taught until step `until`: scenes, and the weights of questions that need no zoom, one, or two.
+
+    Pictures have one of `sides` (pixels of the longer side), overviews at most one of `budgets` (visual tokens). Of the
+    conversations a share is `direct`: answered at once; `given`: shown the true places first; `forced`: made to zoom; and
+    of the others `recovery` begins at a wrong place. A share of all has `choices`.
+    """
 
     until: int
     contents: Contents = Contents()
     depths: tuple[float, ...] = (0.35, 0.35, 0.3)
+    sides: tuple[int, ...] = (1792,)
+    budgets: tuple[int, ...] = (256,)
     direct: float = 0.06
+    given: float = 0.0
+    forced: float = 0.0
     recovery: float = 0.08
     choices: float = 0.15
 
@@ -73,20 +84,19 @@ class NeedleLessons:
             taught.append(self._row(make_scene("train", seed, lesson.contents, aspect), lesson, rng))
         rows = [each.row for each in taught]
         batch: dict[str, Any] = examples.collate(rows, int(self.tokenizer.pad_token_id), square=True)
-        shown = [(each.scene, view) for each in taught for view in each.row.views]
-        dense = _dense(shown, self.spec)
-        pixels = self.processor([show(scene, view, rng) for scene, view in shown])
+        dense = _dense(taught, self.spec.factor)
+        pixels = self.processor([show(each.scene, view, each.side, rng) for each in taught for view in each.row.views])
         return batch | _tensors(pixels) | {"dense": dense | {"looks": self._looks(taught, dense, batch)}}
 
     def _row(self, scene: Scene, lesson: Lesson, rng: np.random.Generator) -> _Taught:
-        first = first_view(scene, self.spec)
-        picked = pick(scene, rng, self.questions, first, UNIT, self.spec, lesson.depths)
+        side, spec = int(rng.choice(lesson.sides)), with_budget(self.spec, int(rng.choice(lesson.budgets)))
+        first = first_view(scene, side, spec)
+        picked = pick(scene, rng, self.questions, first, side, spec, lesson.depths)
         if not picked:  # a scene of nothing but twins has no question; its neighbour in seed space has
             return self._row(make_scene("train", scene.seed + (1 << 55), lesson.contents), lesson, rng)
-        told = [_conversation(needle, path, scene, first, self.spec, lesson, rng) for needle, path in picked]
-        talks, mistakes = zip(*told, strict=True)
-        meant = tuple(_meant(needle, first) for needle, _ in picked)
-        return _Taught(examples.row(talks, self.tokenizer, self.spec.factor, mistakes), scene, meant)
+        told = [_conversation(needle, path, side, first, spec, lesson, rng) for needle, path in picked]
+        meant = tuple(_meant(needle, side, first) for needle, _ in picked)
+        return _Taught(examples.row(told, self.tokenizer, self.spec.factor), scene, side, first, meant)
 
     def _looks(
         self, taught: Sequence[_Taught], dense: dict[str, Any], batch: dict[str, Any]
@@ -114,10 +124,13 @@ class NeedleLessons:
 
 @dataclass(frozen=True)
 class _Taught:
-    """A row, the scene it is about, and the thing that each conversation asks an attribute of (overview pixels)."""
+    """A row, the scene it is about at `side` pixels, and the thing that each conversation asks an attribute of (pixels of
+    the overview `first`)."""
 
     row: examples.Row
     scene: Scene
+    side: int
+    first: View
     meant: tuple[Box | None, ...]
 
 
@@ -132,8 +145,8 @@ def _vocabulary(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
     )
 
 
-def _meant(needle: Needle, first: View) -> Box | None:
-    return None if needle.attribute == "relation" else first.from_source(boxes.scale(needle.items[0].box, UNIT, UNIT))
+def _meant(needle: Needle, side: int, first: View) -> Box | None:
+    return None if needle.attribute == "relation" else first.from_source(boxes.scale(needle.items[0].box, side, side))
 
 
 @dataclass(frozen=True)
@@ -155,7 +168,7 @@ class TraceLessons:
         traces = self.traces
         order = [self._at(steps[0]["step"] * self.rows + i, len(traces)) for i in range(self.rows)]
         chosen = [traces[i] for i in order]
-        rows = [examples.row([_told(trace)], self.tokenizer, self.spec.factor) for trace in chosen]
+        rows = [examples.row([Talk(_told(trace))], self.tokenizer, self.spec.factor) for trace in chosen]
         pictures = [load(trace.question.image) for trace in chosen]
         pixels = self.processor(
             [
@@ -201,30 +214,33 @@ def _tensors(pixels: Any) -> dict[str, torch.Tensor]:
 def _conversation(
     needle: Needle,
     path: tuple[Box, ...],
-    scene: Scene,
+    side: int,
     first: View,
     spec: ViewSpec,
     lesson: Lesson,
     rng: np.random.Generator,
-) -> tuple[tuple[Message, ...], int]:
-    """The messages, and how many of the first assistant turns are mistakes."""
+) -> Talk:
     options = choices(needle, rng) if rng.uniform() < lesson.choices else ()
-    question = Question(scene.id, "", needle.text, options)
-    if rng.uniform() < lesson.direct:
-        return dialect.messages(question, first, guess(needle, path, first, UNIT), True), 0
-    right = turns = demonstrate(needle, path, first, UNIT, spec)
+    question = Question("", "", needle.text, options)
+    share = rng.uniform()
+    if (share := share - lesson.direct) < 0:
+        return Talk(dialect.messages(question, first, guess(needle, path, first, side), True))
+    if (share := share - lesson.given) < 0:
+        shown = show_targets(needle, path, first, side, spec)
+        return Talk(dialect.messages(question, first, shown), len(shown) - 1)
+    if share < lesson.forced:
+        return Talk(dialect.messages(question, first, zoom_anyway(needle, path, first, side, spec)), 0, ZOOM_OPENING)
+    right = turns = demonstrate(needle, path, first, side, spec)
     if rng.uniform() < lesson.recovery:
         turns = recover(right, first, spec, rng)
-    return dialect.messages(question, first, turns), len(turns) - len(right)
+    return Talk(dialect.messages(question, first, turns), len(turns) - len(right))
 
 
-def _dense(shown: list[tuple[Scene, View]], spec: ViewSpec) -> dict[str, Any]:
+def _dense(taught: Sequence[_Taught], factor: int) -> dict[str, Any]:
     """Labels of every visual token: classes, its thing's box in the view, and the same box in the overview's pixels."""
-    labels = [token_labels(scene, view, UNIT, spec.factor) for scene, view in shown]
-    frames = [
-        _in_overview(label.box, view, first_view(scene, spec))
-        for label, (scene, view) in zip(labels, shown, strict=True)
-    ]
+    shown = [(each, view) for each in taught for view in each.row.views]
+    labels = [token_labels(each.scene, view, each.side, factor) for each, view in shown]
+    frames = [_in_overview(label.box, view, each.first) for label, (each, view) in zip(labels, shown, strict=True)]
     return truth_tensors(labels) | {"frame": torch.from_numpy(np.concatenate(frames))}
 
 

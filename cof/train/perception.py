@@ -37,7 +37,7 @@ from cof.worlds.labels import IGNORE, VOCABULARIES, TokenLabels, token_labels
 from cof.worlds.scenes import Contents, Scene, make_scene
 
 PREFIX = f"<|im_start|>system\n{dialect.SYSTEM}<|im_end|>\n<|im_start|>user\n<|vision_start|>"
-UNIT = 1792  # source pixels of one unit in training: the side of the pictures that scenes are cut from
+SIDE = 1792  # source pixels of one unit: the side of the pictures that views are cut from
 LARGEST_PLACE = 640  # pixels: no overview of 256 tokens that is drawn in training is longer
 SOFTNESS = 4.0  # pixels: width of the target distribution over numbers
 
@@ -107,27 +107,30 @@ class Shown:
     labels: TokenLabels
 
 
-def show(scene: Scene, view: View, rng: np.random.Generator) -> Image.Image:
-    """The view's pixels drawn from the scene itself; sometimes through a resize or JPEG, as files would have them."""
-    region = boxes.scale(view.region, 1 / UNIT, 1 / UNIT)
-    if rng.uniform() < 0.3:
-        detailed = draw(scene, region, (view.size[0] * 2, view.size[1] * 2))
-        picture = detailed.resize(view.size, Image.Resampling.LANCZOS)
-    else:
-        picture = draw(scene, region, view.size)
+def show(scene: Scene, view: View, side: float, rng: np.random.Generator) -> Image.Image:
+    """The view's pixels drawn from the scene itself, no finer than a picture of `side` pixels has them.
+
+    Sometimes they come through a resize or JPEG, as from a file.
+    """
+    region = boxes.scale(view.region, 1 / side, 1 / side)
+    finer = 2.0 if rng.uniform() < 0.3 else 1.0
+    detail = min(finer, view.region.width / view.size[0], view.region.height / view.size[1])
+    picture = draw(scene, region, (max(1, round(view.size[0] * detail)), max(1, round(view.size[1] * detail))))
+    if picture.size != view.size:
+        picture = picture.resize(view.size, Image.Resampling.LANCZOS)
     return jpeg(picture, int(rng.integers(60, 96))) if rng.uniform() < 0.3 else picture
 
 
-def first_view(scene: Scene, spec: ViewSpec) -> View:
-    return views.overview((round(scene.extent[0] * UNIT), round(scene.extent[1] * UNIT)), spec)
+def first_view(scene: Scene, side: float, spec: ViewSpec) -> View:
+    return views.overview((round(scene.extent[0] * side), round(scene.extent[1] * side)), spec)
 
 
 def sample_views(scene: Scene, crops: int, spec: ViewSpec, rng: np.random.Generator) -> list[View]:
     """The overview, and zooms on things that are slightly off, as a model's boxes are."""
-    first, found = first_view(scene, spec), []
+    first, found = first_view(scene, SIDE, spec), []
     things = [*scene.boards, *scene.items]
     for _ in range(crops):
-        target = boxes.scale(things[int(rng.integers(len(things)))].box, UNIT, UNIT)
+        target = boxes.scale(things[int(rng.integers(len(things)))].box, SIDE, SIDE)
         dx, dy = rng.normal(0, 0.12, 2) * (target.width, target.height)
         moved = boxes.grow(
             Box(target.x0 + dx, target.y0 + dy, target.x1 + dx, target.y1 + dy), float(rng.uniform(0.85, 1.3))
@@ -160,7 +163,8 @@ class PerceptionBatches(torch.utils.data.Dataset[dict[str, Any]]):
         for i in range(self.scenes):
             scene = make_scene("train", (self.seed << 40) + step * self.scenes + i, self.contents, aspect)
             for view in sample_views(scene, self.crops, self.spec, rng):
-                shown.append(Shown(view, show(scene, view, rng), token_labels(scene, view, UNIT, self.spec.factor)))
+                labels = token_labels(scene, view, SIDE, self.spec.factor)
+                shown.append(Shown(view, show(scene, view, SIDE, rng), labels))
         return collate(shown, self.processor, self.spec.factor)
 
 

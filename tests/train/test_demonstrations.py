@@ -1,14 +1,18 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from cof.dialects import cof as dialect
-from cof.train.demonstrations import demonstrate, guess, recover
-from cof.types import Answer, ViewSpec, Zoom
+from cof.focus.loop import Session, Setting
+from cof.train.demonstrations import ZOOM_OPENING, demonstrate, guess, recover, show_targets, zoom_anyway
+from cof.types import Answer, Question, ViewSpec, Zoom
 from cof.vision import boxes, views
+from cof.vision.views import Picture
 from cof.worlds.questions import needles, route
 from cof.worlds.scenes import make_scene
 
 SPEC, UNIT = ViewSpec(), 1792
+PICTURE, ORACLE = Picture(Image.new("RGB", (UNIT, UNIT))), Setting(SPEC, mode="oracle")
 
 
 def cases(seeds=range(12)):
@@ -70,3 +74,23 @@ def test_a_recovery_first_misses_and_then_finds():
 def test_a_guess_is_one_turn(depth):
     first, needle, path = next(case for case in cases() if len(case[2]) == depth)
     assert [turn.action.text for turn in guess(needle, path, first, UNIT)] == [needle.answer]
+
+
+def test_targets_are_shown_as_the_oracle_arm_shows_them():
+    for first, needle, path in cases():
+        *given, last = show_targets(needle, path, first, UNIT, SPEC)
+        targets = path or tuple(boxes.scale(item.box, UNIT, UNIT) for item in needle.items)
+        session = Session("m", Question("q", "", needle.text, (), needle.answer, targets=targets), PICTURE, ORACLE)
+        assert [turn.completion.text for turn in given] == [turn.completion.text for turn in session.trace.turns]
+        assert [turn.views for turn in given] == [turn.views for turn in session.trace.turns]
+        assert last.action.text == needle.answer
+
+
+def test_whoever_must_zoom_opens_as_the_always_arm_does():
+    for first, needle, path in cases():
+        turns = zoom_anyway(needle, path, first, UNIT, SPEC)
+        assert turns[0].completion.text.startswith(ZOOM_OPENING)
+        assert len(turns) == max(2, len(path) + 1)
+        target = path[0] if path else boxes.scale(needle.items[0].box, UNIT, UNIT)
+        assert boxes.contains(turns[0].views[0].region, target, slack=0.1 * target.width)
+        assert turns[-1].action.text == needle.answer

@@ -5,7 +5,7 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 
 from cof.dialects import cof as dialect
 from cof.train import examples
-from cof.train.demonstrations import demonstrate
+from cof.train.demonstrations import ZOOM_OPENING, demonstrate, zoom_anyway
 from cof.train.nano import make_nano, make_tokenizer
 from cof.types import Question, ViewSpec
 from cof.vision import boxes, views
@@ -47,18 +47,25 @@ TINY_VISION = {
 }
 
 
+def cases(seed=3):
+    first = views.overview((UNIT, UNIT), SPEC)
+    for needle in needles(make_scene("train", seed)):
+        path = route(needle, first, UNIT, SPEC)
+        if path is not None:
+            yield first, needle, path
+
+
 def conversations(seed, count=3):
     """Demonstrations of `count` questions about one scene, of different depths where there are."""
     scene = make_scene("train", seed)
-    first = views.overview((UNIT, UNIT), SPEC)
     found = {}
-    for needle in needles(scene):
-        path = route(needle, first, UNIT, SPEC)
-        if path is not None:
-            found.setdefault((len(path), needle.attribute), (needle, path))
+    for case in cases(seed):
+        found.setdefault((len(case[2]), case[1].attribute), case)
     talks = [
-        dialect.messages(Question("q", "", needle.text), first, demonstrate(needle, path, first, UNIT, SPEC))
-        for needle, path in sorted(found.values(), key=lambda pair: -len(pair[1]))[:count]
+        examples.Talk(
+            dialect.messages(Question("q", "", needle.text), first, demonstrate(needle, path, first, UNIT, SPEC))
+        )
+        for first, needle, path in sorted(found.values(), key=lambda case: -len(case[2]))[:count]
     ]
     return scene, talks
 
@@ -76,10 +83,25 @@ def pixels(scene, row):
 
 def test_loss_falls_on_assistant_turns_only(tokenizer):
     _, talks = conversations(3, 1)
-    row = examples.row(talks, tokenizer, SPEC.factor)
-    trained = tokenizer.decode(row.labels[row.labels != examples.IGNORE])
-    spoken = "".join(f"{m.parts[0]}<|im_end|>" for m in talks[0] if m.role == "assistant")
-    assert trained == spoken
+    assert trained_by(talks[0], tokenizer) == [m.parts[0] for m in talks[0].messages if m.role == "assistant"]
+
+
+def test_what_the_model_does_not_choose_gets_no_loss(tokenizer):
+    first, needle, path = next(case for seed in range(9) for case in cases(seed) if case[2])
+    turns = zoom_anyway(needle, path, first, UNIT, SPEC)
+    talk = dialect.messages(Question("q", "", needle.text), first, turns)
+    spoken = [turn.completion.text for turn in turns]
+    assert trained_by(examples.Talk(talk, 0, ZOOM_OPENING), tokenizer) == [
+        spoken[0].removeprefix(ZOOM_OPENING),
+        *spoken[1:],
+    ]
+    assert trained_by(examples.Talk(talk, 1), tokenizer) == spoken[1:]
+
+
+def trained_by(talk, tokenizer):
+    """What is learnt of each assistant turn."""
+    row = examples.row([talk], tokenizer, SPEC.factor)
+    return tokenizer.decode(row.labels[row.labels != examples.IGNORE]).split("<|im_end|>")[:-1]
 
 
 def test_positions_are_those_of_the_model(tokenizer, network):

@@ -197,6 +197,13 @@ def test_nothing_is_told_that_the_pixels_do_not_show(side: int) -> None:
     assert (got["mark"] == UNREADABLE) == (letter < BLURRED * LEGIBLE_MARK)
 
 
+def test_an_enlarged_view_shows_no_more_than_its_source() -> None:
+    scene = scene_of(Item("heart", "pink", "dotted", "K", Box(0.25, 0.25, 0.375, 0.375), 0.14))
+    zoomed = View(Box(224, 224, 448, 448), (896, 896))  # of 896 pixels: the item fills 448 pixels with 112 of detail
+    got = classes_of(token_labels(scene, zoomed, 896, FACTOR), 8 * 32 + 8)
+    assert (got["kind"], got["mark"]) == (KINDS.index("heart"), IGNORE)  # a letter of 15.7 pixels
+
+
 @MANY
 @given(seen())
 def test_a_small_thing_weighs_as_much_as_a_large_one(case: tuple[Scene, View]) -> None:
