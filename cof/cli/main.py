@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import cof
-from cof.cli import evaluate, train, world
+from cof.cli import data, evaluate, train, world
 from cof.cli.options import Adapter, Budget, LimitItems, ModelName, opened
 from cof.config import replace_fields
 from cof.errors import CofError, InputError
@@ -23,6 +23,7 @@ from cof.vision.load import load
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=cof.__doc__)
 app.add_typer(world.app, name="world")
+app.add_typer(data.app, name="data")
 app.command("eval")(evaluate.evaluation)
 app.command("report")(evaluate.comparison)
 app.add_typer(train.app, name="train")

@@ -11,30 +11,22 @@ import numpy as np
 from cof.dialects import cof as dialect
 from cof.types import Answer, Box, Completion, Turn, View, ViewSpec, Zoom
 from cof.vision import boxes, views
+from cof.worlds.phrases import GRID, GUESS, NOT_HERE, READ, SEE, SMALL, evidence, label, on_grid, too_small
 from cof.worlds.questions import Needle
 
-GRID = 4  # pixels: boxes and places are named in multiples of this, each one token of nano's vocabulary
-READ = "I can read it."
-SEE = "I can see it."
-SMALL = "It is too small. I look at the"
-CARRIED = "It is on the"
-LOOK_THERE = "I look there."
-NOT_HERE = "It is not here. I look again at the"
-GUESS = "I cannot look closer."
 ZOOM_OPENING = dialect.THINK_OPEN + SMALL  # how most zooming turns begin
-PHRASES = (READ, SEE, SMALL, CARRIED, LOOK_THERE, NOT_HERE, GUESS)
 
 
 def demonstrate(needle: Needle, path: tuple[Box, ...], first: View, unit: float, spec: ViewSpec) -> tuple[Turn, ...]:
     """The turns that zoom along `path` (source pixels) and answer."""
     turns = [_zoom(needle, target, first, unit, spec) for target in path]
     seen = turns[-1].views[0] if turns else first
-    return (*turns, _answer(needle, _evidence(needle, seen, unit), first))
+    return (*turns, _answer(needle, evidence(needle, seen, unit), first))
 
 
 def guess(needle: Needle, path: tuple[Box, ...], first: View, unit: float) -> tuple[Turn, ...]:
     """The turn that answers at once because it must, whether the answer can be seen or not."""
-    return (_answer(needle, GUESS if path else _evidence(needle, first, unit), first),)
+    return (_answer(needle, GUESS if path else evidence(needle, first, unit), first),)
 
 
 def show_targets(needle: Needle, path: tuple[Box, ...], first: View, unit: float, spec: ViewSpec) -> tuple[Turn, ...]:
@@ -42,7 +34,7 @@ def show_targets(needle: Needle, path: tuple[Box, ...], first: View, unit: float
     targets = path or tuple(boxes.scale(item.box, unit, unit) for item in needle.items)
     given = [_turn(Zoom((box,)), first, spec) for box in targets]
     seen = given[-1].views[0] if path else first
-    return (*given, _answer(needle, _evidence(needle, seen, unit), first))
+    return (*given, _answer(needle, evidence(needle, seen, unit), first))
 
 
 def zoom_anyway(needle: Needle, path: tuple[Box, ...], first: View, unit: float, spec: ViewSpec) -> tuple[Turn, ...]:
@@ -55,7 +47,7 @@ def zoom_anyway(needle: Needle, path: tuple[Box, ...], first: View, unit: float,
         return (_turn(opened, first, spec), *right[1:])
     turn = _zoom(needle, boxes.scale(needle.items[0].box, unit, unit), first, unit, spec)
     thought = READ if needle.attribute == "mark" else SEE
-    return (turn, _answer(needle, _evidence(needle, first, unit) if needle.attribute == "relation" else thought, first))
+    return (turn, _answer(needle, evidence(needle, first, unit) if needle.attribute == "relation" else thought, first))
 
 
 def recover(turns: tuple[Turn, ...], first: View, spec: ViewSpec, rng: np.random.Generator) -> tuple[Turn, ...]:
@@ -76,12 +68,8 @@ def recover(turns: tuple[Turn, ...], first: View, spec: ViewSpec, rng: np.random
 
 
 def _zoom(needle: Needle, target: Box, first: View, unit: float, spec: ViewSpec) -> Turn:
-    box = _snap(target, first)
-    if needle.board is not None and target == boxes.scale(needle.board.box, unit, unit):
-        name = needle.board.name
-        return _turn(Zoom((box,), name, f"{CARRIED} {name}. {LOOK_THERE}"), first, spec)
-    name = needle.items[0].kind if needle.board or needle.attribute == "colour" else needle.items[0].name
-    return _turn(Zoom((box,), name, f"{SMALL} {name}."), first, spec)
+    board = needle.board is not None and target == boxes.scale(needle.board.box, unit, unit)
+    return _turn(Zoom((_snap(target, first),), label(needle, board), too_small(needle, board)), first, spec)
 
 
 def _turn(action: Zoom, first: View, spec: ViewSpec) -> Turn:
@@ -94,25 +82,9 @@ def _answer(needle: Needle, thought: str, first: View) -> Turn:
     return Turn(Completion(dialect.write(action, first)), action)
 
 
-def _evidence(needle: Needle, seen: View, unit: float) -> str:
-    """What the view shows: for a relation where both things are, in pixels of the view."""
-    if needle.attribute != "relation":
-        return READ if needle.attribute == "mark" else SEE
-    places = []
-    for item in needle.items:
-        x, y = seen.from_source(boxes.scale(item.box, unit, unit)).center
-        name = item.kind if needle.board else item.name
-        places.append(f"The {name} is at {_round(x)}, {_round(y)}.")
-    return " ".join(places)
-
-
 def _snap(box: Box, first: View) -> Box:
     """The box on the grid of the overview, at least two grid steps long, back in source pixels."""
     shown = first.from_source(box)
-    x0, y0 = _round(shown.x0), _round(shown.y0)
-    x1, y1 = max(_round(shown.x1), x0 + 2 * GRID), max(_round(shown.y1), y0 + 2 * GRID)
+    x0, y0 = on_grid(shown.x0), on_grid(shown.y0)
+    x1, y1 = max(on_grid(shown.x1), x0 + 2 * GRID), max(on_grid(shown.y1), y0 + 2 * GRID)
     return first.to_source(Box(x0, y0, x1, y1))
-
-
-def _round(value: float) -> int:
-    return max(0, round(value / GRID) * GRID)

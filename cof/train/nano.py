@@ -21,8 +21,8 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from cof.dialects import cof as dialect
 from cof.errors import InvalidRun
-from cof.train.demonstrations import GRID, PHRASES
 from cof.types import Box, View, Zoom
+from cof.worlds.phrases import GRID, PHRASES
 from cof.worlds.scenes import BOARD, COLOURS, KINDS, PATTERNS
 
 SPECIAL = (

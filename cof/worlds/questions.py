@@ -66,21 +66,31 @@ def route(needle: Needle, first: View, unit: float, spec: ViewSpec) -> tuple[Box
     `first` is the overview and `unit` the source pixels of one unit: a picture of low resolution hides what no zoom
     brings back.
     """
-    if _legible(needle, _scale(first, unit)):
+    if can_read(needle, first, unit):
         return ()
     item = boxes.scale(needle.items[0].box, unit, unit)
-    steps: list[tuple[Box, ...]] = (
-        [(item,)] if _findable(needle, _scale(first, unit)) and len(needle.items) == 1 else []
-    )
+    steps: list[tuple[Box, ...]] = [(item,)] if can_find(needle, first, unit) and len(needle.items) == 1 else []
     if needle.board is not None:
         board = boxes.scale(needle.board.box, unit, unit)
         steps.append((board,))
-        if len(needle.items) == 1 and _findable(needle, _scale(views.zoom(board, first, spec), unit)):
+        if len(needle.items) == 1 and can_find(needle, views.zoom(board, first, spec), unit):
             steps.append((board, item))
     for path in steps:
-        if _legible(needle, _scale(views.zoom(path[-1], first, spec), unit)):
+        if can_read(needle, views.zoom(path[-1], first, spec), unit):
             return path
     return None
+
+
+def can_find(needle: Needle, view: View, unit: float) -> bool:
+    """Whether the things that are asked about are large enough in `view` to be told from others."""
+    return all(item.box.width * _scale(view, unit) >= FIND for item in needle.items)
+
+
+def can_read(needle: Needle, view: View, unit: float) -> bool:
+    """Whether the answer is large enough to be read in `view`, if it lies there."""
+    if needle.attribute == "mark":
+        return needle.items[0].box.width * needle.items[0].mark_height * _scale(view, unit) >= LEGIBLE_MARK
+    return all(item.box.width * _scale(view, unit) >= LEGIBLE[needle.attribute] for item in needle.items)
 
 
 def pick(
@@ -146,13 +156,3 @@ def _relations(items: list[Item], text: str, apart: float, board: Item | None) -
 def _scale(view: View, unit: float) -> float:
     """True detail of a view, in pixels per unit: no more than the source picture has."""
     return min(view.size[0] / view.region.width, view.size[1] / view.region.height, 1.0) * unit
-
-
-def _findable(needle: Needle, scale: float) -> bool:
-    return all(item.box.width * scale >= FIND for item in needle.items)
-
-
-def _legible(needle: Needle, scale: float) -> bool:
-    if needle.attribute == "mark":
-        return needle.items[0].box.width * needle.items[0].mark_height * scale >= LEGIBLE_MARK
-    return all(item.box.width * scale >= LEGIBLE[needle.attribute] for item in needle.items)

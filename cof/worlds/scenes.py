@@ -163,7 +163,7 @@ def _place(
 def _board_items(rng: np.random.Generator, split: Split, contents: Contents, index: int, board: Item) -> list[Item]:
     """Items of different kinds in the cells of a 3 x 3 grid on the board's face."""
     count = _count(rng, contents.on_board)
-    cells, kinds = rng.permutation(9)[:count], rng.permutation(list(KINDS))[:count]
+    cells, kinds = rng.permutation(9)[:count].tolist(), rng.permutation(list(KINDS))[:count].tolist()
     side, pitch = board.box.width, board.box.width * 0.28
     found = []
     for cell, kind in zip(cells, kinds, strict=True):
@@ -171,7 +171,7 @@ def _board_items(rng: np.random.Generator, split: Split, contents: Contents, ind
         (cx, cy), slack = board.box.center, pitch / 2 - half
         x = cx + (cell % 3 - 1) * pitch + float(rng.uniform(-slack, slack))
         y = cy + (cell // 3 - 1) * pitch + float(rng.uniform(-slack, slack))
-        found.append(_item(rng, split, Box(x - half, y - half, x + half, y + half), ON_BOARD, str(kind), index))
+        found.append(_item(rng, split, Box(x - half, y - half, x + half, y + half), ON_BOARD, kind, index))
     return found
 
 

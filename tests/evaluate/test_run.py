@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +21,7 @@ from cof.focus.loop import Setting
 from cof.models.scripted import ScriptedModel
 from cof.runs import RunDir
 from cof.types import Box, Question, Stop, ViewSpec
+from tests.killing import run_killed
 
 N = 4
 SPEC = ViewSpec()
@@ -132,15 +130,8 @@ def untimed(report: object) -> object:
 def test_an_evaluation_killed_at_random_moments_ends_as_an_unbroken_one(tmp_path: Path) -> None:
     """Killed at ten random counts of journaled lines; the reports agree byte for byte but for times."""
     subprocess.run(command(tmp_path / "whole"), check=True, capture_output=True)
-    journal = tmp_path / "broken" / "traces.jsonl"
-    for wanted in sorted(random.Random(0).sample(range(24), KILLS)):
-        process = subprocess.Popen(command(tmp_path / "broken"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < wanted):
-            time.sleep(0.005)
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    subprocess.run(command(tmp_path / "broken"), check=True, capture_output=True)
+    moments = sorted(random.Random(0).sample(range(24), KILLS))
+    run_killed(command(tmp_path / "broken"), tmp_path / "broken" / "traces.jsonl", moments)
     reports = [
         json.dumps(untimed(json.loads((tmp_path / name / "report.json").read_text()))) for name in ("whole", "broken")
     ]

@@ -1,0 +1,124 @@
+"""`cof data`: training data by the visual search agent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+
+import cof
+from cof.config import load_config
+from cof.errors import InvalidConfig, InvalidImage
+from cof.plain import to_json
+from cof.runs import RunDir
+from cof.search.agent import Rules
+from cof.search.build import build as run_build
+from cof.search.build import publish_kept
+from cof.search.calls import Players, Task
+from cof.search.experts import Experts
+from cof.search.filters import Filters, picture_hash
+from cof.search.roles import ModelPlayers, Roles
+from cof.search.sources import file_tasks, needle_tasks
+from cof.types import ViewSpec
+from cof.vision.load import load
+from cof.worlds.phrases import GRID
+
+app = typer.Typer(no_args_is_help=True)
+NEEDLE, EXPERTS = "needle", "experts"
+
+
+@app.callback()
+def data() -> None:
+    """Training data by the visual search agent."""
+
+
+@app.command()
+def build(
+    out: Annotated[Path, typer.Option(help="Run folder; the same command continues a run that was stopped.")],
+    source: Annotated[str, typer.Option(help="needle, a JSONL file, or a folder in V*Bench's layout.")] = NEEDLE,
+    roles: Annotated[str, typer.Option(help="Who plays the parts: experts (needle only), or a TOML file.")] = EXPERTS,
+    concurrency: Annotated[int, typer.Option(min=1, help="Searches that run together.")] = 8,
+    n: Annotated[int, typer.Option("--n", min=1, help="needle: how many questions.")] = 300,
+    seed: Annotated[
+        int, typer.Option(min=0, help="needle: the seed of pictures and questions, and of the experts.")
+    ] = 0,
+    side: Annotated[int, typer.Option(help="needle: longer side of the pictures in pixels.")] = 1792,
+    expert_error: Annotated[
+        float, typer.Option(min=0, max=1, help="experts: the share of their replies that is wrong.")
+    ] = 0.2,
+    budgets: Annotated[
+        str, typer.Option(help="Visual tokens of overviews, comma-separated; questions take turns.")
+    ] = "256",
+    against: Annotated[list[Path], typer.Option(help="Folder of evaluation pictures, which are never kept.")] = [],  # noqa: B006
+    most_calls: Annotated[int | None, typer.Option(min=1, help="Stop after so many calls to the players.")] = None,
+) -> None:
+    """Search questions for their answers, and keep one verified trajectory each."""
+    rules, tokens, spec = Rules(grid=GRID if source == NEEDLE else 1), _budgets(budgets), ViewSpec()
+    players = _players(roles, source, expert_error, seed)
+    tasks, total = _tasks(source, n, seed, side, spec, tokens)
+    filters = Filters(evaluation=frozenset(_hashes(against)))
+    asked = {"source": source, "seed": seed, "budgets": list(tokens), "spec": to_json(spec), "rules": to_json(rules)}
+    if source == NEEDLE:
+        asked |= {"n": n, "side": side}
+    manifest = asked | {"roles": roles, "expert_error": expert_error, "version": cof.__version__}
+    columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with RunDir(out, manifest) as run, Progress(*columns, console=Console(stderr=True)) as bar:
+        line = bar.add_task("searching", total=total, completed=len(run.journal("searches").done))
+        run_build(players, tasks, rules, run, concurrency, most_calls, lambda: bar.advance(line))
+        stats = publish_kept(run, filters)
+    _tell(stats, out)
+
+
+def _budgets(text: str) -> tuple[int, ...]:
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or min(found) < 1:
+        raise InvalidConfig(f"--budgets {text!r} is not understood; want visual tokens, such as 64,256")
+    return found
+
+
+def _tasks(
+    source: str, n: int, seed: int, side: int, spec: ViewSpec, budgets: tuple[int, ...]
+) -> tuple[Iterable[Task], int]:
+    """The questions to search, and how many there are."""
+    if source == NEEDLE:
+        return needle_tasks(n, seed, side, spec, budgets), n
+    found = list(file_tasks(Path(source), spec, budgets))
+    return found, len(found)
+
+
+def _players(roles: str, source: str, error: float, seed: int) -> Players:
+    if roles != EXPERTS:
+        return ModelPlayers.of(load_config(Roles, Path(roles)))
+    if source != NEEDLE:
+        raise InvalidConfig(
+            f"--roles {EXPERTS} know the needle world alone; give a TOML file of roles, or --source {NEEDLE}"
+        )
+    return Experts(error, seed)
+
+
+def _hashes(folders: Iterable[Path]) -> Iterable[int]:
+    """Hashes of the pictures in some folders; what is no picture is passed over."""
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            try:
+                yield picture_hash(load(path))
+            except InvalidImage:
+                continue
+
+
+def _tell(stats: dict[str, Any], out: Path) -> None:
+    dropped = ", ".join(f"{count} {reason}" for reason, count in stats["dropped"].items() if count)
+    print(
+        f"{stats['kept']} of {stats['asked']} kept in {out / 'traces.jsonl'}"
+        + (f"; dropped: {dropped}" if dropped else "")
+    )
+    for name in ("box_precision_proposed", "box_precision_kept", "answer_precision_kept"):
+        if stats[name] is not None:
+            print(f"{name.replace('_', ' ')}: {stats[name]:.3f}")

@@ -1,0 +1,158 @@
+"""What a model is asked that plays a part in a search, and how its reply is read: one JSON object, evaluated never.
+
+Boxes in replies are pixels of the picture that was shown. The sentences are this project's own.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from cof.dialects.base import Message
+from cof.errors import InvalidBox
+from cof.types import Box, View
+
+JSON_ONLY = "Reply with one JSON object and nothing else."
+
+
+class Unreadable(Exception):
+    """A reply that is not what was asked for; the text says what it lacks, for the model to mend."""
+
+
+def plan(first: View, question: str, options: tuple[str, ...], so_far: str, advice: str) -> tuple[Message, ...]:
+    system = (
+        "You search a large picture for the answer to a question, one step at a time. You see the whole picture small. "
+        'Steps: {"step": "look", "thing": "…", "in": null} finds a thing in the whole picture, or in place N with "in": N; '
+        '{"step": "ask", "text": "…", "at": N} has the text of a question answered from place N, or from the whole picture '
+        'with "at": null; {"step": "move", "at": N, "instruction": "…"} narrows, enlarges or shifts the box of place N; '
+        f'{{"step": "answer", "answer": "…", "at": N}} ends the search with what was seen in place N. {JSON_ONLY}'
+    )
+    told = [f"Question: {question}", *([f"Options: {', '.join(options)}"] if options else [])]
+    told += [f"So far:\n{so_far}" if so_far else "Nothing was done so far."]
+    told += [f"The answer before was refused: {advice}"] if advice else []
+    return (Message("system", (system,)), Message("user", (first, "\n".join(told))))
+
+
+def locate(view: View, thing: str) -> tuple[Message, ...]:
+    system = (
+        'You point at things. Give the tightest box in pixels of this picture, {"bbox_2d": [x1, y1, x2, y2]}, or '
+        f'{{"bbox_2d": null}} if the thing is not there. {JSON_ONLY}'
+    )
+    return (Message("system", (system,)), Message("user", (view, f"Where is: {thing}? The picture has {_size(view)}.")))
+
+
+def read(view: View, question: str, options: tuple[str, ...]) -> tuple[Message, ...]:
+    system = (
+        'You read pictures. Answer from this picture alone: {"answer": "…"} in a word or two, or {"answer": null} if it '
+        f"cannot be seen here. {JSON_ONLY}"
+    )
+    asked = f"{question}\nOptions: {', '.join(options)}" if options else question
+    return (Message("system", (system,)), Message("user", (view, asked)))
+
+
+def adjust(view: View, box: Box, instruction: str) -> tuple[Message, ...]:
+    system = (
+        f'You mend boxes. Give the changed box in pixels of this picture: {{"bbox_2d": [x1, y1, x2, y2]}}. {JSON_ONLY}'
+    )
+    shown = [round(v) for v in view.from_source(box).as_tuple()]
+    told = f"The box is {shown}, the picture has {_size(view)}. Do this: {instruction}."
+    return (Message("system", (system,)), Message("user", (view, told)))
+
+
+def check(view: View, thing: str) -> tuple[Message, ...]:
+    system = f'You check what a picture shows: {{"seen": true}} or {{"seen": false}}. {JSON_ONLY}'
+    return (Message("system", (system,)), Message("user", (view, f"Does it show, whole: {thing}?")))
+
+
+def advise(question: str, truth: str, answer: str, fault: str, so_far: str) -> tuple[Message, ...]:
+    system = (
+        "Someone searches a picture, and was wrong. You know the true answer; do not tell it. Say in one sentence what to "
+        f'try next, such as another thing or place, or a larger box: {{"advice": "…"}}. {JSON_ONLY}'
+    )
+    told = {"question": question, "true_answer": truth, "given_answer": answer, "fault": fault, "steps": so_far}
+    return (Message("system", (system,)), Message("user", (json.dumps(told, ensure_ascii=False),)))
+
+
+def summarise(first: View, views: tuple[View, ...], things: tuple[str, ...], question: str) -> tuple[Message, ...]:
+    system = (
+        "You write the thoughts of someone who answers a question about the first picture by looking closer, picture by "
+        "picture. A thought of one or two sentences for each closer look, said before it: why it is needed and where it goes; "
+        f'and one before the answer. Never say what only a later picture shows. {{"thoughts": [{len(things) + 1} texts]}}. '
+        f"{JSON_ONLY}"
+    )
+    told = f"Question: {question}\nCloser looks, in order: {', '.join(things) or 'none'}."
+    return (Message("system", (system,)), Message("user", (first, *views, told)))
+
+
+def complain(fault: str) -> Message:
+    return Message("user", (f"That cannot be read: {fault}. {JSON_ONLY}",))
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """The last JSON object in a reply. Raises Unreadable."""
+    decoder, found, at = json.JSONDecoder(parse_constant=_no_constant), None, text.find("{")
+    while at >= 0:
+        try:
+            value, end = decoder.raw_decode(text, at)
+            found, at = value, text.find("{", end)
+        except (ValueError, RecursionError):
+            at = text.find("{", at + 1)
+    if not isinstance(found, dict):
+        raise Unreadable("there is no JSON object in it")
+    return found
+
+
+def text_in(reply: dict[str, Any], key: str) -> str:
+    value = reply.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise Unreadable(f'"{key}" is {_shown(value)}, want a text')
+    return value.strip()
+
+
+def box_in(reply: dict[str, Any], view: View) -> Box | None:
+    """The box of a reply in source pixels. Raises Unreadable."""
+    value = reply.get("bbox_2d", ())
+    if value is None:
+        return None
+    numbers = isinstance(value, list) and [v for v in value if type(v) in (int, float) and abs(v) < 1e9]
+    if not numbers or len(value) != len(numbers) or len(numbers) != 4:
+        raise Unreadable(f'"bbox_2d" is {_shown(value)}, want four numbers')
+    try:
+        return view.to_source(Box(*map(float, numbers)))
+    except InvalidBox as error:
+        raise Unreadable(str(error)) from None
+
+
+def flag_in(reply: dict[str, Any], key: str) -> bool:
+    value = reply.get(key)
+    if not isinstance(value, bool):
+        raise Unreadable(f'"{key}" is {_shown(value)}, want true or false')
+    return value
+
+
+def place_in(reply: dict[str, Any], key: str) -> int | None:
+    value = reply.get(key)
+    if value is None:
+        return None
+    if type(value) is not int or value < 0:
+        raise Unreadable(f'"{key}" is {_shown(value)}, want the number of a place, or null')
+    return value
+
+
+def texts_in(reply: dict[str, Any], key: str, count: int) -> tuple[str, ...]:
+    value = reply.get(key)
+    if not isinstance(value, list) or len(value) != count or not all(isinstance(v, str) for v in value):
+        raise Unreadable(f'"{key}" is {_shown(value)}, want {count} texts')
+    return tuple(value)
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(name)
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value, default=str)[:60]
+
+
+def _size(view: View) -> str:
+    return f"{view.size[0]} x {view.size[1]} pixels"

@@ -1,0 +1,193 @@
+"""Models in the parts of a search: one for all, or one for each, in this process or behind an OpenAI-compatible server.
+
+A reply that cannot be read is sent back with what it lacks, a few times; what was asked, sent back and spent is counted.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cof.dialects import cof as dialect
+from cof.dialects import search as words
+from cof.dialects.base import Message
+from cof.dialects.search import Unreadable
+from cof.errors import ModelError
+from cof.focus.ask import open_model
+from cof.models.base import Model, Request, complete
+from cof.models.encoding import views_in
+from cof.models.remote import RemoteModel
+from cof.search.calls import (
+    Adjust,
+    Advise,
+    Ask,
+    Call,
+    Check,
+    Event,
+    Ledger,
+    Locate,
+    Look,
+    Move,
+    Plan,
+    Propose,
+    Read,
+    Reply,
+    Step,
+    Summarise,
+    Task,
+    Try,
+)
+from cof.types import Answer, Sampling
+
+SURE = Sampling(tokens=512)
+
+
+@dataclass(frozen=True)
+class Role:
+    """A model: behind `url`, or in this process where that is empty."""
+
+    model: str = "nano"
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Who plays what; `everyone` plays what is not given to another. `retries` of a reply that cannot be read; the target
+    tries at `temperature`."""
+
+    everyone: Role = Role()
+    target: Role | None = None
+    planner: Role | None = None
+    locator: Role | None = None
+    reader: Role | None = None
+    adjuster: Role | None = None
+    checker: Role | None = None
+    adviser: Role | None = None
+    summariser: Role | None = None
+    retries: int = 2
+    temperature: float = 1.0
+
+
+PART: dict[type[Call], str] = {
+    Try: "target",
+    Plan: "planner",
+    Locate: "locator",
+    Read: "reader",
+    Adjust: "adjuster",
+    Check: "checker",
+    Advise: "adviser",
+    Summarise: "summariser",
+}
+
+
+@dataclass(frozen=True)
+class ModelPlayers:
+    """Plays the parts with models: `models` by the name of the part. Safe to use from several threads."""
+
+    models: Mapping[str, Model]
+    retries: int = Roles.retries
+    temperature: float = Roles.temperature
+
+    @classmethod
+    def of(cls, roles: Roles) -> ModelPlayers:
+        models = {part: _opened(getattr(roles, part) or roles.everyone) for part in PART.values()}
+        return cls(models, roles.retries, roles.temperature)
+
+    def play(self, task: Task, call: Call, ledger: Ledger) -> Reply:
+        model = self.models[PART[type(call)]]
+        messages, sampling = _asked(task, call), self._sampling(call)
+        read: Callable[[str], Reply] = functools.partial(_reply, task, call)
+        pixels = {view: task.picture.show(view, task.first, task.spec) for view in views_in(messages)}
+        fault = ""
+        for _ in range(self.retries + 1):
+            completion = complete(model, [Request(messages, pixels, sampling)])[0]
+            ledger.tokens += completion.tokens + completion.prompt_tokens
+            try:
+                return read(completion.text)
+            except Unreadable as error:
+                fault = str(error)
+                ledger.malformed += 1
+                messages = (*messages, Message("assistant", (completion.text,)), words.complain(fault))
+        raise ModelError(f"the {PART[type(call)]} ({model.name}) gave no reply that can be read: {fault}")
+
+    def _sampling(self, call: Call) -> Sampling:
+        if isinstance(call, Try):
+            return Sampling(self.temperature, tokens=SURE.tokens, seed=call.seed)
+        return SURE
+
+
+@functools.cache
+def _opened(role: Role) -> Model:
+    return RemoteModel(role.url, role.model) if role.url else open_model(role.model)
+
+
+def _asked(task: Task, call: Call) -> tuple[Message, ...]:
+    question = task.question
+    match call:
+        case Try():
+            return dialect.messages(question, task.first, direct=True)
+        case Plan(events, places, advice):
+            told = _told(events, tuple(f"place {n}: {place.thing}" for n, place in enumerate(places)))
+            return words.plan(task.first, question.text, question.choices, told, advice)
+        case Locate(view, thing):
+            return words.locate(view, thing)
+        case Read(view, text):
+            return words.read(view, text, question.choices if text == question.text else ())
+        case Adjust(view, box, instruction):
+            return words.adjust(view, box, instruction)
+        case Check(view, thing):
+            return words.check(view, thing)
+        case Advise(events, answer, fault):
+            return words.advise(question.text, question.answer or "", answer, fault, _told(events))
+        case Summarise(chain):
+            seen = tuple(place.view for place in chain)
+            return words.summarise(task.first, seen, tuple(place.thing for place in chain), question.text)
+
+
+def _told(events: tuple[Event, ...], places: tuple[str, ...] = ()) -> str:
+    return "\n".join([*places, *(f"{event.step}: {event.seen}" for event in events)])
+
+
+def _reply(task: Task, call: Call, text: str) -> Reply:
+    """What a reply says. Raises Unreadable."""
+    if isinstance(call, Try):
+        action = dialect.parse(text, task.first)
+        return action.text if isinstance(action, Answer) else None
+    reply = words.json_object(text)
+    match call:
+        case Plan():
+            return _step(reply)
+        case Locate(view):
+            return words.box_in(reply, view)
+        case Read():
+            return None if reply.get("answer", "") is None else words.text_in(reply, "answer")
+        case Adjust(view):
+            box = words.box_in(reply, view)
+            if box is None:
+                raise Unreadable('"bbox_2d" is null, want four numbers')
+            return box
+        case Check():
+            return words.flag_in(reply, "seen")
+        case Advise():
+            return words.text_in(reply, "advice")
+        case Summarise(chain):
+            return words.texts_in(reply, "thoughts", len(chain) + 1)
+
+
+def _step(reply: dict[str, Any]) -> Step:
+    match reply.get("step"):
+        case "look":
+            return Look(words.text_in(reply, "thing"), words.place_in(reply, "in"))
+        case "ask":
+            return Ask(words.text_in(reply, "text"), words.place_in(reply, "at"))
+        case "move":
+            at = words.place_in(reply, "at")
+            if at is None:
+                raise Unreadable('"at" is null, want the number of a place')
+            return Move(at, words.text_in(reply, "instruction"))
+        case "answer":
+            return Propose(words.text_in(reply, "answer"), words.place_in(reply, "at"))
+        case _:
+            raise Unreadable('"step" is none of look, ask, move, answer')

@@ -1,0 +1,138 @@
+"""Builds: what is kept and why not, the same however often it was killed, whoever was faster."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from cof.errors import ModelError
+from cof.plain import trace_from_json
+from cof.runs import RunDir, read_records
+from cof.search.agent import Rules
+from cof.search.build import build, publish_kept
+from cof.search.calls import Call, Ledger, Locate, Players, Reply, Task
+from cof.search.experts import Experts
+from cof.search.filters import Filters
+from cof.search.sources import file_tasks, needle_tasks
+from cof.types import ViewSpec
+from cof.worlds.needle import samples, write
+from tests.killing import run_killed
+
+RULES, SPEC = Rules(grid=4), ViewSpec()
+KILLS = 10
+TIMES = {"seconds"}
+
+
+def built(folder: Path, players: Players, count: int = 40, concurrency: int = 1, most_calls: int | None = None):
+    with RunDir(folder, {}) as run:
+        build(players, needle_tasks(count, 0, 1792, SPEC, (256,)), RULES, run, concurrency, most_calls)
+        return publish_kept(run, Filters())
+
+
+def published(folder: Path) -> tuple[bytes, dict]:
+    stats = json.loads((folder / "stats.json").read_text())
+    return (folder / "traces.jsonl").read_bytes(), {k: v for k, v in stats.items() if k not in TIMES}
+
+
+def test_experts_who_err_leave_right_trajectories(tmp_path):
+    stats = built(tmp_path / "run", Experts(0.2), 300)
+    assert stats["asked"] == 300
+    assert stats["kept"] + sum(stats["dropped"].values()) == 300
+    assert stats["kept"] > 200
+    assert 0.7 < stats["box_precision_proposed"] < 0.9
+    assert stats["box_precision_kept"] >= 0.97
+    assert stats["answer_precision_kept"] >= 0.97
+    assert set(stats["zooms"]) == {"0", "1", "2"}
+
+
+def test_experts_who_never_err_keep_all_at_the_depth_that_is_needed(tmp_path):
+    stats = built(tmp_path / "run", Experts(0.0), 60)
+    assert stats["kept"] == 60 - stats["dropped"]["answer in the question"]
+    assert stats["box_precision_proposed"] == stats["box_precision_kept"] == 1.0
+    needed = {sample.question.id: sample.question.depth for sample in samples("train", 0, 60, 1792, SPEC)}
+    for record in read_records(tmp_path / "run" / "traces.jsonl"):
+        assert trace_from_json(record["trace"]).zooms == needed[record["id"]]
+
+
+def test_what_ends_first_does_not_matter(tmp_path):
+    class Slow(Experts):
+        def play(self, task: Task, call: Call, ledger: Ledger) -> Reply:
+            time.sleep(random.random() * 0.002)
+            return super().play(task, call, ledger)
+
+    built(tmp_path / "one", Experts(0.2))
+    built(tmp_path / "eight", Slow(0.2), concurrency=8)
+    assert published(tmp_path / "one") == published(tmp_path / "eight")
+
+
+def test_a_build_killed_at_random_moments_publishes_the_same(tmp_path):
+    def command(out: Path) -> list[str]:
+        options = ["--n", "300", "--concurrency", "8", "--expert-error", "0.2", "--out", str(out)]
+        return [sys.executable, "-m", "cof", "data", "build", *options]
+
+    run_killed(command(tmp_path / "whole"), tmp_path / "none", [])
+    moments = sorted(random.Random(0).sample(range(290), KILLS))
+    killed = run_killed(command(tmp_path / "broken"), tmp_path / "broken" / "searches.jsonl", moments)
+    assert killed >= KILLS - 2
+    assert published(tmp_path / "whole") == published(tmp_path / "broken")
+
+
+def test_what_breaks_is_counted_and_tried_again(tmp_path):
+    class Breaking(Experts):
+        def play(self, task: Task, call: Call, ledger: Ledger) -> Reply:
+            if isinstance(call, Locate):
+                raise ModelError("the server is gone")
+            return super().play(task, call, ledger)
+
+    broken = built(tmp_path / "run", Breaking(0.0))
+    assert 0 < broken["dropped"]["failed"] < 40
+    assert broken["asked"] == 40 - broken["dropped"]["failed"]
+    mended = built(tmp_path / "run", Experts(0.0))
+    assert (mended["asked"], mended["dropped"]["failed"]) == (40, 0)
+    assert mended["calls"] > broken["calls"]
+
+
+def test_a_cap_on_calls_ends_a_build_that_can_go_on(tmp_path):
+    some = built(tmp_path / "run", Experts(0.2), most_calls=200)
+    assert 200 <= some["calls"] < 400
+    assert some["asked"] < 40
+    built(tmp_path / "run", Experts(0.2))
+    built(tmp_path / "whole", Experts(0.2))
+    assert published(tmp_path / "run") == published(tmp_path / "whole")
+
+
+def test_no_more_searches_run_than_allowed(tmp_path):
+    lock, running, most = threading.Lock(), set[str](), 0
+
+    class Counting(Experts):
+        def play(self, task: Task, call: Call, ledger: Ledger) -> Reply:
+            nonlocal most
+            with lock:
+                running.add(threading.current_thread().name)
+                most = max(most, len(running))
+            time.sleep(0.001)
+            return super().play(task, call, ledger)
+
+    built(tmp_path / "run", Counting(0.2), concurrency=3)
+    assert most == 3
+
+
+@pytest.mark.parametrize("form", ["folder", "jsonl"])
+def test_questions_come_from_files_too(tmp_path, form):
+    write(samples("train", 0, 4, 448, SPEC), tmp_path / "world")
+    if form == "folder":
+        tasks = list(file_tasks(tmp_path / "world", SPEC, (256, 64)))
+    else:
+        pictures = sorted((tmp_path / "world").rglob("*.jpg"))
+        rows = [{"question": "What letter?", "image": str(path), "answer": "A"} for path in pictures]
+        unanswered = {"question": "What?", "image": str(pictures[0])}
+        (tmp_path / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [unanswered, *rows]))
+        tasks = list(file_tasks(tmp_path / "asked.jsonl", SPEC, (256, 64)))
+    assert [task.first.size for task in tasks] == [(448, 448), (224, 224)] * 2
+    assert all(task.picture.size == task.size == (448, 448) for task in tasks)
