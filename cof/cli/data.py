@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,19 +13,21 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeR
 
 import cof
 from cof.config import load_config
-from cof.errors import InvalidConfig, InvalidImage
-from cof.plain import to_json
-from cof.runs import RunDir
+from cof.errors import InputError, InvalidConfig, InvalidImage
+from cof.plain import to_json, trace_from_json
+from cof.runs import RunDir, publish, read_records
 from cof.search.agent import Rules
 from cof.search.build import build as run_build
 from cof.search.build import publish_kept
 from cof.search.calls import Players, Task
 from cof.search.experts import Experts
 from cof.search.filters import Filters, picture_hash
+from cof.search.formats import read_sharegpt, write_sharegpt, write_trl, write_verl
 from cof.search.roles import ModelPlayers, Roles
 from cof.search.sources import file_tasks, needle_tasks
-from cof.types import ViewSpec
+from cof.types import Trace, ViewSpec
 from cof.vision.load import load
+from cof.vision.views import PAPER
 from cof.worlds.phrases import GRID
 
 app = typer.Typer(no_args_is_help=True)
@@ -71,6 +74,41 @@ def build(
         run_build(players, tasks, rules, run, concurrency, most_calls, lambda: bar.advance(line))
         stats = publish_kept(run, filters)
     _tell(stats, out)
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="A build's folder, or a ShareGPT file such as the released CoF data.")],
+    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    to: Annotated[str, typer.Option(help="sharegpt, trl, verl or traces.")] = "sharegpt",
+) -> None:
+    """Write trajectories in the form that a trainer reads."""
+    if to not in FORMS:
+        raise InvalidConfig(f"--to {to!r} is not known; want one of {', '.join(FORMS)}")
+    out.mkdir(parents=True, exist_ok=True)
+    count = FORMS[to](_traces(source, to), out)
+    print(f"{count} trajectories in {out}")
+
+
+def _traces(source: Path, to: str) -> Iterator[Trace]:
+    """Traces of a build or a ShareGPT file; for verl those that the target got neither always right nor always wrong."""
+    if source.is_file():
+        yield from read_sharegpt(source, PAPER)
+        return
+    if not (source / "traces.jsonl").is_file():
+        raise InputError(f"{source} holds no traces.jsonl; give a folder of cof data build, or a ShareGPT file")
+    for record in read_records(source / "traces.jsonl"):
+        if to != "verl" or record["pass_rate"] is None or 0 < record["pass_rate"] < 1:
+            yield trace_from_json(record["trace"])
+
+
+def _write_traces(kept: Iterable[Trace], out: Path) -> int:
+    lines = [json.dumps({"id": trace.id, "trace": to_json(trace)}) + "\n" for trace in kept]
+    publish(out / "traces.jsonl", "".join(lines))
+    return len(lines)
+
+
+FORMS = {"sharegpt": write_sharegpt, "trl": write_trl, "verl": write_verl, "traces": _write_traces}
 
 
 def _budgets(text: str) -> tuple[int, ...]:

@@ -34,8 +34,8 @@ from cof.train.nano import number_tokens
 from cof.train.perception import first_view, show, truth_tensors
 from cof.types import Box, Question, Stop, Trace, View, ViewSpec
 from cof.vision import boxes, views
-from cof.vision.load import load
 from cof.worlds.labels import token_labels
+from cof.worlds.pictures import picture_of
 from cof.worlds.questions import Needle, choices, pick
 from cof.worlds.scenes import BOARD, COLOURS, KINDS, Contents, Scene, make_scene
 
@@ -151,7 +151,8 @@ def _meant(needle: Needle, side: int, first: View) -> Box | None:
 
 @dataclass(frozen=True)
 class TraceLessons:
-    """`rows` traces a step from a JSONL file of traces, every epoch in an order of its own; pictures are read from disk.
+    """`rows` traces a step from a JSONL file of traces, every epoch in an order of its own. Pictures are files, or needle
+    scenes.
 
     Only runs that ended by themselves with an answer, the right one where the truth is known, in the modes "focus" and
     "direct", are learnt from. Raises InvalidConfig where none is left, or one has other view rules than `spec`.
@@ -169,7 +170,7 @@ class TraceLessons:
         order = [self._at(steps[0]["step"] * self.rows + i, len(traces)) for i in range(self.rows)]
         chosen = [traces[i] for i in order]
         rows = [examples.row([Talk(_told(trace))], self.tokenizer, self.spec.factor) for trace in chosen]
-        pictures = [load(trace.question.image) for trace in chosen]
+        pictures = [picture_of(trace.question) for trace in chosen]
         pixels = self.processor(
             [
                 views.render(picture, view, trace.overview, trace.spec)

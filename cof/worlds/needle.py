@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,13 @@ from cof.types import Box, Question, ViewSpec
 from cof.vision import boxes, views
 from cof.worlds.drawing import draw_full
 from cof.worlds.questions import Needle, choices, pick
-from cof.worlds.scenes import HELD_OUT, Contents, Scene, Split, make_scene
+from cof.worlds.scenes import HELD_OUT, SPLITS, Contents, Scene, Split, make_scene
 
 DEPTHS = (0.35, 0.40, 0.25)  # share of questions that need no zoom, one, two
 QUALITY = 92  # of the JPEG that every sampled picture goes through
 SEEDS = 1_000_000  # scenes of one seed before the next seed's begin
 SIDES = (28, 20_000)  # pixels
+NAME = re.compile(r"needle:(?P<split>[a-z]+)-(?P<seed>\d+)@(?P<side>\d{2,5})")
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,7 @@ class Sample:
 
     def jpeg(self) -> bytes:
         """The picture as a JPEG file."""
-        buffer = io.BytesIO()
-        draw_full(self.scene, self.side).save(buffer, "JPEG", quality=QUALITY)
-        return buffer.getvalue()
+        return _jpeg(self.scene, self.side)
 
     def picture(self) -> Image.Image:
         """The picture's pixels, RGB, after JPEG."""
@@ -54,6 +54,15 @@ def samples(
     if not SIDES[0] <= side <= SIDES[1]:
         raise InputError(f"side {side} is out of range; want {SIDES[0]} to {SIDES[1]} pixels")
     return _found(split, seed, count, side, spec, multiple_choice)
+
+
+def redraw(name: str) -> Image.Image | None:
+    """The picture that a sample's question names as its `image`, as `Sample.picture` gives it; None for another name."""
+    named = NAME.fullmatch(name)
+    split = next((split for split in SPLITS if named and split == named["split"]), None)
+    if named is None or split is None:
+        return None
+    return Image.open(io.BytesIO(_jpeg(make_scene(split, int(named["seed"])), int(named["side"])))).convert("RGB")
 
 
 def write(found: Iterator[Sample], folder: Path) -> int:
@@ -91,7 +100,7 @@ def _sample(split: Split, seed: int, side: int, spec: ViewSpec, multiple_choice:
     targets = path or tuple(boxes.scale(item.box, side, side) for item in needle.items)
     question = Question(
         f"{scene.id}-{side}",
-        f"needle:{scene.id}@{side}",
+        f"needle:{scene.id}@{side}",  # as NAME reads it
         needle.text,
         choices(needle, rng) if multiple_choice else (),
         needle.answer,
@@ -104,6 +113,12 @@ def _sample(split: Split, seed: int, side: int, spec: ViewSpec, multiple_choice:
         ),
     )
     return Sample(question, needle, scene, side)
+
+
+def _jpeg(scene: Scene, side: int) -> bytes:
+    buffer = io.BytesIO()
+    draw_full(scene, side).save(buffer, "JPEG", quality=QUALITY)
+    return buffer.getvalue()
 
 
 def _vstar(sample: Sample) -> dict[str, object]:

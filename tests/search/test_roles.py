@@ -1,0 +1,162 @@
+"""Models in the parts: what they are asked, how replies are read, and what becomes of replies that cannot be."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from cof.dialects import search as words
+from cof.dialects.search import Unreadable
+from cof.errors import ModelError
+from cof.models.base import Request
+from cof.models.scripted import ScriptedModel
+from cof.search.agent import Rules, search
+from cof.search.calls import (
+    Adjust,
+    Advise,
+    Ask,
+    Check,
+    Event,
+    Ledger,
+    Locate,
+    Look,
+    Move,
+    Place,
+    Plan,
+    Propose,
+    Read,
+    Summarise,
+    Task,
+    Try,
+)
+from cof.search.roles import PART, ModelPlayers
+from cof.types import Box, Question, View, ViewSpec
+from cof.vision import boxes, views
+
+TASK = Task(
+    Question("q", "", "What letter?", ("A", "B"), "B"), (1792, 1344), lambda: Image.new("RGB", (1792, 1344)), ViewSpec()
+)
+BOX = Box(896, 672, 1120, 840)
+VIEW = views.zoom(BOX, TASK.first, TASK.spec)
+PLACE = Place("sign", BOX, VIEW)
+EVENT = Event(Look("sign"), "found as place 0", 0)
+
+
+def players(*lines, retries=2) -> tuple[ModelPlayers, ScriptedModel]:
+    model = ScriptedModel(lines)
+    return ModelPlayers(dict.fromkeys(PART.values(), model), retries), model
+
+
+@pytest.mark.parametrize(
+    ("call", "said", "reply"),
+    [
+        (Try(0), "<think>I see.</think><answer>B</answer>", "B"),
+        (Try(0), "no idea", None),
+        (Plan((), (), ""), '{"step": "look", "thing": "sign", "in": null}', Look("sign")),
+        (Plan((EVENT,), (PLACE,), "no"), '{"step": "look", "thing": "sign", "in": 0}', Look("sign", 0)),
+        (Plan((), (), ""), 'I think {"step": "ask", "text": "What?", "at": 1} will do.', Ask("What?", 1)),
+        (Plan((), (), ""), '{"step": "move", "at": 0, "instruction": "enlarge"}', Move(0, "enlarge")),
+        (Plan((), (), ""), '{"step": "answer", "answer": " B "}', Propose("B")),
+        (Locate(TASK.first, "sign"), '```json\n{"bbox_2d": null}\n```', None),
+        (Read(VIEW, "What letter?"), '{"answer": "B"}', "B"),
+        (Read(VIEW, "What letter?"), '{"answer": null}', None),
+        (Check(VIEW, "sign"), '{"seen": true}', True),
+        (Advise((EVENT,), "A", "wrong"), '{"advice": "enlarge it"}', "enlarge it"),
+        (Summarise((PLACE,)), '{"thoughts": ["too small", "B"]}', ("too small", "B")),
+    ],
+)
+def test_replies_are_read(call, said, reply):
+    found, model = players(said)
+    ledger = Ledger()
+    assert found.play(TASK, call, ledger) == reply
+    assert ledger.malformed == 0
+    shown = [part for message in model.requests[0].messages for part in message.parts if isinstance(part, View)]
+    assert all(model.requests[0].pixels[view].size == view.size for view in shown)
+
+
+def test_boxes_are_in_pixels_of_what_was_shown():
+    found, _ = players('{"bbox_2d": [0, 0, 28, 56.0]}')
+    box = found.play(TASK, Locate(VIEW, "sign"), Ledger())
+    assert VIEW.from_source(box).as_tuple() == pytest.approx((0, 0, 28, 56))
+    moved = found.play(TASK, Adjust(VIEW, BOX, "enlarge"), Ledger())
+    assert moved == box
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (Locate(VIEW, "sign"), "there"),
+        (Locate(VIEW, "sign"), '{"bbox_2d": [1, 2, 3]}'),
+        (Locate(VIEW, "sign"), '{"bbox_2d": [5, 5, 1, 1]}'),
+        (Locate(VIEW, "sign"), '{"bbox_2d": [0, 0, NaN, 1]}'),
+        (Locate(VIEW, "sign"), '{"bbox_2d": [0, 0, 1e999, 1]}'),
+        (Locate(VIEW, "sign"), '{"bbox_2d": [true, 0, 9, 9]}'),
+        (Adjust(VIEW, BOX, "x"), '{"bbox_2d": null}'),
+        (Plan((), (), ""), '{"step": "fly"}'),
+        (Plan((), (), ""), '{"step": "look", "thing": ""}'),
+        (Plan((), (), ""), '{"step": "ask", "text": "x", "at": -1}'),
+        (Plan((), (), ""), '{"step": "move", "instruction": "x"}'),
+        (Plan((), (), ""), "[]"),
+        (Read(VIEW, "x"), '{"answer": 5}'),
+        (Check(VIEW, "x"), '{"seen": "yes"}'),
+        (Summarise((PLACE,)), '{"thoughts": ["one"]}'),
+        (Summarise((PLACE,)), '{"thoughts": [1, 2]}'),
+        (Locate(VIEW, "x"), "{" * 5000),
+    ],
+)
+def test_what_cannot_be_read_is_sent_back_with_its_fault_and_counted(call, said):
+    found, model = players(said)
+    ledger = Ledger()
+    with pytest.raises(ModelError, match="no reply that can be read"):
+        found.play(TASK, call, ledger)
+    assert ledger.malformed == len(model.requests) == 3
+    assert len(model.requests[2].messages) == len(model.requests[0].messages) + 4
+    assert "cannot be read" in model.requests[1].messages[-1].parts[0]
+
+
+def test_a_mended_reply_counts():
+    found, _ = players("hm", '{"seen": false}')
+    ledger = Ledger()
+    assert found.play(TASK, Check(VIEW, "sign"), ledger) is False
+    assert ledger.malformed == 1
+
+
+@given(st.text() | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists).map(json.dumps))
+def test_any_text_is_read_or_unreadable(text):
+    for read in (words.json_object, lambda t: words.box_in(words.json_object(t), VIEW)):
+        with contextlib.suppress(Unreadable):
+            read(text)
+
+
+def test_a_whole_search_by_one_model():
+    def say(request: Request) -> str:
+        system, last = str(request.messages[0].parts[0]), str(request.messages[-1].parts[-1])
+        look, answer = '{"step": "look", "thing": "sign"}', '{"step": "answer", "answer": "B", "at": 0}'
+        for sign, line in (
+            ("one step at a time", answer if "place 0" in last else look),
+            ("You point", '{"bbox_2d": [224, 168, 280, 210]}'),
+            ("You read", '{"answer": "B"}'),
+            ("You check", '{"seen": true}'),
+            ("You write", '{"thoughts": ["I look at the sign.", "It says B."]}'),
+        ):
+            if sign in system:
+                return line
+        return "<answer>A</answer>"
+
+    model = ScriptedModel([say])
+    cast, ledger = ModelPlayers(dict.fromkeys(PART.values(), model)), Ledger()
+    asked, reply = search(TASK, Rules(tries=1)), None
+    try:
+        while True:
+            reply = cast.play(TASK, asked.send(reply), ledger)
+    except StopIteration as stop:
+        trace = stop.value.trace
+    assert trace.answer == "B"
+    assert trace.zooms == 1
+    assert boxes.iou(trace.turns[0].action.boxes[0], TASK.first.to_source(Box(224, 168, 280, 210))) > 0.99
+    assert ledger.tokens > 0
