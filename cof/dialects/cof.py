@@ -79,6 +79,12 @@ def write(action: Zoom | Answer, overview: View) -> str:
             return thought + "".join(_write_call(overview.from_source(box), label) for box in found)
 
 
+def spoken(thought: str, content: str, calls: Sequence[tuple[str, str]]) -> str:
+    """The assistant turn that a server took apart: its thought, what is left, and (name, JSON arguments) of its calls."""
+    written = (f'{CALL_OPEN}{{"name": {json.dumps(name)}, "arguments": {given}}}{CALL_CLOSE}' for name, given in calls)
+    return (f"{THINK_OPEN}{thought}{THINK_CLOSE}" if thought else "") + content + "".join(written)
+
+
 def begin_call() -> str:
     """The beginning of an assistant turn that goes on with a box: for a model that is made to zoom."""
     call = _write_call(Box(0, 0, 1, 1), "")

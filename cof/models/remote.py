@@ -10,13 +10,14 @@ import base64
 import io
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import httpx
 from PIL import Image
 
+from cof.dialects import cof as dialect
 from cof.errors import ModelError
 from cof.models.base import Conversation, Request
 from cof.types import Completion, View
@@ -72,7 +73,7 @@ class RemoteModel:
         reply = self._post(body)
         try:
             choice, usage = reply["choices"][0], reply.get("usage") or {}
-            text = choice["message"]["content"] or ""
+            text = _text(choice["message"])
             cut = choice.get("finish_reason") == "length"
             tokens, prompt = int(usage.get("completion_tokens", 0)), int(usage.get("prompt_tokens", 0))
             return Completion(text, tokens, prompt, 0, "length" if cut else "stop")
@@ -99,6 +100,12 @@ class RemoteModel:
             if pause is not None:
                 time.sleep(pause)
         raise ModelError(f"{self.name} at {self._client.base_url} did not answer ({fault})")
+
+
+def _text(message: Mapping[str, Any]) -> str:
+    """What the model said. Some servers take a turn apart into its thought, its calls and the rest."""
+    calls = [(call["function"]["name"], call["function"]["arguments"]) for call in message.get("tool_calls") or ()]
+    return dialect.spoken(message.get("reasoning_content") or "", message.get("content") or "", calls)
 
 
 def _settled(running: set[Future[None]]) -> set[Future[None]]:

@@ -91,7 +91,7 @@ def publish_kept(run: RunDir, filters: Filters) -> dict[str, Any]:
     lines = [json.dumps({"id": r["id"], "pass_rate": r["pass_rate"], "trace": to_json(t)}) for r, t in kept]
     publish(run.folder / "traces.jsonl", "".join(line + "\n" for line in lines))
     stats = _stats(found, kept, reasons) | {
-        cost: _sum(run, cost) for cost in ("calls", "malformed", "tokens", "seconds")
+        cost: _sum(run, cost) for cost in ("calls", "malformed", "unanswered", "tokens", "seconds")
     }
     publish(run.folder / "stats.json", json.dumps(stats, indent=1) + "\n")
     return stats

@@ -178,10 +178,11 @@ Reply = Step | Box | str | bool | tuple[str, ...] | None
 
 @dataclass
 class Ledger:
-    """What a search cost so far: calls that were replied to, replies that could not be read, tokens of models."""
+    """What a search cost so far: calls that were replied to, replies that could not be read or never came, tokens."""
 
     calls: int = 0
     malformed: int = 0
+    unanswered: int = 0
     tokens: int = 0
 
 

@@ -46,10 +46,11 @@ SURE = Sampling(tokens=512)
 
 @dataclass(frozen=True)
 class Role:
-    """A model: behind `url`, or in this process where that is empty."""
+    """A model: behind `url`, which has `seconds` to reply, or in this process where that is empty."""
 
     model: str = "nano"
     url: str = ""
+    seconds: float = 120.0
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,12 @@ class ModelPlayers:
         pixels = {view: task.picture.show(view, task.first, task.spec) for view in views_in(messages)}
         fault = ""
         for _ in range(self.retries + 1):
-            completion = complete(model, [Request(messages, pixels, sampling)])[0]
+            try:
+                completion = complete(model, [Request(messages, pixels, sampling)])[0]
+            except ModelError as error:
+                fault = str(error)
+                ledger.unanswered += 1
+                continue
             ledger.tokens += completion.tokens + completion.prompt_tokens
             try:
                 return read(completion.text)
@@ -110,7 +116,7 @@ class ModelPlayers:
                 fault = str(error)
                 ledger.malformed += 1
                 messages = (*messages, Message("assistant", (completion.text,)), words.complain(fault))
-        raise ModelError(f"the {PART[type(call)]} ({model.name}) gave no reply that can be read: {fault}")
+        raise ModelError(f"the {PART[type(call)]} ({model.name}) gave no reply that can be used: {fault}")
 
     def _sampling(self, call: Call) -> Sampling:
         if isinstance(call, Try):
@@ -120,7 +126,7 @@ class ModelPlayers:
 
 @functools.cache
 def _opened(role: Role) -> Model:
-    return RemoteModel(role.url, role.model) if role.url else open_model(role.model)
+    return RemoteModel(role.url, role.model, seconds=role.seconds) if role.url else open_model(role.model)
 
 
 def _asked(task: Task, call: Call) -> tuple[Message, ...]:

@@ -112,7 +112,7 @@ def test_boxes_are_in_pixels_of_what_was_shown():
 def test_what_cannot_be_read_is_sent_back_with_its_fault_and_counted(call, said):
     found, model = players(said)
     ledger = Ledger()
-    with pytest.raises(ModelError, match="no reply that can be read"):
+    with pytest.raises(ModelError, match="no reply that can be used"):
         found.play(TASK, call, ledger)
     assert ledger.malformed == len(model.requests) == 3
     assert len(model.requests[2].messages) == len(model.requests[0].messages) + 4

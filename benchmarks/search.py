@@ -1,0 +1,81 @@
+"""What the search agent's own work costs beside those who play the parts.
+
+Scripted players take 0.2 s a call, 64 searches run at once. Prints the time against the ideal, which is the sum of all calls'
+time over 64, and how much memory grew from the first tenth of the questions to the end.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image
+
+from cof.runs import RunDir
+from cof.search.agent import Rules
+from cof.search.build import build, publish_kept
+from cof.search.calls import Call, Check, Ledger, Locate, Look, Plan, Propose, Read, Reply, Summarise, Task, Try
+from cof.search.filters import Filters
+from cof.types import Box, Question, ViewSpec
+
+QUESTIONS, CONCURRENCY, LATENCY = 10_000, 64, 0.2  # latency in seconds
+PICTURE = Image.effect_noise((640, 480), 60).convert("RGB")
+
+
+class Scripted:
+    """One zoom, found at once."""
+
+    def play(self, task: Task, call: Call, _ledger: Ledger) -> Reply:
+        time.sleep(LATENCY)
+        match call:
+            case Plan(events):
+                return Propose("K", 0) if events else Look("star")
+            case Locate():
+                return Box(100, 100, 160, 160)
+            case Read():
+                return "K"
+            case Check():
+                return True
+            case Summarise(chain):
+                return ("I look at the star.",) * len(chain) + ("It is there.",)
+            case Try():
+                return "L"
+            case _:
+                return task.question.text
+
+
+def tasks(count: int) -> Iterator[Task]:
+    for n in range(count):
+        yield Task(
+            Question(str(n), "", f"What letter is on star {n}?", (), "K"), PICTURE.size, PICTURE.copy, ViewSpec()
+        )
+
+
+def main(questions: int = QUESTIONS) -> None:
+    memory, ended = [0.0, 0.0], 0
+
+    def on_end() -> None:
+        nonlocal ended
+        ended += 1
+        if ended == questions // 10:
+            memory[0] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    with tempfile.TemporaryDirectory() as folder, RunDir(Path(folder) / "run", {}) as run:
+        began = time.perf_counter()
+        build(Scripted(), tasks(questions), Rules(tries=1, readings=1), run, CONCURRENCY, on_end=on_end)
+        took = time.perf_counter() - began
+        memory[1] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        stats = publish_kept(run, Filters())
+    ideal = stats["calls"] * LATENCY / CONCURRENCY
+    print(
+        f"searches: {stats['kept']} of {questions} kept, {stats['calls']} calls of {LATENCY} s, {CONCURRENCY} at once"
+    )
+    print(f"{took:.1f} s, {took / ideal:.3f} times the ideal; memory grew by {memory[1] - memory[0]:.0f} MB")
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in sys.argv[1:]))

@@ -1,0 +1,67 @@
+"""A whole build against `transformers serve` on loopback, with the embedded model in every part."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cof.models.local import embedded_folder
+
+START = 120.0  # seconds that a server may take to load
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "tests.serving", str(embedded_folder()), str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/health", server)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def wait_for(page: str, server: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + START
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            if httpx.get(page).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.2)
+    pytest.fail(f"the server did not start; its exit code is {server.poll()}")
+
+
+def build(out: Path, roles: str) -> dict[str, float]:
+    (out / "roles.toml").write_text(roles)
+    options = ["--n", "3", "--side", "448", "--concurrency", "3", "--roles", str(out / "roles.toml")]
+    command = [sys.executable, "-m", "cof", "data", "build", *options, "--out", str(out / "run")]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    found: dict[str, float] = json.loads((out / "run" / "stats.json").read_text())
+    return found
+
+
+def test_a_build_runs_to_its_end_and_counts_what_cannot_be_read(url: str, tmp_path: Path) -> None:
+    """nano can answer as the target; it was never taught the other parts, and says what nobody can read."""
+    stats = build(tmp_path, f'[everyone]\nurl = "{url}"\nmodel = "{embedded_folder()}"\n')
+    assert stats["asked"] + stats["dropped"]["failed"] == 3  # type: ignore[index]
+    assert stats["malformed"] > 0
+    assert stats["tokens"] > 0
+
+
+def test_time_outs_are_tried_again_and_counted(url: str, tmp_path: Path) -> None:
+    stats = build(tmp_path, f'retries = 1\n[everyone]\nurl = "{url}"\nmodel = "{embedded_folder()}"\nseconds = 0.001\n')
+    assert stats["dropped"]["failed"] == 3  # type: ignore[index]
+    assert stats["unanswered"] == 6
