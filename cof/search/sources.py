@@ -1,9 +1,10 @@
-"""Where questions with answers come from: the needle world, a JSONL file, or a folder in V*Bench's layout."""
+"""Where questions with answers come from: the needle world, files, and folders in V*Bench's layout or of a dataset."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from cof.errors import InputError, InvalidImage
@@ -12,7 +13,9 @@ from cof.evaluate.benchmarks.base import Item
 from cof.focus.ask import with_budget
 from cof.search.calls import Task
 from cof.search.experts import NeedleTask
+from cof.search.formats import read_sharegpt
 from cof.types import ViewSpec
+from cof.vision.load import load
 from cof.worlds.needle import samples
 
 
@@ -24,15 +27,30 @@ def needle_tasks(count: int, seed: int, side: int, spec: ViewSpec, budgets: Sequ
 
 
 def file_tasks(path: Path, spec: ViewSpec, budgets: Sequence[int]) -> Iterator[Task]:
-    """The questions of a JSONL file (fields as `cof eval jsonl` has them) or a V*Bench folder. Raises InputError.
+    """The questions of a file or folder. Raises InputError.
 
-    Questions without an answer cannot be searched, and are passed over; a picture that cannot be read is an error.
+    A JSONL, Parquet or Arrow file has the fields of `cof eval jsonl`; a `.json` file is ShareGPT's; a folder holds Parquet or
+    Arrow files, as `datasets` saves them, or is in V*Bench's layout. Questions without an answer cannot be searched, and
+    are passed over; a picture that cannot be read is an error.
     """
-    items: Iterator[Item] = vstar.items(path, 0) if path.is_dir() else jsonl.items(path, 0)
-    for n, item in enumerate(item for item in items if item.question.answer is not None):
+    for n, item in enumerate(item for item in _items(path, spec) if item.question.answer is not None):
         try:
             size = item.picture().size
         except InvalidImage as error:
             raise InputError(f"question {item.question.id}: {error}") from error
         question = replace(item.question, depth=None)
         yield Task(question, size, item.picture, with_budget(spec, budgets[n % len(budgets)]))
+
+
+def _items(path: Path, spec: ViewSpec) -> Iterator[Item]:
+    if path.suffix == ".json":
+        yield from (Item(t.question, partial(load, t.question.image)) for t in read_sharegpt(path, spec))
+    elif not path.is_dir():
+        yield from jsonl.items(path, 0)
+    elif tables := sorted(file for form in ("*.parquet", "*.arrow") for file in path.rglob(form)):
+        for number, table in enumerate(tables):
+            for item in jsonl.items(table, 0):
+                name = f"{number}-{item.question.id}" if len(tables) > 1 else item.question.id
+                yield replace(item, question=replace(item.question, id=name))
+    else:
+        yield from vstar.items(path, 0)

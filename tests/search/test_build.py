@@ -123,16 +123,34 @@ def test_no_more_searches_run_than_allowed(tmp_path):
     assert most == 3
 
 
-@pytest.mark.parametrize("form", ["folder", "jsonl"])
-def test_questions_come_from_files_too(tmp_path, form):
-    write(samples("train", 0, 4, 448, SPEC), tmp_path / "world")
-    if form == "folder":
-        tasks = list(file_tasks(tmp_path / "world", SPEC, (256, 64)))
+def source(form: str, folder: Path) -> Path:
+    """Four questions with answers, and one without, about pictures of 448 x 448 pixels."""
+    write(samples("train", 0, 4, 448, SPEC), folder / "world")
+    if form == "vstar":
+        return folder / "world"
+    pictures = sorted((folder / "world").rglob("*.jpg"))
+    rows = [{"question": "What letter?", "image": str(path), "answer": "A"} for path in [*pictures]]
+    rows.insert(0, {"question": "What?", "image": str(pictures[0]), "answer": None})
+    match form:
+        case "jsonl":
+            (folder / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+            return folder / "asked.jsonl"
+        case "sharegpt":
+            said = [{"role": "user", "content": "<image>What?"}, {"role": "assistant", "content": "<answer>A</answer>"}]
+            talks = [{"messages": said, "images": [str(path)]} for path in pictures]
+            (folder / "asked.json").write_text(json.dumps(talks))
+            return folder / "asked.json"
+    datasets = pytest.importorskip("datasets")
+    found = datasets.Dataset.from_list(rows).cast_column("image", datasets.Image())
+    if form == "arrow":
+        found.save_to_disk(folder / "saved")
     else:
-        pictures = sorted((tmp_path / "world").rglob("*.jpg"))
-        rows = [{"question": "What letter?", "image": str(path), "answer": "A"} for path in pictures]
-        unanswered = {"question": "What?", "image": str(pictures[0])}
-        (tmp_path / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [unanswered, *rows]))
-        tasks = list(file_tasks(tmp_path / "asked.jsonl", SPEC, (256, 64)))
+        found.to_parquet(folder / "saved" / "train.parquet")
+    return folder / "saved"
+
+
+@pytest.mark.parametrize("form", ["vstar", "jsonl", "sharegpt", "arrow", "parquet"])
+def test_questions_come_from_files_too(tmp_path, form):
+    tasks = list(file_tasks(source(form, tmp_path), SPEC, (256, 64)))
     assert [task.first.size for task in tasks] == [(448, 448), (224, 224)] * 2
     assert all(task.picture.size == task.size == (448, 448) for task in tasks)

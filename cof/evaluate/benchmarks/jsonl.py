@@ -1,4 +1,4 @@
-"""Anyone's own questions: a file with one JSON object a line.
+"""Anyone's own questions: a file with one JSON object a line, or the same fields as Parquet or Arrow.
 
 Dataset: yours.
 Metric: accuracy, overall and by category; mIoU where there are targets.
@@ -7,7 +7,8 @@ Source: a file you write.
     {"question": "What colour is the boat?", "image": "lake.jpg", "choices": ["red", "blue"], "answer": "B"}
 
 question  required
-image     required: a path (relative to the file), a JPEG, PNG or WEBP as base64, or a data URL
+image     required: a path (relative to the file), a JPEG, PNG or WEBP as base64, or a data URL; in Parquet and Arrow
+          also {"bytes", "path"}, as the Image feature of `datasets` has it
 id        any text or number; the line's number where it is missing
 choices   option texts, without letters; without them the answer is open
 answer    an option word for word, else a letter; without it the question is asked and not scored
@@ -40,12 +41,7 @@ def items(data: Path, seed: int) -> Iterator[Item]:  # noqa: ARG001  the options
 
 
 def _item(row: Row) -> Item:
-    image = fields.text(row, "image")
-    if image.startswith("data:") or (image.startswith(BASE64_STARTS) and "." not in image):
-        name, picture = f"{row.file}#{row.number}", pictures.in_text(row, image)
-    else:
-        path = pictures.locate(row, image, [row.file.parent], GET)
-        name, picture = str(path), pictures.in_file(path)
+    name, picture = _picture(row)
     choices = _choices(row)
     question = Question(
         fields.optional(row, "id") or str(row.number),
@@ -57,6 +53,21 @@ def _item(row: Row) -> Item:
         targets=fields.xyxy(row, "targets"),
     )
     return Item(question, picture)
+
+
+def _picture(row: Row) -> tuple[str, pictures.Picture]:
+    """Its name, and the way to it."""
+    match row.fields.get("image"):
+        case {"bytes": bytes(content)}:
+            return f"{row.file}#{row.number}", pictures.in_bytes(content)
+        case {"path": str(image)}:
+            pass
+        case _:
+            image = fields.text(row, "image")
+    if image.startswith("data:") or (image.startswith(BASE64_STARTS) and "." not in image):
+        return f"{row.file}#{row.number}", pictures.in_text(row, image)
+    path = pictures.locate(row, image, [row.file.parent], GET)
+    return str(path), pictures.in_file(path)
 
 
 def _choices(row: Row) -> tuple[str, ...]:

@@ -21,6 +21,11 @@ def in_file(path: Path) -> Picture:
     return partial(load, path)
 
 
+def in_bytes(content: bytes) -> Picture:
+    """A picture file's bytes, which are held as long as this is."""
+    return partial(load, content)
+
+
 def in_text(row: Row, text: str) -> Picture:
     """A picture as base64 or as a data URL. The text is held as long as this is."""
     return partial(_decoded, row.place, text)

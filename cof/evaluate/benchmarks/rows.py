@@ -1,4 +1,4 @@
-"""The records of a benchmark's file, one at a time: TSV, JSON lines, a JSON list, or parquet.
+"""The records of a benchmark's file, one at a time: TSV, JSON lines, a JSON list, parquet, or Arrow.
 
 Owns finding the file, reading it without holding it (a JSON list excepted: those hold no pictures and are small), and
 errors that name file and row. Knows no benchmark and no field (`fields` does), and decodes no picture.
@@ -56,8 +56,8 @@ def find(data: Path, patterns: Sequence[str], get: str) -> list[Path]:
 
 
 def read(path: Path) -> Iterator[Row]:
-    """The rows of a file, by its name's end. Raises InputError, also between rows, and MissingExtra for parquet."""
-    readers = {".tsv": _tsv, ".jsonl": _json_lines, ".json": _json_list, ".parquet": _parquet}
+    """The rows of a file, by its name's end. Raises InputError, also between rows, and MissingExtra for parquet and Arrow."""
+    readers = {".tsv": _tsv, ".jsonl": _json_lines, ".json": _json_list, ".parquet": _parquet, ".arrow": _arrow}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"file {str(path)!r} has an unknown form; want a name that ends in {', '.join(readers)}")
@@ -133,11 +133,22 @@ def _json_list(path: Path) -> Iterator[Row]:
 
 
 def _parquet(path: Path) -> Iterator[Row]:
-    try:
-        parquet = importlib.import_module("pyarrow.parquet")  # by name: it has no types
-    except ImportError:
-        raise MissingExtra(f"file {str(path)!r} needs pyarrow; install chain-of-focus[train]") from None
-    with parquet.ParquetFile(path) as file:
+    with _pyarrow("parquet", path).ParquetFile(path) as file:
         batches = file.iter_batches(batch_size=BATCH)
         for number, fields in enumerate((fields for batch in batches for fields in batch.to_pylist()), 1):
             yield _row(path, number, fields)
+
+
+def _arrow(path: Path) -> Iterator[Row]:
+    """A stream, as `datasets` saves to disk."""
+    with path.open("rb") as file, _pyarrow("ipc", path).open_stream(file) as stream:
+        slices = (batch.slice(at, BATCH) for batch in stream for at in range(0, batch.num_rows, BATCH))
+        for number, fields in enumerate((fields for part in slices for fields in part.to_pylist()), 1):
+            yield _row(path, number, fields)
+
+
+def _pyarrow(module: str, path: Path) -> Any:
+    try:
+        return importlib.import_module(f"pyarrow.{module}")  # by name: it has no types
+    except ImportError:
+        raise MissingExtra(f"file {str(path)!r} needs pyarrow; install chain-of-focus[train]") from None
