@@ -113,3 +113,46 @@ def test_a_refused_input_leaves_no_run_behind(tmp_path):
     rows.write_text("{broken\n")
     refused(cof("eval", "jsonl", "--data", rows, "--out", out), "line 1")
     assert not out.exists()
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "run"
+    result = cof("data", "build", "--n", 12, "--side", 896, "--out", folder)
+    assert result.returncode == 0, result.stderr
+    assert "kept in" in result.stdout
+    return folder
+
+
+def test_training_data_is_built_described_converted_and_selected(built, tmp_path):
+    kept = len((built / "traces.jsonl").read_text().splitlines())
+    assert json.loads((built / "stats.json").read_text())["kept"] == kept
+    described = cof("data", "stats", built, "--out", tmp_path / "stats", "--samples", 2)
+    assert f"trajectories: {kept}" in described.stdout, described.stderr
+    assert sorted(path.name for path in (tmp_path / "stats").iterdir()) == [
+        "1.html",
+        "2.html",
+        "index.html",
+        "stats.png",
+    ]
+    converted = cof("data", "convert", built, "--to", "sharegpt", "--out", tmp_path / "form")
+    assert len(json.loads((tmp_path / "form" / "cof.json").read_text())) == kept, converted.stderr
+    for by in ("coverage", "random"):
+        selected = cof("data", "select", built, "--n", 3, "--by", by, "--out", tmp_path / by)
+        assert selected.returncode == 0, selected.stderr
+        lines = (tmp_path / by / "traces.jsonl").read_text().splitlines()
+        assert len({*lines}) == 3
+        assert {*lines} <= {*(built / "traces.jsonl").read_text().splitlines()}
+
+
+def test_data_that_cannot_be_built_is_one_line(built, tmp_path):
+    out = ["--out", tmp_path / "run"]
+    refused(cof("data", "build", "--source", tmp_path / "none.jsonl", *out), "TOML file of roles")
+    refused(cof("data", "build", "--roles", tmp_path / "none.toml", *out), "none.toml")
+    refused(cof("data", "build", "--budgets", "many", *out), "--budgets", "64,256")
+    assert not (tmp_path / "run").exists()
+    refused(cof("data", "build", "--n", 13, "--side", 896, "--out", built), "other settings", "n (was 12, now 13)")
+    refused(cof("data", "convert", built, "--to", "xml", *out), "sharegpt, trl, verl")
+    refused(cof("data", "convert", tmp_path, *out), "no traces.jsonl")
+    refused(cof("data", "select", built, "--n", 500, *out), "500", "at most as many")
+    refused(cof("data", "select", built, "--n", 2, "--by", "taste", *out), "coverage or random")

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 import cof
+from cof.cli.options import Adapter, ModelName, opened
 from cof.config import load_config
 from cof.errors import InputError, InvalidConfig, InvalidImage
 from cof.plain import to_json, trace_from_json
@@ -20,11 +22,14 @@ from cof.search.agent import Rules
 from cof.search.build import build as run_build
 from cof.search.build import publish_kept
 from cof.search.calls import Players, Task
+from cof.search.describe import describe, plot
 from cof.search.experts import Experts
 from cof.search.filters import Filters, picture_hash
 from cof.search.formats import read_sharegpt, write_sharegpt, write_trl, write_verl
 from cof.search.roles import ModelPlayers, Roles
+from cof.search.select import select, select_random
 from cof.search.sources import file_tasks, needle_tasks
+from cof.serve.samples import write_samples
 from cof.types import Trace, ViewSpec
 from cof.vision.load import load
 from cof.vision.views import PAPER
@@ -72,8 +77,8 @@ def build(
     with RunDir(out, manifest) as run, Progress(*columns, console=Console(stderr=True)) as bar:
         line = bar.add_task("searching", total=total, completed=len(run.journal("searches").done))
         run_build(players, tasks, rules, run, concurrency, most_calls, lambda: bar.advance(line))
-        stats = publish_kept(run, filters)
-    _tell(stats, out)
+        kept = publish_kept(run, filters)
+    _tell(kept, out)
 
 
 @app.command()
@@ -90,14 +95,70 @@ def convert(
     print(f"{count} trajectories in {out}")
 
 
+@app.command(name="select")
+def choose(
+    source: Annotated[Path, typer.Argument(help="A folder with traces.jsonl, such as a build's.")],
+    out: Annotated[Path, typer.Option(help="Folder to write traces.jsonl to.")],
+    n: Annotated[int, typer.Option("--n", min=1, help="How many trajectories to take.")],
+    by: Annotated[str, typer.Option(help="coverage: of what the model sees, the hard first; or random.")] = "coverage",
+    model: ModelName = "nano",
+    adapter: Adapter = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Choose few trajectories that stand for all."""
+    records = _records(source)
+    if n > len(records):
+        raise InputError(f"--n {n} is more than the {len(records)} trajectories in {source}; want at most as many")
+    if by == "random":
+        chosen = select_random(len(records), n, seed)
+    elif by == "coverage":
+        from cof.train.embed import embed
+
+        loaded = opened(model, adapter)
+        traces = [trace_from_json(record["trace"]) for record in records]
+        with Progress(console=Console(stderr=True)) as bar:
+            found = [embed(loaded, trace) for trace in bar.track(traces, description="embedding")]
+        chosen = select(np.stack([e for e, _ in found]), np.array([loss for _, loss in found]), n, seed)
+    else:
+        raise InvalidConfig(f"--by {by!r} is not known; want coverage or random")
+    out.mkdir(parents=True, exist_ok=True)
+    publish(out / "traces.jsonl", "".join(json.dumps(records[index]) + "\n" for index in sorted(chosen)))
+    print(f"{n} of {len(records)} trajectories in {out / 'traces.jsonl'}")
+
+
+@app.command()
+def stats(
+    source: Annotated[Path, typer.Argument(help="A folder with traces.jsonl, such as a build's.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for stats.png and pages of samples.")] = None,
+    samples: Annotated[int, typer.Option(min=0, help="How many trajectories to write as pages.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Which samples.")] = 0,
+) -> None:
+    """Say what a set of trajectories holds, and show some."""
+    traces = [trace_from_json(record["trace"]) for record in _records(source)]
+    built = source / "stats.json"
+    figures = describe(traces, json.loads(built.read_text())["dropped"] if built.is_file() else {})
+    for name, value in figures.items():
+        told = ", ".join(f"{key}: {count}" for key, count in value.items()) if isinstance(value, dict) else value
+        print(f"{name.replace('_', ' ')}: {told}")
+    if out is not None:
+        shown = select_random(len(traces), samples, seed)
+        write_samples([traces[index] for index in sorted(shown)], out)
+        plot(figures, out / "stats.png")
+        print(f"written to {out}: stats.png, index.html and {len(shown)} pages")
+
+
+def _records(source: Path) -> list[dict[str, Any]]:
+    if not (source / "traces.jsonl").is_file():
+        raise InputError(f"{source} holds no traces.jsonl; give a folder of cof data build")
+    return list(read_records(source / "traces.jsonl"))
+
+
 def _traces(source: Path, to: str) -> Iterator[Trace]:
     """Traces of a build or a ShareGPT file; for verl those that the target got neither always right nor always wrong."""
     if source.is_file():
         yield from read_sharegpt(source, PAPER)
         return
-    if not (source / "traces.jsonl").is_file():
-        raise InputError(f"{source} holds no traces.jsonl; give a folder of cof data build, or a ShareGPT file")
-    for record in read_records(source / "traces.jsonl"):
+    for record in _records(source):
         if to != "verl" or record["pass_rate"] is None or 0 < record["pass_rate"] < 1:
             yield trace_from_json(record["trace"])
 

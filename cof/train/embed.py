@@ -1,0 +1,35 @@
+"""Where a model sees a trajectory, and how hard it finds it: what a selection of training data goes by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from cof.dialects import cof as dialect
+from cof.models.local import LocalModel
+from cof.train import examples
+from cof.types import Trace
+from cof.vision import views
+from cof.worlds.pictures import picture_of
+
+
+@torch.inference_mode()
+def embed(model: LocalModel, trace: Trace) -> tuple[np.ndarray, float]:
+    """The mean of the last hidden states over overview and question, (width,), and the mean loss on what is said."""
+    talk = examples.Talk(dialect.messages(trace.question, trace.overview, trace.turns))
+    row = examples.row([talk], model.codec.tokenizer, model.codec.factor)
+    picture = picture_of(trace.question)
+    shown = [views.render(picture, view, trace.overview, trace.spec) for view in row.views]
+    network: Any = model.network
+    patches = {name: torch.tensor(a, device=network.device) for name, a in model.codec.patches(shown).items()}
+    hidden = network.model(
+        input_ids=torch.tensor(row.ids[None], device=network.device),
+        position_ids=torch.tensor(row.positions[:, None], device=network.device),
+        **patches,
+    ).last_hidden_state[0]
+    said = np.flatnonzero(row.labels != examples.IGNORE)
+    logits = network.lm_head(hidden[said - 1]).float()
+    loss = torch.nn.functional.cross_entropy(logits, torch.tensor(row.labels[said], device=network.device))
+    return hidden[: int(said[0])].float().mean(0).cpu().numpy(), float(loss)
