@@ -54,7 +54,9 @@ def build(
     seed: Annotated[
         int, typer.Option(min=0, help="needle: the seed of pictures and questions, and of the experts.")
     ] = 0,
+    per_picture: Annotated[int, typer.Option(min=1, help="needle: questions about one picture at most.")] = 1,
     side: Annotated[int, typer.Option(help="needle: longer side of the pictures in pixels.")] = 1792,
+    rounds: Annotated[int, typer.Option(min=1, help="Proposals that a search may make.")] = Rules.rounds,
     expert_error: Annotated[
         float, typer.Option(min=0, max=1, help="experts: the share of their replies that is wrong.")
     ] = 0.2,
@@ -65,13 +67,13 @@ def build(
     most_calls: Annotated[int | None, typer.Option(min=1, help="Stop after so many calls to the players.")] = None,
 ) -> None:
     """Search questions for their answers, and keep one verified trajectory each."""
-    rules, tokens, spec = Rules(grid=GRID if source == NEEDLE else 1), _budgets(budgets), ViewSpec()
+    rules, tokens, spec = Rules(grid=GRID if source == NEEDLE else 1, rounds=rounds), _budgets(budgets), ViewSpec()
     players = _players(roles, source, expert_error, seed)
-    tasks, total = _tasks(source, n, seed, side, spec, tokens)
+    tasks, total = _tasks(source, n, seed, side, spec, tokens, per_picture)
     filters = Filters(evaluation=frozenset(_hashes(against)))
     asked = {"source": source, "seed": seed, "budgets": list(tokens), "spec": to_json(spec), "rules": to_json(rules)}
     if source == NEEDLE:
-        asked |= {"n": n, "side": side}
+        asked |= {"n": n, "side": side, "per_picture": per_picture}
     manifest = asked | {"roles": roles, "expert_error": expert_error, "version": cof.__version__}
     columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with RunDir(out, manifest) as run, Progress(*columns, console=Console(stderr=True)) as bar:
@@ -183,11 +185,11 @@ def _budgets(text: str) -> tuple[int, ...]:
 
 
 def _tasks(
-    source: str, n: int, seed: int, side: int, spec: ViewSpec, budgets: tuple[int, ...]
+    source: str, n: int, seed: int, side: int, spec: ViewSpec, budgets: tuple[int, ...], per_picture: int
 ) -> tuple[Iterable[Task], int]:
     """The questions to search, and how many there are."""
     if source == NEEDLE:
-        return needle_tasks(n, seed, side, spec, budgets), n
+        return needle_tasks(n, seed, side, spec, budgets, per_picture), n
     found = list(file_tasks(Path(source), spec, budgets))
     return found, len(found)
 

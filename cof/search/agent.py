@@ -54,7 +54,7 @@ class Rules:
     tries: int = 4
     pass_share: float = 0.5
     readings: int = 2
-    rounds: int = 8
+    rounds: int = 16
     steps: int = 8
     grid: int = 1
 

@@ -19,11 +19,14 @@ from cof.vision.load import load
 from cof.worlds.needle import samples
 
 
-def needle_tasks(count: int, seed: int, side: int, spec: ViewSpec, budgets: Sequence[int]) -> Iterator[NeedleTask]:
-    """Questions about training scenes, each at one of the overview `budgets` (visual tokens), in turn."""
-    for n, sample in enumerate(samples("train", seed, count, side, spec)):
+def needle_tasks(
+    count: int, seed: int, side: int, spec: ViewSpec, budgets: Sequence[int], per_picture: int = 1
+) -> Iterator[NeedleTask]:
+    """Questions about training scenes, at most `per_picture` about one; scenes take turns at overview `budgets`."""
+    for sample in samples("train", seed, count, side, spec, per_scene=per_picture):
         size = (round(sample.scene.extent[0] * side), round(sample.scene.extent[1] * side))
-        yield NeedleTask(sample.question, size, sample.picture, with_budget(spec, budgets[n % len(budgets)]), sample)
+        budget = budgets[sample.scene.seed % len(budgets)]
+        yield NeedleTask(sample.question, size, sample.picture, with_budget(spec, budget), sample)
 
 
 def file_tasks(path: Path, spec: ViewSpec, budgets: Sequence[int]) -> Iterator[Task]:

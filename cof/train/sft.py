@@ -26,11 +26,13 @@ from cof.models.local import CARD
 from cof.plain import to_json
 from cof.runs import publish
 from cof.train.demonstrations import ZOOM_OPENING
-from cof.train.lessons import Lesson, NeedleLessons, TraceLessons
+from cof.train.lessons import Demonstrations, Lesson
 from cof.train.looks import look_loss
 from cof.train.nano import number_tokens
 from cof.train.perception import LARGEST_PLACE, SOFTNESS, PerceptionHeads, absolute_box_loss
 from cof.train.progress import Curves, StepOrder, common_arguments, last_checkpoint
+from cof.train.scenes import SceneBatches, Teacher
+from cof.train.traces import SceneTraces, TraceLessons
 from cof.types import ViewSpec
 
 
@@ -56,8 +58,9 @@ class Dense:
 class SupervisedConfig:
     """Recipe of the stage. `model` is a folder or hub id; `heads` the perception checkpoint to take dense heads from.
 
-    `traces` is a JSONL file of traces whose questions name pictures on disk, `rows` of them a step; without it needle
-    lessons are made: `scenes` rows a step with `questions` conversations each. `warmup` counts steps.
+    `traces` is a JSONL file of traces about any pictures, `rows` of them a step; with `dense` they are about needle scenes,
+    `scenes` of these a step with at most `questions` conversations each; without `traces` such conversations are made from
+    `lessons`. `warmup` counts steps.
     """
 
     model: str
@@ -101,20 +104,25 @@ def train_supervised(config: SupervisedConfig, out: Path) -> Path:
     if config.dense:
         trainer.attach(DenseHeads(model, tokenizer, config.dense, Path(config.heads)))
     trainer.train(resume_from_checkpoint=resumed)
-    card = {"spec": to_json(config.spec)} | ({} if config.traces else {"zoom_opening": ZOOM_OPENING})
+    card = {"spec": to_json(config.spec)} | ({"zoom_opening": ZOOM_OPENING} if config.dense else {})
     return _finish(trainer, processor, card, out / "model")
 
 
 def _source(
     config: SupervisedConfig, tokenizer: Any, processor: Any
 ) -> Callable[[list[dict[str, int]]], dict[str, Any]]:
-    if config.traces:
+    """What is learnt from; a file of traces is read at once, so that a bad one is refused before the model is loaded."""
+    teacher: Teacher
+    if config.traces and not config.dense:
         lessons = TraceLessons(tokenizer, processor, config.spec, Path(config.traces), config.seed, config.rows)
-        lessons.traces  # noqa: B018  read now, to refuse a bad file before the model is loaded
+        lessons.traces  # noqa: B018
         return lessons
-    return NeedleLessons(
-        tokenizer, processor, config.spec, config.lessons, config.seed, config.scenes, config.questions
-    )
+    if config.traces:
+        teacher = built = SceneTraces(Path(config.traces), config.seed, config.scenes, config.questions)
+        built.groups  # noqa: B018
+    else:
+        teacher = Demonstrations(config.spec, config.lessons, config.seed, config.scenes, config.questions)
+    return SceneBatches(tokenizer, processor, teacher, config.seed)
 
 
 def _lora(config: SupervisedConfig) -> LoraConfig:

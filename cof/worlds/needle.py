@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from PIL import Image
@@ -48,21 +49,34 @@ class Sample:
 
 
 def samples(
-    split: Split, seed: int, count: int, side: int, spec: ViewSpec = ViewSpec(), multiple_choice: bool = False
+    split: Split,
+    seed: int,
+    count: int,
+    side: int,
+    spec: ViewSpec = ViewSpec(),
+    multiple_choice: bool = False,
+    per_scene: int = 1,
 ) -> Iterator[Sample]:
-    """`count` samples; depths of questions are those at `spec`'s overview budget. Raises InputError on a bad side."""
+    """`count` samples, at most `per_scene` about one picture; depths are those at `spec`'s overview budget.
+
+    Raises InputError on a bad side.
+    """
     if not SIDES[0] <= side <= SIDES[1]:
         raise InputError(f"side {side} is out of range; want {SIDES[0]} to {SIDES[1]} pixels")
-    return _found(split, seed, count, side, spec, multiple_choice)
+    return _found(split, seed, count, side, spec, multiple_choice, per_scene)
 
 
 def redraw(name: str) -> Image.Image | None:
     """The picture that a sample's question names as its `image`, as `Sample.picture` gives it; None for another name."""
+    named = scene_named(name)
+    return None if named is None else Image.open(io.BytesIO(_jpeg(*named))).convert("RGB")
+
+
+def scene_named(name: str) -> tuple[Scene, int] | None:
+    """The scene that a sample's question names as its `image`, and its picture's longer side; None for another name."""
     named = NAME.fullmatch(name)
     split = next((split for split in SPLITS if named and split == named["split"]), None)
-    if named is None or split is None:
-        return None
-    return Image.open(io.BytesIO(_jpeg(make_scene(split, int(named["seed"])), int(named["side"])))).convert("RGB")
+    return None if named is None or split is None else (make_scene(split, int(named["seed"])), int(named["side"]))
 
 
 def write(found: Iterator[Sample], folder: Path) -> int:
@@ -77,42 +91,40 @@ def write(found: Iterator[Sample], folder: Path) -> int:
     return count
 
 
-def _found(split: Split, seed: int, count: int, side: int, spec: ViewSpec, multiple_choice: bool) -> Iterator[Sample]:
+def _found(
+    split: Split, seed: int, count: int, side: int, spec: ViewSpec, multiple_choice: bool, per_scene: int
+) -> Iterator[Sample]:
     found, index = 0, 0
     while found < count:
-        sample = _sample(split, seed * SEEDS + index, side, spec, multiple_choice)
+        scene = make_scene(split, seed * SEEDS + index, Contents())
         index += 1
-        if sample is not None:
+        for sample in islice(_asked(scene, side, spec, multiple_choice, per_scene), count - found):
             found += 1
             yield sample
-        elif index > 50 * (found + 1):
+        if not found and index > 50:
             raise InputError(f"no question can be answered at side {side}; want a larger side or overview budget")
 
 
-def _sample(split: Split, seed: int, side: int, spec: ViewSpec, multiple_choice: bool) -> Sample | None:
-    scene = make_scene(split, seed, Contents())
+def _asked(scene: Scene, side: int, spec: ViewSpec, multiple_choice: bool, most: int) -> Iterator[Sample]:
     rng = scene.rng(13)
     size = (round(scene.extent[0] * side), round(scene.extent[1] * side))
-    picked = pick(scene, rng, 1, views.overview(size, spec), side, spec, DEPTHS)
-    if not picked:
-        return None
-    needle, path = picked[0]
-    targets = path or tuple(boxes.scale(item.box, side, side) for item in needle.items)
-    question = Question(
-        f"{scene.id}-{side}",
-        f"needle:{scene.id}@{side}",  # as NAME reads it
-        needle.text,
-        choices(needle, rng) if multiple_choice else (),
-        needle.answer,
-        needle.category,
-        len(path),
-        targets,
-        (
-            needle.attribute,
-            "pair never trained on" if any(item.pair in HELD_OUT for item in needle.items) else "pair seen",
-        ),
-    )
-    return Sample(question, needle, scene, side)
+    picked = pick(scene, rng, most, views.overview(size, spec), side, spec, DEPTHS)
+    for n, (needle, path) in enumerate(picked):
+        question = Question(
+            f"{scene.id}-{side}" + (f"-{n}" if most > 1 else ""),
+            f"needle:{scene.id}@{side}",  # as NAME reads it
+            needle.text,
+            choices(needle, rng) if multiple_choice else (),
+            needle.answer,
+            needle.category,
+            len(path),
+            path or tuple(boxes.scale(item.box, side, side) for item in needle.items),
+            (
+                needle.attribute,
+                "pair never trained on" if any(item.pair in HELD_OUT for item in needle.items) else "pair seen",
+            ),
+        )
+        yield Sample(question, needle, scene, side)
 
 
 def _jpeg(scene: Scene, side: int) -> bytes:

@@ -5,9 +5,10 @@ import pytest
 import torch
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from cof.train.lessons import Lesson, NeedleLessons
+from cof.train.lessons import Demonstrations, Lesson
 from cof.train.looks import COLOUR, SHAPE, VISUAL, look_loss
 from cof.train.nano import make_tokenizer
+from cof.train.scenes import SceneBatches
 from cof.types import ViewSpec
 from cof.worlds.scenes import COLOURS, KINDS
 
@@ -20,7 +21,7 @@ def tokenizer():
 @pytest.fixture(scope="module")
 def batch(tokenizer):
     processor = Qwen2VLImageProcessorPil(do_resize=False)
-    return NeedleLessons(tokenizer, processor, ViewSpec(), (Lesson(1),), 0, 2, 5)([{"step": 3}])
+    return SceneBatches(tokenizer, processor, Demonstrations(ViewSpec(), (Lesson(1),), 0, 2, 5), 0)([{"step": 3}])
 
 
 def spoken(tokenizer, batch, look):

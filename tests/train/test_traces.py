@@ -18,7 +18,7 @@ from cof.focus.loop import Setting, run
 from cof.models.scripted import ScriptedModel
 from cof.plain import to_json
 from cof.train.examples import IGNORE
-from cof.train.lessons import TraceLessons
+from cof.train.traces import TraceLessons
 from cof.types import Limits, Question, Stop, ViewSpec
 from cof.vision.load import load
 from tests.tiny import write_checkpoint

@@ -1,0 +1,133 @@
+"""Batches of conversations about needle scenes, with what their visual tokens show and where heads should look.
+
+A batch is a pure function of the seed and the step. One scene gives one row: its overview once, and several conversations as
+branches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from transformers import PreTrainedTokenizerBase
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from cof.dialects import cof as dialect
+from cof.models.encoding import IMAGE_PAD
+from cof.train import examples
+from cof.train.examples import Talk
+from cof.train.looks import Sight, Vocabulary, find_looks
+from cof.train.nano import number_tokens
+from cof.train.perception import show, truth_tensors
+from cof.types import Box, View
+from cof.vision import boxes
+from cof.worlds.labels import token_labels
+from cof.worlds.questions import Needle
+from cof.worlds.scenes import BOARD, COLOURS, KINDS, Scene
+
+
+@dataclass(frozen=True)
+class Taught:
+    """Conversations about one scene, whose picture has `side` pixels, and the thing that each asks an attribute of, in
+    pixels of the overview `first`."""
+
+    talks: tuple[Talk, ...]
+    scene: Scene
+    side: int
+    first: View
+    meant: tuple[Box | None, ...]
+
+
+class Teacher(Protocol):
+    """Whoever says what is taught."""
+
+    def teach(self, step: int, rng: np.random.Generator) -> list[Taught]:
+        """What is taught in a step; `rng` is the step's own."""
+        ...
+
+
+@dataclass(frozen=True)
+class SceneBatches:
+    """A collator that turns step numbers into batches of what `teacher` teaches."""
+
+    tokenizer: PreTrainedTokenizerBase
+    processor: Qwen2VLImageProcessorPil
+    teacher: Teacher
+    seed: int
+
+    def __call__(self, steps: list[dict[str, int]]) -> dict[str, Any]:
+        step = steps[0]["step"]
+        rng = np.random.default_rng([self.seed, step])
+        factor = int(self.processor.patch_size * self.processor.merge_size)
+        taught = self.teacher.teach(step, rng)
+        rows = [examples.row(each.talks, self.tokenizer, factor) for each in taught]
+        batch: dict[str, Any] = examples.collate(rows, int(self.tokenizer.pad_token_id), square=True)
+        shown = [(each, view) for each, row in zip(taught, rows, strict=True) for view in row.views]
+        dense = _dense(shown, factor)
+        pixels = self.processor([show(each.scene, view, each.side, rng) for each, view in shown])
+        looks = self._looks(taught, rows, dense, batch["input_ids"].shape[1], factor)
+        return batch | pixel_tensors(pixels) | {"dense": dense | {"looks": looks}}
+
+    def _looks(
+        self, taught: Sequence[Taught], rows: Sequence[examples.Row], dense: dict[str, Any], width: int, factor: int
+    ) -> dict[str, torch.Tensor]:
+        """`purpose`, `row` and `position` (N,) of tokens that should look at `target` (N, tokens)."""
+        words, start = _vocabulary(self.tokenizer), 0
+        found: list[tuple[int, int, int, np.ndarray]] = []
+        for n, (each, row) in enumerate(zip(taught, rows, strict=True)):
+            sizes = [view.pixels // factor**2 for view in row.views]
+            part = slice(start, start := start + sum(sizes))
+            what, local, frame = (
+                labels[part].numpy() for labels in (dense["classes"]["what"], dense["box"], dense["frame"])
+            )
+            sight = Sight(what, local, frame, np.repeat(range(len(sizes)), sizes))
+            for purpose, position, mask in find_looks(row, sight, words, each.meant):
+                found.append((purpose, n, position, np.pad(mask, (0, width - len(mask)))))
+        purposes, places, positions, targets = zip(*found, strict=True)
+        return {
+            "purpose": torch.tensor(purposes),
+            "row": torch.tensor(places),
+            "position": torch.tensor(positions),
+            "target": torch.from_numpy(np.stack(targets)),
+        }
+
+
+def meant_by(needle: Needle, side: int, first: View) -> Box | None:
+    """The thing that a question asks an attribute of, in pixels of the overview."""
+    return None if needle.attribute == "relation" else first.from_source(boxes.scale(needle.items[0].box, side, side))
+
+
+def pixel_tensors(pixels: Any) -> dict[str, torch.Tensor]:
+    return {
+        "pixel_values": torch.from_numpy(np.asarray(pixels["pixel_values"])).bfloat16(),
+        "image_grid_thw": torch.from_numpy(np.asarray(pixels["image_grid_thw"])),
+    }
+
+
+def _vocabulary(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
+    def ids(names: Iterable[str]) -> frozenset[int]:
+        return frozenset(int(tokenizer.convert_tokens_to_ids(form)) for name in names for form in (name, f" {name}"))
+
+    tags = (IMAGE_PAD, dialect.THINK_OPEN, dialect.ANSWER_OPEN)
+    numbers = {token: n for n, token in number_tokens(tokenizer).items()}
+    return Vocabulary(
+        numbers, ids(KINDS), ids((BOARD,)), ids(COLOURS), *(int(tokenizer.convert_tokens_to_ids(tag)) for tag in tags)
+    )
+
+
+def _dense(shown: Sequence[tuple[Taught, View]], factor: int) -> dict[str, Any]:
+    """Labels of every visual token: classes, its thing's box in the view, and the same box in the overview's pixels."""
+    labels = [token_labels(each.scene, view, each.side, factor) for each, view in shown]
+    frames = [_in_overview(label.box, view, each.first) for label, (each, view) in zip(labels, shown, strict=True)]
+    return truth_tensors(labels) | {"frame": torch.from_numpy(np.concatenate(frames))}
+
+
+def _in_overview(box: np.ndarray, view: View, first: View) -> np.ndarray:
+    """(tokens, 4) pixels of `view` as pixels of the overview `first`; NaN stays NaN."""
+    sx, sy = view.region.width / view.size[0], view.region.height / view.size[1]
+    source = box * (sx, sy, sx, sy) + (view.region.x0, view.region.y0, view.region.x0, view.region.y0)
+    fx, fy = first.size[0] / first.region.width, first.size[1] / first.region.height
+    return (source * (fx, fy, fx, fy)).astype(np.float32)
