@@ -16,10 +16,10 @@ from pathlib import Path
 from PIL import Image
 
 from cof.runs import RunDir
-from cof.search.agent import Rules
 from cof.search.build import build, publish_kept
 from cof.search.calls import Call, Check, Ledger, Locate, Look, Plan, Propose, Read, Reply, Summarise, Task, Try
 from cof.search.filters import Filters
+from cof.search.trajectory import Rules
 from cof.types import Box, Question, ViewSpec
 
 QUESTIONS, CONCURRENCY, LATENCY = 10_000, 64, 0.2  # latency in seconds
@@ -66,7 +66,7 @@ def main(questions: int = QUESTIONS) -> None:
 
     with tempfile.TemporaryDirectory() as folder, RunDir(Path(folder) / "run", {}) as run:
         began = time.perf_counter()
-        build(Scripted(), tasks(questions), Rules(tries=1, readings=1), run, CONCURRENCY, on_end=on_end)
+        build(Scripted(), tasks(questions), Rules(tries=1, readings=1), run, concurrency=CONCURRENCY, on_end=on_end)
         took = time.perf_counter() - began
         memory[1] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         stats = publish_kept(run, Filters())

@@ -18,9 +18,8 @@ from cof.config import load_config
 from cof.errors import InputError, InvalidConfig, InvalidImage
 from cof.plain import to_json, trace_from_json
 from cof.runs import RunDir, publish, read_records
-from cof.search.agent import Rules
+from cof.search.build import METHODS, publish_kept
 from cof.search.build import build as run_build
-from cof.search.build import publish_kept
 from cof.search.calls import Players, Task
 from cof.search.describe import describe, plot
 from cof.search.experts import Experts
@@ -29,6 +28,7 @@ from cof.search.formats import read_sharegpt, write_sharegpt, write_trl, write_v
 from cof.search.roles import ModelPlayers, Roles
 from cof.search.select import select, select_random
 from cof.search.sources import file_tasks, needle_tasks
+from cof.search.trajectory import Rules
 from cof.serve.samples import write_samples
 from cof.types import Trace, ViewSpec
 from cof.vision.load import load
@@ -49,6 +49,7 @@ def build(
     out: Annotated[Path, typer.Option(help="Run folder; the same command continues a run that was stopped.")],
     source: Annotated[str, typer.Option(help="needle, a JSONL file, or a folder in V*Bench's layout.")] = NEEDLE,
     roles: Annotated[str, typer.Option(help="Who plays the parts: experts (needle only), or a TOML file.")] = EXPERTS,
+    method: Annotated[str, typer.Option(help="search; or ground: start from a plain chain of thought.")] = "search",
     concurrency: Annotated[int, typer.Option(min=1, help="Searches that run together.")] = 8,
     n: Annotated[int, typer.Option("--n", min=1, help="needle: how many questions.")] = 300,
     seed: Annotated[
@@ -70,15 +71,24 @@ def build(
     rules, tokens, spec = Rules(grid=GRID if source == NEEDLE else 1, rounds=rounds), _budgets(budgets), ViewSpec()
     players = _players(roles, source, expert_error, seed)
     tasks, total = _tasks(source, n, seed, side, spec, tokens, per_picture)
+    if method not in METHODS:
+        raise InvalidConfig(f"--method {method!r} is not known; want one of {', '.join(METHODS)}")
     filters = Filters(evaluation=frozenset(_hashes(against)))
-    asked = {"source": source, "seed": seed, "budgets": list(tokens), "spec": to_json(spec), "rules": to_json(rules)}
+    asked = {
+        "source": source,
+        "method": method,
+        "seed": seed,
+        "budgets": list(tokens),
+        "spec": to_json(spec),
+        "rules": to_json(rules),
+    }
     if source == NEEDLE:
         asked |= {"n": n, "side": side, "per_picture": per_picture}
     manifest = asked | {"roles": roles, "expert_error": expert_error, "version": cof.__version__}
     columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with RunDir(out, manifest) as run, Progress(*columns, console=Console(stderr=True)) as bar:
         line = bar.add_task("searching", total=total, completed=len(run.journal("searches").done))
-        run_build(players, tasks, rules, run, concurrency, most_calls, lambda: bar.advance(line))
+        run_build(players, tasks, rules, run, METHODS[method], concurrency, most_calls, lambda: bar.advance(line))
         kept = publish_kept(run, filters)
     _tell(kept, out)
 

@@ -84,6 +84,21 @@ def summarise(first: View, views: tuple[View, ...], things: tuple[str, ...], que
     return (Message("system", (system,)), Message("user", (first, *views, told)))
 
 
+def name(view: View) -> tuple[Message, ...]:
+    system = f'You name what a picture shows, in a few words, with every number on it: {{"name": "…"}}. {JSON_ONLY}'
+    return (Message("system", (system,)), Message("user", (view, "What is it?")))
+
+
+def think(first: View, question: str, options: tuple[str, ...]) -> tuple[Message, ...]:
+    system = (
+        'You answer a question about a picture, thinking step by step: {"steps": [{"thought": "…", "thing": "…"}, …], '
+        '"conclusion": "…", "answer": "…"}. "thing" is the object or number in the picture that the thought rests on, or "". '
+        f"A thought never says what can only be seen closer. {JSON_ONLY}"
+    )
+    asked = f"{question}\nOptions: {', '.join(options)}" if options else question
+    return (Message("system", (system,)), Message("user", (first, asked)))
+
+
 def complain(fault: str) -> Message:
     return Message("user", (f"That cannot be read: {fault}. {JSON_ONLY}",))
 
@@ -137,6 +152,15 @@ def place_in(reply: dict[str, Any], key: str) -> int | None:
     if type(value) is not int or value < 0:
         raise Unreadable(f'"{key}" is {_shown(value)}, want the number of a place, or null')
     return value
+
+
+def pairs_in(reply: dict[str, Any], key: str, names: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    value = reply.get(key)
+    found = value if isinstance(value, list) else [None]
+    pairs = [tuple(each.get(name) or "" for name in names) if isinstance(each, dict) else (None,) for each in found]
+    if not all(isinstance(text, str) for pair in pairs for text in pair):
+        raise Unreadable(f'"{key}" is {_shown(value)}, want a list of objects with texts "{names[0]}" and "{names[1]}"')
+    return tuple((str(text), str(thing)) for text, thing in pairs)
 
 
 def texts_in(reply: dict[str, Any], key: str, count: int) -> tuple[str, ...]:

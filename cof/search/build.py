@@ -18,12 +18,15 @@ from typing import Any
 from cof.errors import ModelError
 from cof.plain import to_json, trace_from_json
 from cof.runs import RunDir, publish, read_records
-from cof.search.agent import Outcome, Rules, search
+from cof.search.agent import search
 from cof.search.calls import Ledger, Players, Task
 from cof.search.filters import FAILED, Filters, counted, picture_hash
+from cof.search.ground import ground
+from cof.search.trajectory import Outcome, Rules, Search
 from cof.types import Box, Question, Trace, Zoom
 from cof.vision import boxes
 
+METHODS: dict[str, Callable[[Task, Rules], Search]] = {"search": search, "ground": ground}
 GOOD = 0.3  # IoU from which a box points at its target; so does one that holds the target
 
 
@@ -43,11 +46,12 @@ def build(
     tasks: Iterable[Task],
     rules: Rules,
     run: RunDir,
+    method: Callable[[Task, Rules], Search] = search,
     concurrency: int = 1,
     most_calls: int | None = None,
     on_end: Callable[[], None] = lambda: None,
 ) -> None:
-    """Search every task that is not in the journal of `run`, `concurrency` at once, as long as calls are left."""
+    """Do every task that is not in the journal of `run` by `method`, `concurrency` at once, as long as calls are left."""
     searches, failures = run.journal("searches"), run.journal("failures")
     spent = sum(record["calls"] for name in ("searches", "failures") for record in _read(run, name))
 
@@ -68,7 +72,7 @@ def build(
                 continue
             if most_calls is not None and spent >= most_calls:
                 break
-            running.add(pool.submit(_searched, players, task, rules))
+            running.add(pool.submit(_searched, players, method(task, rules), task))
             if len(running) >= concurrency:
                 running = _settled(running, keep)
         while running:
@@ -97,9 +101,9 @@ def publish_kept(run: RunDir, filters: Filters) -> dict[str, Any]:
     return stats
 
 
-def _searched(players: Players, task: Task, rules: Rules) -> Ended:
+def _searched(players: Players, asked: Search, task: Task) -> Ended:
     """One search from its beginning to its end."""
-    asked, ledger, began, reply = search(task, rules), Ledger(), time.monotonic(), None
+    ledger, began, reply = Ledger(), time.monotonic(), None
     try:
         while True:
             reply = players.play(task, asked.send(reply), ledger)

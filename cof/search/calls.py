@@ -2,7 +2,8 @@
 
 The parts: a planner chooses the next move; a locator finds a thing in a view; a reader answers from a view; an adjuster
 moves a box; a checker says whether a thing is in a view; an adviser says what to try after a wrong answer; a summariser
-puts thoughts to the steps that mattered; the target is the model to be taught, which first tries without zooming.
+puts thoughts to the steps that mattered; the target is the model to be taught, which first tries without zooming; a
+thinker thinks aloud, to be grounded.
 """
 
 from __future__ import annotations
@@ -172,8 +173,32 @@ class Try:
     seed: int
 
 
-Call = Plan | Locate | Read | Adjust | Check | Advise | Summarise | Try
-Reply = Step | Box | str | bool | tuple[str, ...] | None
+@dataclass(frozen=True)
+class Name:
+    """What is in `view`? Reply: str, or None."""
+
+    view: View
+
+
+@dataclass(frozen=True)
+class Think:
+    """How does one who sees the overview think his way to the answer, with the chance of `seed`? Reply: Thoughts."""
+
+    seed: int
+
+
+@dataclass(frozen=True)
+class Thoughts:
+    """A chain of thought: each step with the thing or number that it rests on ("" for none), what is concluded, and the
+    answer."""
+
+    steps: tuple[tuple[str, str], ...]
+    conclusion: str
+    answer: str
+
+
+Call = Plan | Locate | Read | Adjust | Check | Advise | Summarise | Try | Name | Think
+Reply = Step | Box | str | bool | tuple[str, ...] | Thoughts | None
 
 
 @dataclass

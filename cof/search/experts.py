@@ -24,6 +24,7 @@ from cof.search.calls import (
     Locate,
     Look,
     Move,
+    Name,
     Plan,
     Propose,
     Read,
@@ -31,10 +32,12 @@ from cof.search.calls import (
     Step,
     Summarise,
     Task,
+    Think,
+    Thoughts,
     Try,
 )
 from cof.types import Box, View
-from cof.vision import boxes
+from cof.vision import boxes, views
 from cof.worlds.drawing import draw_full
 from cof.worlds.needle import Sample
 from cof.worlds.phrases import evidence, label, too_small
@@ -104,6 +107,10 @@ class Experts:
                 seen = chain[-1].view if chain else task.first
                 boards = [place.thing == label(needle, True) and needle.board is not None for place in chain]
                 return (*(too_small(needle, board) for board in boards), evidence(needle, seen, task.sample.side))
+            case Name(view):
+                return _name(task, view, errs, rng)
+            case Think():
+                return _think(task, errs, rng)
 
 
 def _plan(task: NeedleTask, call: Plan) -> Step:
@@ -133,6 +140,32 @@ def _guess(task: NeedleTask, rng: np.random.Generator) -> Propose:
 def _try(task: NeedleTask, errs: bool, rng: np.random.Generator) -> str:
     known = can_read(task.sample.needle, task.first, task.sample.side) and not errs
     return task.sample.needle.answer if known else str(rng.choice(task.sample.needle.pool))
+
+
+def _think(task: NeedleTask, errs: bool, rng: np.random.Generator) -> Thoughts:
+    """To the board if there is one and the thing on it is too small, then to the thing, if that is too small to be read."""
+    needle, side, view, steps = task.sample.needle, task.sample.side, task.first, []
+    if (
+        needle.board
+        and not can_read(needle, view, side)
+        and not (len(needle.items) == 1 and can_find(needle, view, side))
+    ):
+        steps.append((too_small(needle, True), label(needle, True)))
+        view = views.zoom(task.box(needle.board), task.first, task.spec)
+    if len(needle.items) == 1 and not can_read(needle, view, side):
+        steps.append((too_small(needle, False), label(needle, False)))
+        view = views.zoom(task.box(needle.items[0]), task.first, task.spec)
+    answer = str(rng.choice(needle.pool)) if errs else needle.answer
+    return Thoughts(tuple(steps), evidence(needle, view, side), answer)
+
+
+def _name(task: NeedleTask, view: View, errs: bool, rng: np.random.Generator) -> str | None:
+    """The thing that the view is about: whose box is most like it."""
+    things = (*task.sample.scene.boards, *task.sample.scene.items)
+    if errs:
+        return things[int(rng.integers(len(things)))].name
+    likeness, named = max((boxes.iou(view.region, task.box(thing)), thing.name) for thing in things)
+    return named if likeness > 0 else None
 
 
 def _locate(task: NeedleTask, view: View, name: str, errs: bool, rng: np.random.Generator) -> Box | None:

@@ -30,6 +30,7 @@ from cof.search.calls import (
     Locate,
     Look,
     Move,
+    Name,
     Plan,
     Propose,
     Read,
@@ -37,6 +38,8 @@ from cof.search.calls import (
     Step,
     Summarise,
     Task,
+    Think,
+    Thoughts,
     Try,
 )
 from cof.types import Answer, Sampling
@@ -56,7 +59,7 @@ class Role:
 @dataclass(frozen=True)
 class Roles:
     """Who plays what; `everyone` plays what is not given to another. `retries` of a reply that cannot be read; the target
-    tries at `temperature`."""
+    and the thinker speak at `temperature`."""
 
     everyone: Role = Role()
     target: Role | None = None
@@ -67,6 +70,7 @@ class Roles:
     checker: Role | None = None
     adviser: Role | None = None
     summariser: Role | None = None
+    thinker: Role | None = None
     retries: int = 2
     temperature: float = 1.0
 
@@ -80,6 +84,8 @@ PART: dict[type[Call], str] = {
     Check: "checker",
     Advise: "adviser",
     Summarise: "summariser",
+    Name: "reader",
+    Think: "thinker",
 }
 
 
@@ -119,7 +125,7 @@ class ModelPlayers:
         raise ModelError(f"the {PART[type(call)]} ({model.name}) gave no reply that can be used: {fault}")
 
     def _sampling(self, call: Call) -> Sampling:
-        if isinstance(call, Try):
+        if isinstance(call, Try | Think):
             return Sampling(self.temperature, tokens=SURE.tokens, seed=call.seed)
         return SURE
 
@@ -150,6 +156,10 @@ def _asked(task: Task, call: Call) -> tuple[Message, ...]:
         case Summarise(chain):
             seen = tuple(place.view for place in chain)
             return words.summarise(task.first, seen, tuple(place.thing for place in chain), question.text)
+        case Name(view):
+            return words.name(view)
+        case Think():
+            return words.think(task.first, question.text, question.choices)
 
 
 def _told(events: tuple[Event, ...], places: tuple[str, ...] = ()) -> str:
@@ -180,6 +190,11 @@ def _reply(task: Task, call: Call, text: str) -> Reply:
             return words.text_in(reply, "advice")
         case Summarise(chain):
             return words.texts_in(reply, "thoughts", len(chain) + 1)
+        case Name():
+            return words.text_in(reply, "name")
+        case Think():
+            steps = words.pairs_in(reply, "steps", ("thought", "thing"))
+            return Thoughts(steps, str(reply.get("conclusion") or ""), words.text_in(reply, "answer"))
 
 
 def _step(reply: dict[str, Any]) -> Step:

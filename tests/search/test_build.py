@@ -14,12 +14,14 @@ import pytest
 from cof.errors import ModelError
 from cof.plain import trace_from_json
 from cof.runs import RunDir, read_records
-from cof.search.agent import Rules
+from cof.search.agent import search
 from cof.search.build import build, publish_kept
 from cof.search.calls import Call, Ledger, Locate, Players, Reply, Task
 from cof.search.experts import Experts
 from cof.search.filters import Filters
+from cof.search.ground import ground
 from cof.search.sources import file_tasks, needle_tasks
+from cof.search.trajectory import Rules
 from cof.types import ViewSpec
 from cof.worlds.needle import samples, write
 from tests.killing import run_killed
@@ -29,9 +31,11 @@ KILLS = 10
 TIMES = {"seconds"}
 
 
-def built(folder: Path, players: Players, count: int = 40, concurrency: int = 1, most_calls: int | None = None):
+def built(
+    folder: Path, players: Players, count: int = 40, concurrency: int = 1, most_calls: int | None = None, method=search
+):
     with RunDir(folder, {}) as run:
-        build(players, needle_tasks(count, 0, 1792, SPEC, (256,)), RULES, run, concurrency, most_calls)
+        build(players, needle_tasks(count, 0, 1792, SPEC, (256,)), RULES, run, method, concurrency, most_calls)
         return publish_kept(run, Filters())
 
 
@@ -58,6 +62,17 @@ def test_experts_who_never_err_keep_all_at_the_depth_that_is_needed(tmp_path):
     needed = {sample.question.id: sample.question.depth for sample in samples("train", 0, 60, 1792, SPEC)}
     for record in read_records(tmp_path / "run" / "traces.jsonl"):
         assert trace_from_json(record["trace"]).zooms == needed[record["id"]]
+
+
+def test_plain_thoughts_are_grounded(tmp_path):
+    stats = built(tmp_path / "exact", Experts(0.0), 60, method=ground)
+    assert stats["kept"] == 60 - stats["dropped"]["answer in the question"]
+    stats = built(tmp_path / "erring", Experts(0.2), 200, method=ground)
+    assert stats["kept"] > 150
+    assert stats["box_precision_kept"] >= 0.97
+    assert stats["box_precision_proposed"] < 0.9
+    assert stats["answer_precision_kept"] >= 0.97
+    assert set(stats["zooms"]) == {"0", "1", "2"}
 
 
 def test_what_ends_first_does_not_matter(tmp_path):

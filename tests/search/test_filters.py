@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from cof.search.agent import AGENT
 from cof.search.filters import (
     DUPLICATE,
     EVALUATION,
@@ -19,6 +18,7 @@ from cof.search.filters import (
     counted,
     picture_hash,
 )
+from cof.search.trajectory import AGENT
 from cof.types import Answer, Box, Completion, Limits, Question, Sampling, Trace, Turn, ViewSpec, Zoom
 from cof.vision import views
 from cof.worlds.drawing import draw_full

@@ -12,12 +12,12 @@ from PIL import Image, ImageChops
 from cof.errors import InputError
 from cof.plain import trace_from_json
 from cof.runs import RunDir, read_records
-from cof.search.agent import Rules
 from cof.search.build import build, publish_kept
 from cof.search.experts import Experts
 from cof.search.filters import Filters
 from cof.search.formats import DATASET_INFO, read_sharegpt, write_sharegpt, write_trl, write_verl
 from cof.search.sources import needle_tasks
+from cof.search.trajectory import Rules
 from cof.types import Answer, Trace, ViewSpec, Zoom
 from cof.vision import views
 from cof.vision.views import PAPER

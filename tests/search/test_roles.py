@@ -15,7 +15,7 @@ from cof.dialects.search import Unreadable
 from cof.errors import ModelError
 from cof.models.base import Request
 from cof.models.scripted import ScriptedModel
-from cof.search.agent import Rules, search
+from cof.search.agent import search
 from cof.search.calls import (
     Adjust,
     Advise,
@@ -26,15 +26,19 @@ from cof.search.calls import (
     Locate,
     Look,
     Move,
+    Name,
     Place,
     Plan,
     Propose,
     Read,
     Summarise,
     Task,
+    Think,
+    Thoughts,
     Try,
 )
 from cof.search.roles import PART, ModelPlayers
+from cof.search.trajectory import Rules
 from cof.types import Box, Question, View, ViewSpec
 from cof.vision import boxes, views
 
@@ -68,6 +72,12 @@ def players(*lines, retries=2) -> tuple[ModelPlayers, ScriptedModel]:
         (Check(VIEW, "sign"), '{"seen": true}', True),
         (Advise((EVENT,), "A", "wrong"), '{"advice": "enlarge it"}', "enlarge it"),
         (Summarise((PLACE,)), '{"thoughts": ["too small", "B"]}', ("too small", "B")),
+        (Name(VIEW), '{"name": "a red sign"}', "a red sign"),
+        (
+            Think(0),
+            '{"steps": [{"thought": "a", "thing": "sign"}, {"thought": "b"}], "conclusion": "c", "answer": "B"}',
+            Thoughts((("a", "sign"), ("b", "")), "c", "B"),
+        ),
     ],
 )
 def test_replies_are_read(call, said, reply):
@@ -106,6 +116,9 @@ def test_boxes_are_in_pixels_of_what_was_shown():
         (Check(VIEW, "x"), '{"seen": "yes"}'),
         (Summarise((PLACE,)), '{"thoughts": ["one"]}'),
         (Summarise((PLACE,)), '{"thoughts": [1, 2]}'),
+        (Think(0), '{"steps": ["a"], "answer": "B"}'),
+        (Think(0), '{"steps": [{"thought": 1}], "answer": "B"}'),
+        (Think(0), '{"steps": []}'),
         (Locate(VIEW, "x"), "{" * 5000),
     ],
 )

@@ -1,0 +1,104 @@
+"""From confirmed places to one clean trajectory: what every way of building data shares.
+
+Owns what confirms an answer, how places are written, and the form of an outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+
+from cof.dialects import cof as dialect
+from cof.scoring.answers import score
+from cof.search.calls import Call, Check, Place, Read, Reply, Task, Try
+from cof.types import Answer, Box, Completion, Limits, Sampling, Trace, Turn, View, Zoom
+from cof.vision import boxes, views
+
+AGENT = "search agent"  # the model's name in traces
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a search goes. `tries` of the target, of which a share of `pass_share` must be right for a direct trajectory;
+    `readings` that must agree before anything is kept; at most `rounds` proposals of `steps` steps each; boxes are
+    written in multiples of `grid` pixels of the overview."""
+
+    tries: int = 4
+    pass_share: float = 0.5
+    readings: int = 2
+    rounds: int = 16
+    steps: int = 8
+    grid: int = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a search found: a trajectory, or None and why not. `pass_rate` is the share of the target's tries that were
+    right, None without tries; `proposed` the places that were looked for and found, in order, whether they were kept or
+    not; `rounds` of searching were begun."""
+
+    trace: Trace | None
+    reason: str
+    pass_rate: float | None
+    proposed: tuple[Place, ...]
+    rounds: int
+
+
+Search = Generator[Call, Reply, Outcome]
+Asking = Generator[Call, Reply, bool]
+
+
+def tried(task: Task, rules: Rules) -> Generator[Call, Reply, float | None]:
+    """The share of the target's tries that are right; None without tries."""
+    passed = 0
+    for n in range(rules.tries):
+        passed += right(task, (yield Try(n)))
+    return passed / rules.tries if rules.tries else None
+
+
+def right(task: Task, answer: Reply) -> bool:
+    """Whether a reply is the true answer."""
+    return isinstance(answer, str) and score(task.question, answer).value == 1
+
+
+def confirmed(task: Task, chain: tuple[Place, ...], rules: Rules) -> Asking:
+    """Whether every place holds its thing, and the right answer is read in the last view, or in the overview."""
+    for place in chain:
+        if not (yield Check(place.view, place.thing)):
+            return False
+    for _ in range(rules.readings):
+        if not right(task, (yield Read(chain[-1].view if chain else task.first, task.question.text))):
+            return False
+    return True
+
+
+def place(task: Task, thing: str, box: Box, within: int | None, rules: Rules) -> Place:
+    """The place of `thing`, its box as it will be written. Raises InvalidBox where it lies outside the picture."""
+    written = _on_grid(box, task.first, rules.grid)
+    return Place(thing, written, views.zoom(written, task.first, task.spec), within)
+
+
+def trajectory(task: Task, chain: Sequence[Place], thoughts: Sequence[str]) -> Trace:
+    """The trace that zooms along the chain and answers in the form of the true answer; a thought for each turn."""
+    *before, last = thoughts
+    first = task.first
+    looks = [
+        _turn(Zoom((each.box,), each.thing, thought), (each.view,), first)
+        for each, thought in zip(chain, before, strict=True)
+    ]
+    answer = _turn(Answer(task.question.answer or "", last), (), first)
+    question = replace(task.question, depth=len(chain))
+    empty = Trace(question.id, question, AGENT, dialect.NAME, task.spec, Sampling(), Limits(), first)
+    return replace(empty, turns=(*looks, answer))
+
+
+def _turn(action: Zoom | Answer, shown: tuple[View, ...], first: View) -> Turn:
+    return Turn(Completion(dialect.write(action, first)), action, shown)
+
+
+def _on_grid(box: Box, first: View, grid: int) -> Box:
+    """The box in multiples of `grid` pixels of the overview, at least two steps long, inside it; in source pixels."""
+    shown, (w, h) = boxes.clip(first.from_source(box), boxes.full(first.size)), first.size
+    x0, y0 = (max(0, min(round(v / grid) * grid, side - 2 * grid)) for v, side in ((shown.x0, w), (shown.y0, h)))
+    x1, y1 = (max(round(v / grid) * grid, low + 2 * grid) for v, low in ((shown.x1, x0), (shown.y1, y0)))
+    return first.to_source(Box(x0, y0, min(x1, w), min(y1, h)))
