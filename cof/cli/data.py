@@ -62,7 +62,7 @@ def build(
         float, typer.Option(min=0, max=1, help="experts: the share of their replies that is wrong.")
     ] = 0.2,
     budgets: Annotated[
-        str, typer.Option(help="Visual tokens of overviews, comma-separated; questions take turns.")
+        str, typer.Option(help="Visual tokens of overviews, comma-separated; each question is searched at each.")
     ] = "256",
     against: Annotated[list[Path], typer.Option(help="Folder of evaluation pictures, which are never kept.")] = [],  # noqa: B006
     most_calls: Annotated[int | None, typer.Option(min=1, help="Stop after so many calls to the players.")] = None,
@@ -199,7 +199,7 @@ def _tasks(
 ) -> tuple[Iterable[Task], int]:
     """The questions to search, and how many there are."""
     if source == NEEDLE:
-        return needle_tasks(n, seed, side, spec, budgets, per_picture), n
+        return needle_tasks(n, seed, side, spec, budgets, per_picture), n * len(budgets)
     found = list(file_tasks(Path(source), spec, budgets))
     return found, len(found)
 

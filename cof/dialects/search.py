@@ -156,8 +156,8 @@ def place_in(reply: dict[str, Any], key: str) -> int | None:
 
 def pairs_in(reply: dict[str, Any], key: str, names: tuple[str, str]) -> tuple[tuple[str, str], ...]:
     value = reply.get(key)
-    found = value if isinstance(value, list) else [None]
-    pairs = [tuple(each.get(name) or "" for name in names) if isinstance(each, dict) else (None,) for each in found]
+    found = [each if isinstance(each, dict) else {} for each in value] if isinstance(value, list) else [{}]
+    pairs = [(each.get(names[0]), each.get(names[1]) or "") for each in found]
     if not all(isinstance(text, str) for pair in pairs for text in pair):
         raise Unreadable(f'"{key}" is {_shown(value)}, want a list of objects with texts "{names[0]}" and "{names[1]}"')
     return tuple((str(text), str(thing)) for text, thing in pairs)

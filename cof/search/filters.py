@@ -34,11 +34,11 @@ class Filters:
 
     longest: int = 8_000
     evaluation: frozenset[int] = frozenset()
-    _kept: set[tuple[int, str]] = field(default_factory=set)
+    _kept: set[tuple[int, tuple[int, int], str]] = field(default_factory=set)
 
     def refuse(self, trace: Trace, picture: int) -> str | None:
         """The reason against `trace`, about the picture with hash `picture`; None: it is kept."""
-        asked = picture, " ".join(trace.question.text.lower().split())
+        asked = picture, trace.overview.size, " ".join(trace.question.text.lower().split())
         reason = self._reason(trace, picture)
         if reason is None and asked in self._kept:
             reason = DUPLICATE

@@ -14,7 +14,7 @@ from cof.focus.ask import with_budget
 from cof.search.calls import Task
 from cof.search.experts import NeedleTask
 from cof.search.formats import read_sharegpt
-from cof.types import ViewSpec
+from cof.types import Question, ViewSpec
 from cof.vision.load import load
 from cof.worlds.needle import samples
 
@@ -22,27 +22,34 @@ from cof.worlds.needle import samples
 def needle_tasks(
     count: int, seed: int, side: int, spec: ViewSpec, budgets: Sequence[int], per_picture: int = 1
 ) -> Iterator[NeedleTask]:
-    """Questions about training scenes, at most `per_picture` about one; scenes take turns at overview `budgets`."""
+    """`count` questions about training scenes, at most `per_picture` about one, each at every one of the overview `budgets`."""
     for sample in samples("train", seed, count, side, spec, per_scene=per_picture):
         size = (round(sample.scene.extent[0] * side), round(sample.scene.extent[1] * side))
-        budget = budgets[sample.scene.seed % len(budgets)]
-        yield NeedleTask(sample.question, size, sample.picture, with_budget(spec, budget), sample)
+        for question, own in _at_budgets(sample.question, spec, budgets):
+            yield NeedleTask(question, size, sample.picture, own, sample)
 
 
 def file_tasks(path: Path, spec: ViewSpec, budgets: Sequence[int]) -> Iterator[Task]:
-    """The questions of a file or folder. Raises InputError.
+    """The questions of a file or folder, each at every one of the overview `budgets`. Raises InputError.
 
     A JSONL, Parquet or Arrow file has the fields of `cof eval jsonl`; a `.json` file is ShareGPT's; a folder holds Parquet or
     Arrow files, as `datasets` saves them, or is in V*Bench's layout. Questions without an answer cannot be searched, and
     are passed over; a picture that cannot be read is an error.
     """
-    for n, item in enumerate(item for item in _items(path, spec) if item.question.answer is not None):
+    for item in (item for item in _items(path, spec) if item.question.answer is not None):
         try:
             size = item.picture().size
         except InvalidImage as error:
             raise InputError(f"question {item.question.id}: {error}") from error
-        question = replace(item.question, depth=None)
-        yield Task(question, size, item.picture, with_budget(spec, budgets[n % len(budgets)]))
+        for question, own in _at_budgets(replace(item.question, depth=None), spec, budgets):
+            yield Task(question, size, item.picture, own)
+
+
+def _at_budgets(question: Question, spec: ViewSpec, budgets: Sequence[int]) -> Iterator[tuple[Question, ViewSpec]]:
+    """The question at each overview budget (visual tokens), which its id names where there are several."""
+    for budget in budgets:
+        name = f"{question.id}@{budget}" if len(budgets) > 1 else question.id
+        yield replace(question, id=name), with_budget(spec, budget)
 
 
 def _items(path: Path, spec: ViewSpec) -> Iterator[Item]:

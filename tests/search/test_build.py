@@ -75,6 +75,18 @@ def test_plain_thoughts_are_grounded(tmp_path):
     assert set(stats["zooms"]) == {"0", "1", "2"}
 
 
+def test_a_small_overview_needs_more_looks(tmp_path):
+    with RunDir(tmp_path / "run", {}) as run:
+        build(Experts(0.0), needle_tasks(60, 0, 1792, SPEC, (64, 256)), RULES, run)
+        publish_kept(run, Filters())
+    found = {record["id"]: record for record in read_records(tmp_path / "run" / "searches.jsonl")}
+    pairs = [(found[name], found[name.replace("@64", "@256")]) for name in found if name.endswith("@64")]
+    assert sum(small["pass_rate"] for small, _ in pairs) < sum(large["pass_rate"] for _, large in pairs)
+    both = [[trace_from_json(record["trace"]).zooms for record in pair] for pair in pairs if pair[0]["trace"]]
+    assert all(small >= large for small, large in both)
+    assert any(small > large for small, large in both)
+
+
 def test_what_ends_first_does_not_matter(tmp_path):
     class Slow(Experts):
         def play(self, task: Task, call: Call, ledger: Ledger) -> Reply:
@@ -167,5 +179,6 @@ def source(form: str, folder: Path) -> Path:
 @pytest.mark.parametrize("form", ["vstar", "jsonl", "sharegpt", "arrow", "parquet"])
 def test_questions_come_from_files_too(tmp_path, form):
     tasks = list(file_tasks(source(form, tmp_path), SPEC, (256, 64)))
-    assert [task.first.size for task in tasks] == [(448, 448), (224, 224)] * 2
+    assert [task.first.size for task in tasks] == [(448, 448), (224, 224)] * 4
+    assert len({task.question.id for task in tasks}) == 8
     assert all(task.picture.size == task.size == (448, 448) for task in tasks)
