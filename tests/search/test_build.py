@@ -77,7 +77,7 @@ def test_plain_thoughts_are_grounded(tmp_path):
 
 def test_a_small_overview_needs_more_looks(tmp_path):
     with RunDir(tmp_path / "run", {}) as run:
-        build(Experts(0.0), needle_tasks(60, 0, 1792, SPEC, (64, 256)), RULES, run)
+        build(Experts(0.0), needle_tasks(300, 0, 1792, SPEC, (64, 256)), RULES, run)
         publish_kept(run, Filters())
     found = {record["id"]: record for record in read_records(tmp_path / "run" / "searches.jsonl")}
     pairs = [(found[name], found[name.replace("@64", "@256")]) for name in found if name.endswith("@64")]
