@@ -17,8 +17,15 @@ from cof.errors import InvalidConfig
 from cof.focus.loop import Setting, run
 from cof.models.scripted import ScriptedModel
 from cof.plain import to_json
+from cof.runs import RunDir
+from cof.search.build import build, publish_kept
+from cof.search.experts import Experts
+from cof.search.filters import Filters
+from cof.search.sources import needle_tasks
+from cof.search.trajectory import Rules
 from cof.train.examples import IGNORE
-from cof.train.traces import TraceLessons
+from cof.train.scenes import SceneBatches
+from cof.train.traces import SceneTraces, TraceLessons
 from cof.types import Limits, Question, Stop, ViewSpec
 from cof.vision.load import load
 from tests.tiny import write_checkpoint
@@ -108,3 +115,32 @@ def test_only_runs_that_ended_well_are_learnt_from(lessons: TraceLessons, tmp_pa
     for step in range(3):
         told = lessons.tokenizer.decode(mixed([{"step": step}])["input_ids"][0])
         assert dialect.ANSWER_NOW in told
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build of the search agent: twelve questions about three scenes."""
+    folder = tmp_path_factory.mktemp("build") / "run"
+    with RunDir(folder, {}) as run:
+        build(Experts(0.0), needle_tasks(12, 0, 1792, ViewSpec(), (256,), 4), Rules(grid=4), run)
+        publish_kept(run, Filters())
+    return folder / "traces.jsonl"
+
+
+def test_traces_about_one_scene_are_branches_of_one_row(lessons: TraceLessons, built: Path) -> None:
+    teacher = SceneTraces(built, 0, 1, 4)
+    kept = [trace for group in teacher.groups for trace in group]
+    batches = SceneBatches(lessons.tokenizer, lessons.processor, teacher, 0)
+    learnt = set()
+    for step in range(len(teacher.groups)):
+        batch = batches([{"step": step}])
+        (labels,), (looks,) = batch["labels"], [batch["dense"]["looks"]]
+        learnt |= {*lessons.tokenizer.decode(labels[labels != IGNORE]).split("<|im_end|>")}
+        assert {"classes", "box", "frame", "looks"} <= batch["dense"].keys()
+        assert looks["target"].any(-1).all()
+    assert learnt == {turn.completion.text for trace in kept for turn in trace.turns} | {""}
+
+
+def test_traces_about_other_pictures_have_no_scene(lessons: TraceLessons) -> None:
+    with pytest.raises(InvalidConfig, match="want a needle scene"):
+        _ = SceneTraces(lessons.file, 0, 1, 4).groups
