@@ -122,8 +122,10 @@ def _settle_manifest(folder: Path, given: dict[str, Any]) -> None:
     if path.exists():
         if told := _differing(_json_object(path.read_bytes(), str(path)), given):
             raise InvalidRun(f"run folder {folder} has other settings: {', '.join(told)}; use another --out")
-    elif any(folder.glob("*.jsonl")):
-        raise InvalidRun(f"run folder {folder} has journals but no manifest.json; use another --out")
+    elif other := next((path.name for path in folder.iterdir() if path.name != "lock"), None):
+        raise InvalidRun(
+            f"folder {folder} is no run folder: it holds {other!r} but no manifest.json; use another --out"
+        )
     else:
         publish(path, json.dumps(given, indent=2) + "\n")
 

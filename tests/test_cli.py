@@ -51,6 +51,11 @@ def test_a_bad_picture_is_one_line(tmp_path, content, word):
 def test_bad_arguments_are_one_line(tmp_path):
     refused(cof("ask", tmp_path / "none.jpg", "What?"), "none.jpg")
     refused(cof("ask", PICTURE, "What?", "--limit", "turn=4"), "turn", "turns")
+    refused(cof("ask", PICTURE, "  "), "question is empty")
+    refused(cof("ask", PICTURE, "What?", "--choice", "red"), "two or more")
+    refused(cof("ask", PICTURE, "What?", "--choice", "red", "--choice", "red "), "different")
+    refused(cof("eval", "needle", "--data", tmp_path, "--out", tmp_path / "run"), "--data does not apply")
+    refused(cof("eval", "jsonl", "--data", tmp_path, "--side", "9", "--out", tmp_path / "run"), "needle alone")
     refused(cof("eval", "needle", "--arms", "fast", "--out", tmp_path / "run"), "focus, direct")
     refused(cof("world", "sample", "--side", "3", "--out", tmp_path / "w"), "28")
     refused(cof("train", "sft", "--config", tmp_path / "none.toml", "--out", tmp_path / "t"), "none.toml")

@@ -36,6 +36,7 @@ from cof.scoring.judge import judged
 from cof.types import Limits, Sampling, ViewSpec
 
 NEEDLE = "needle"
+SIDE, SPLIT = 1792, "test"
 NEEDLES = 200  # questions, where --n does not say
 TURN_TOKENS = 512  # most tokens of one turn, as the released checkpoints are evaluated (arXiv 2505.15436)
 WIDTH = 160  # characters of a table where there is no terminal
@@ -58,8 +59,8 @@ def evaluation(
     n: Annotated[int | None, typer.Option("--n", min=1, help=f"Questions a seed; all, or {NEEDLES} needles.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
-    side: Annotated[int, typer.Option(help="needle: longer side of the pictures in pixels.")] = 1792,
-    split: Annotated[str, typer.Option(help="needle: train, validation or test.")] = "test",
+    side: Annotated[int, typer.Option(help="needle: longer side of the pictures in pixels.")] = SIDE,
+    split: Annotated[str, typer.Option(help="needle: train, validation or test.")] = SPLIT,
     multiple_choice: Annotated[bool, typer.Option("--multiple-choice", help="needle: show options.")] = False,
     judge: Annotated[str | None, typer.Option(help="URL of an OpenAI-compatible endpoint for open answers.")] = None,
     judge_model: Annotated[str, typer.Option(help="The judge's name at that endpoint.")] = "judge",
@@ -133,10 +134,14 @@ def _items(
     bench: str, data: Path | None, n: int | None, side: int, split: str, multiple_choice: bool, spec: ViewSpec
 ) -> Items:
     if bench == NEEDLE:
+        if data is not None:
+            raise InvalidConfig("--data does not apply to needle, whose pictures are drawn; leave it out")
         chosen = split_of(split)
         return lambda seed: needle.items(chosen, seed, n or NEEDLES, side, spec, multiple_choice)
     if bench not in BENCHMARKS:
         raise InputError(f"unknown benchmark {bench!r}; want one of {', '.join([NEEDLE, *BENCHMARKS])}")
+    if (side, split, multiple_choice) != (SIDE, SPLIT, False):
+        raise InvalidConfig(f"--side, --split and --multiple-choice apply to needle alone; leave them out for {bench}")
     if data is None:
         raise InputError(
             f"benchmark {bench} needs your local copy; give --data (docs/evaluate.md says where to get it)"

@@ -15,7 +15,7 @@ from cof.cli import data, evaluate, train, world
 from cof.cli.options import Adapter, Budget, LimitItems, ModelName, opened
 from cof.config import replace_fields
 from cof.errors import CofError, InputError
-from cof.focus.ask import setting_of
+from cof.focus.ask import question_of, setting_of
 from cof.runs import publish
 from cof.serve.page import trace_page
 from cof.types import Limits, Trace, Zoom
@@ -43,8 +43,8 @@ def ask(
 ) -> None:
     """Ask a question about a picture, and see where the model looked."""
     limits, picture = replace_fields(Limits(), limit), load(image)
+    asked = question_of(str(image), question, choice)
     loaded = opened(model, adapter)
-    asked = cof.Question("ask", str(image), question, tuple(choice))
     found = cof.run(loaded, asked, picture, setting_of(loaded, limits, budget=budget))
     if trace is not None:
         _write(trace, trace_page(found, picture))

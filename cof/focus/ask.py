@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from cof.errors import MissingExtra
+from cof.errors import InputError, MissingExtra
 from cof.focus.loop import Setting, run
 from cof.models.base import Model
 from cof.types import Limits, Question, Sampling, Trace, ViewSpec
@@ -29,14 +29,23 @@ def ask(
 
     `image` is a path, the bytes of a file, or a Pillow picture. `model` is "nano", a folder, a hub id, or any Model; a
     loaded model is faster when asked again. `spec` defaults to the one that the model was trained with.
-    Raises InvalidImage, MissingExtra or ModelError.
+    Raises InvalidImage, InputError, MissingExtra or ModelError.
     """
     loaded = open_model(model) if isinstance(model, str) else model
     picture = image.convert("RGB") if isinstance(image, Image.Image) else load(image)
-    name = str(image) if isinstance(image, str | Path) else ""
     setting = setting_of(loaded, limits)
     chosen = replace(setting, spec=spec) if spec is not None else setting
-    return run(loaded, Question("ask", name, question, tuple(choices)), picture, chosen)
+    name = str(image) if isinstance(image, str | Path) else ""
+    return run(loaded, question_of(name, question, choices), picture, chosen)
+
+
+def question_of(image: str, text: str, choices: Sequence[str] = ()) -> Question:
+    """A question somebody asks of a picture. Raises InputError where it is empty, or its choices are no choice."""
+    if not text.strip():
+        raise InputError("the question is empty; want what you would like to know of the picture")
+    if choices and (len({choice.strip() for choice in choices}) < max(2, len(choices)) or "" in choices):
+        raise InputError(f"choices {list(choices)} are no choice; want two or more different ones, or none")
+    return Question("ask", image, text, tuple(choices))
 
 
 def open_model(name: str, adapter: str | None = None, batch: int = 16) -> Model:

@@ -32,6 +32,7 @@ from cof.vision.views import PAPER
 
 EMBEDDED = "nano"
 CARD = "cof.json"
+WANT = "want 'nano', a folder in Hugging Face layout or a hub id"
 FIRST_VALUES = 64  # of a tensor that are hashed
 SUPPORTED = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 LOAD_FAULTS = (OSError, ValueError, RuntimeError, SafetensorError)  # what transformers and peft raise on bad folders
@@ -80,6 +81,10 @@ class LocalModel:
         Runs on a GPU in bfloat16 where there is one, else on the CPU in float32. Raises ModelError where it cannot.
         """
         path = str(embedded_folder()) if name == EMBEDDED else name
+        if (
+            "/" not in path and not Path(path).exists()
+        ):  # a hub id has a slash: do not ask the network for a typing error
+            raise ModelError(f"cannot load model {name}: there is no such folder; {WANT}")
         full = f"{name}+{adapter}" if adapter else name
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
@@ -95,8 +100,7 @@ class LocalModel:
             if adapter:
                 network = _with_adapter(network, adapter)
         except LOAD_FAULTS as error:
-            want = "'nano', a folder in Hugging Face layout or a hub id"
-            raise ModelError(f"cannot load model {full}: {_reason(error)}; want {want}") from None
+            raise ModelError(f"cannot load model {full}: {_reason(error)}; {WANT}") from None
         return cls(full, network.to(device).eval(), tokenizer, processor, spec, batch, opening)
 
 
