@@ -48,6 +48,8 @@ class Codec:
         if odd := [view.size for view in views if view.size[0] % self.factor or view.size[1] % self.factor]:
             want = f"sides in multiples of {self.factor} pixels: give the loop the model's `spec`"
             raise ModelError(f"got a view of {odd[0][0]} x {odd[0][1]} pixels; want {want}")
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise ModelError("a text holds half of a character (a lone surrogate); want text that UTF-8 can hold")
         ids = self.tokenizer(text, add_special_tokens=False).input_ids
         repeats = visual_repeats(ids, views, self.image_token, self.factor)
         return [i for i, n in zip(ids, repeats, strict=True) for _ in range(n)]

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain, islice
+from threading import Lock
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ class Engine:
 
     def __init__(self, network: Any, codec: Codec, ends: set[int], never: Sequence[int], size: int) -> None:
         self.mind = Mind(network, codec, Eyes(network, codec), frozenset(ends), tuple(never))
-        self.size, self._spent = size, Usage()
+        self.size, self._spent, self._lock = size, Usage(), Lock()
 
     @property
     def usage(self) -> Usage:
@@ -43,32 +44,40 @@ class Engine:
         if not first:
             return
         line = Line(chain(first, source))
-        batches = [Batch(self.mind, line, -(-self.size // len(first))) for _ in first]
+        batches = [Batch(self.mind, line, size) for size in _shares(self.size, len(first))]
         try:
             if len(batches) == 1:
                 batches[0].run()
             else:
-                _side_by_side(batches, line, threads // len(batches))
+                _side_by_side(batches, line, _shares(threads, len(batches)))
         finally:
-            for batch in batches:
-                self._spent.add(batch.usage)
+            with self._lock:
+                for batch in batches:
+                    self._spent.add(batch.usage)
 
 
-def _side_by_side(batches: Sequence[Batch], line: Line, threads: int) -> None:
-    """Run every batch on `threads` threads of its own. Where one breaks off, so do the others, at their next pass."""
+def _shares(whole: int, parts: int) -> list[int]:
+    """Nearly equal shares, the larger ones first."""
+    return [whole // parts + (n < whole % parts) for n in range(parts)]
 
-    def work(batch: Batch) -> None:
-        torch.set_num_threads(threads)
+
+def _side_by_side(batches: Sequence[Batch], line: Line, threads: Sequence[int]) -> None:
+    """Run every batch on its number of threads. Where one breaks off, so do the others, at their next pass."""
+
+    def work(batch: Batch, own: int) -> None:
+        torch.set_num_threads(own)
         try:
             batch.run()
         except BaseException:
             line.closed = True
             raise
 
+    before = torch.get_num_threads()
     with ThreadPoolExecutor(len(batches)) as pool:
-        working = [pool.submit(work, batch) for batch in batches]
+        working = [pool.submit(work, batch, own) for batch, own in zip(batches, threads, strict=True)]
         try:
             for each in working:
                 each.result()
         finally:
             line.closed = True
+    torch.set_num_threads(before)  # for threads that are made later: it is a setting of each, and of the process

@@ -46,28 +46,46 @@ class Eyes:
             awaited = [self._known[id(picture)] for picture in pictures]
         for group in passes(new.values(), self._tokens, self.network.device.type):
             self._encode(group)
-        seen = [each.result() for each in awaited]
+        seen = [self._result(picture, future) for picture, future in zip(pictures, awaited, strict=True)]
         deeper = list(zip(*(each.deeper for each in seen), strict=True))
         found = SimpleNamespace(pooler_output=tuple(each.tokens for each in seen), deepstack_features=deeper)
         return {"mm_encoder_outputs": {"image": found}}
+
+    def _result(self, picture: Image.Image, future: Future[_Seen]) -> _Seen:
+        """What was seen; where that failed, perhaps by a picture beside this one, it is tried once more, alone."""
+        try:
+            return future.result()
+        except Exception:
+            again: Future[_Seen] = Future()
+            with self._lock:
+                known = self._known.setdefault(id(picture), again)
+            if known is again:
+                self._encode([picture])
+            return known.result()
 
     def _tokens(self, picture: Image.Image) -> int:
         return picture.width * picture.height // self.codec.factor**2
 
     def _encode(self, pictures: Sequence[Image.Image]) -> None:
+        """Keep what the promises for `pictures` hold; where that fails, whoever waits hears why, and the next tries again."""
         try:
-            patches = {
-                name: torch.tensor(a, device=self.network.device) for name, a in self.codec.patches(pictures).items()
-            }
-            found = self.network.get_image_features(**patches)
-        except Exception as error:  # whoever waits for one of these hears it, and the next who asks tries again
+            seen = self._seen(pictures)
+        except BaseException as error:
             for picture in pictures:
                 self._known.pop(id(picture)).set_exception(error)
+            if not isinstance(error, Exception):
+                raise
             return
-        layers = getattr(found, "deepstack_features", None) or []
-        for n, picture in enumerate(pictures):
-            seen = _Seen(found.pooler_output[n], tuple(layer[n] for layer in layers))
-            self._known[id(picture)].set_result(seen)
+        for picture, each in zip(pictures, seen, strict=True):
+            self._known[id(picture)].set_result(each)
             weakref.finalize(picture, self._known.pop, id(picture), None).atexit = False
         with self._lock:
             self.encoded += len(pictures)
+
+    def _seen(self, pictures: Sequence[Image.Image]) -> list[_Seen]:
+        patches = {
+            name: torch.tensor(a, device=self.network.device) for name, a in self.codec.patches(pictures).items()
+        }
+        found = self.network.get_image_features(**patches)
+        layers = getattr(found, "deepstack_features", None) or []
+        return [_Seen(found.pooler_output[n], tuple(layer[n] for layer in layers)) for n in range(len(pictures))]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -77,7 +78,7 @@ class RemoteModel:
             cut = choice.get("finish_reason") == "length"
             tokens, prompt = int(usage.get("completion_tokens", 0)), int(usage.get("prompt_tokens", 0))
             return Completion(text, tokens, prompt, 0, "length" if cut else "stop")
-        except (KeyError, IndexError, TypeError, ValueError):
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             raise ModelError(f"{self.name} sent no chat completion; want an OpenAI-compatible endpoint") from None
 
     def _post(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -104,8 +105,18 @@ class RemoteModel:
 
 def _text(message: Mapping[str, Any]) -> str:
     """What the model said. Some servers take a turn apart into its thought, its calls and the rest."""
-    calls = [(call["function"]["name"], call["function"]["arguments"]) for call in message.get("tool_calls") or ()]
-    return dialect.spoken(message.get("reasoning_content") or "", message.get("content") or "", calls)
+    if (
+        not any(message.get(part) for part in ("content", "tool_calls", "reasoning_content"))
+        and "content" not in message
+    ):
+        raise KeyError("content")
+    calls = [(str(call["function"]["name"]), _arguments(call)) for call in message.get("tool_calls") or ()]
+    return dialect.spoken(str(message.get("reasoning_content") or ""), str(message.get("content") or ""), calls)
+
+
+def _arguments(call: Mapping[str, Any]) -> str:
+    given = call["function"]["arguments"]
+    return given if isinstance(given, str) else json.dumps(given)
 
 
 def _settled(running: set[Future[None]]) -> set[Future[None]]:

@@ -7,12 +7,16 @@ depend on what ended first or how often the build was killed.
 
 from __future__ import annotations
 
+import io
 import json
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from threading import Event
 from typing import Any
 
 from cof.errors import ModelError
@@ -25,6 +29,7 @@ from cof.search.ground import ground
 from cof.search.trajectory import Outcome, Rules, Search
 from cof.types import Box, Question, Trace, Zoom
 from cof.vision import boxes
+from cof.worlds.pictures import can_open
 
 METHODS: dict[str, Callable[[Task, Rules], Search]] = {"search": search, "ground": ground}
 GOOD = 0.3  # IoU from which a box points at its target; so does one that holds the target
@@ -32,12 +37,13 @@ GOOD = 0.3  # IoU from which a box points at its target; so does one that holds 
 
 @dataclass(frozen=True)
 class Ended:
-    """A search that ended, or broke with `error`."""
+    """A search that ended, or broke with `error`; `picture` is the hash of what it was about."""
 
     task: Task
     outcome: Outcome | None
     ledger: Ledger
     seconds: float
+    picture: int = 0
     error: str = ""
 
 
@@ -62,21 +68,25 @@ def build(
             fault = {"id": f"{len(failures.done)} {ended.task.question.id}", "error": ended.error}
             failures.append(fault | _cost(ended))
         else:
-            searches.append(_record(ended, ended.outcome))
+            searches.append(_record(ended, ended.outcome, run.folder))
         on_end()
 
+    stopping = Event()
     with ThreadPoolExecutor(concurrency) as pool:
         running: set[Future[Ended]] = set()
-        for task in tasks:
-            if task.question.id in searches.done:
-                continue
-            if most_calls is not None and spent >= most_calls:
-                break
-            running.add(pool.submit(_searched, players, method(task, rules), task))
-            if len(running) >= concurrency:
+        try:
+            for task in tasks:
+                if task.question.id in searches.done:
+                    continue
+                if most_calls is not None and spent >= most_calls:
+                    break
+                running.add(pool.submit(_searched, players, method(task, rules), task, stopping))
+                if len(running) >= concurrency:
+                    running = _settled(running, keep)
+            while running:
                 running = _settled(running, keep)
-        while running:
-            running = _settled(running, keep)
+        finally:
+            stopping.set()  # where something went wrong, searches under way end at their next call
 
 
 def publish_kept(run: RunDir, filters: Filters) -> dict[str, Any]:
@@ -101,40 +111,61 @@ def publish_kept(run: RunDir, filters: Filters) -> dict[str, Any]:
     return stats
 
 
-def _searched(players: Players, asked: Search, task: Task) -> Ended:
-    """One search from its beginning to its end."""
+class Stopped(Exception):
+    """A search was given up because the build ends."""
+
+
+def _searched(players: Players, asked: Search, task: Task, stopping: Event) -> Ended:
+    """One search from its beginning to its end. Raises Stopped."""
     ledger, began, reply = Ledger(), time.monotonic(), None
     try:
-        while True:
+        while not stopping.is_set():
             reply = players.play(task, asked.send(reply), ledger)
             ledger.calls += 1
     except StopIteration as stop:
-        return Ended(task, stop.value, ledger, time.monotonic() - began)
+        return Ended(task, stop.value, ledger, time.monotonic() - began, picture_hash(task.preview()))
     except ModelError as error:
-        return Ended(task, None, ledger, time.monotonic() - began, str(error))
+        return Ended(task, None, ledger, time.monotonic() - began, error=str(error))
+    raise Stopped
 
 
 def _settled(running: set[Future[Ended]], keep: Callable[[Ended], None]) -> set[Future[Ended]]:
-    """Those still running after at least one ended, and was kept."""
+    """Those still running after at least one ended, and was kept; what went wrong is raised when all others were kept."""
     done, rest = wait(running, return_when=FIRST_COMPLETED)
+    faults = [fault for future in done if (fault := future.exception()) is not None]
     for future in done:
-        keep(future.result())
+        if future.exception() is None:
+            keep(future.result())
+    if faults:
+        raise faults[0]
     return rest
 
 
-def _record(ended: Ended, outcome: Outcome) -> dict[str, Any]:
+def _record(ended: Ended, outcome: Outcome, folder: Path) -> dict[str, Any]:
     question, trace = ended.task.question, outcome.trace
+    if trace is not None and not can_open(question):  # a picture inside another file: the trace needs one of its own
+        place = folder / "images" / f"{ended.picture:016x}-{zlib.crc32(question.image.encode()):08x}.png"
+        place.parent.mkdir(exist_ok=True)
+        if not place.exists():
+            publish(place, _png(ended.task))
+        trace = replace(trace, question=replace(question, image=str(place.resolve())))
     return {
         "id": question.id,
         "reason": outcome.reason,
         "pass_rate": outcome.pass_rate,
         "rounds": outcome.rounds,
         **_cost(ended),
-        "picture": picture_hash(ended.task.preview()),
+        "picture": ended.picture,
         "proposed": [_points(place.box, question) for place in outcome.proposed],
         "seen": ended.task.shows_answer((trace.overview, *trace.views)[-1]) if trace else None,
         "trace": to_json(trace) if trace else None,
     }
+
+
+def _png(task: Task) -> bytes:
+    buffer = io.BytesIO()
+    task.load().save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _cost(ended: Ended) -> dict[str, float]:

@@ -36,11 +36,12 @@ class Task:
 
     @functools.cached_property
     def picture(self) -> Picture:
+        """Opened when it is first asked for, and held as long as the task."""
         return Picture(self.load())
 
     def shows_answer(self, view: View) -> bool | None:
         """Whether the answer can be seen in `view`: all targets lie in it; None where they are not known."""
-        targets = self.question.targets[-1:]
+        targets = self.question.targets
         return all(boxes.contains(view.region, box) for box in targets) if targets else None
 
     def preview(self) -> Image.Image:
@@ -215,5 +216,8 @@ class Players(Protocol):
     """Whoever plays the parts."""
 
     def play(self, task: Task, call: Call, ledger: Ledger) -> Reply:
-        """The reply to a search's call. Notes its cost but the call itself. Raises ModelError where there is none."""
+        """The reply to a search's call. Notes its cost but the call itself. Raises ModelError where there is none.
+
+        A task is played by one thread, from its first call to its last.
+        """
         ...

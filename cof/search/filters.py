@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from cof.types import Answer, Trace, View, Zoom
+from cof.dialects import cof as dialect
+from cof.types import Answer, Trace, Turn, View, Zoom
 from cof.vision import boxes
 
-WHOLE_PICTURE = 0.8  # share of the picture from which a box is no closer look
+PICTURE, SPECIAL = "<image>", "<|"  # a placeholder for a picture, and how tokens that are no text begin
+WHOLE_PICTURE = 0.8  # share of the picture that a look shows, from which it is no closer look
 SAME_PICTURE = 4  # bits of 64 in which hashes of one picture may differ, after another size or JPEG
 
 UNVERIFIED = "unverified"
@@ -23,6 +25,7 @@ LEAKED = "answer in the question"
 WHOLE_BOX = "box covers the picture"
 UNSEEN = "thought names the unseen"
 LONG = "too long"
+UNREADABLE = "turn that does not read back"
 
 
 @dataclass
@@ -49,6 +52,8 @@ class Filters:
     def _reason(self, trace: Trace, picture: int) -> str | None:
         if any((picture ^ other).bit_count() <= SAME_PICTURE for other in self.evaluation):
             return EVALUATION
+        if not all(_reads_back(turn, trace.overview) for turn in trace.turns):
+            return UNREADABLE
         if _leaked(trace):
             return LEAKED
         if any(_share(view, trace.overview) >= WHOLE_PICTURE for view in trace.views):
@@ -66,7 +71,7 @@ def picture_hash(picture: Image.Image) -> int:
 
 def counted(reasons: Mapping[str, int]) -> dict[str, int]:
     """Counts of all reasons there are, the others zero."""
-    known = (UNVERIFIED, FAILED, DUPLICATE, EVALUATION, LEAKED, WHOLE_BOX, UNSEEN, LONG)
+    known = (UNVERIFIED, FAILED, DUPLICATE, EVALUATION, UNREADABLE, LEAKED, WHOLE_BOX, UNSEEN, LONG)
     return {reason: reasons.get(reason, 0) for reason in known}
 
 
@@ -82,14 +87,31 @@ def _names_unseen(trace: Trace) -> bool:
     """Whether a thought before the last look says the answer, which only that look was to show."""
     if not trace.views or not isinstance(trace.turns[-1].action, Answer):
         return False
-    earlier = [turn.action.thought for turn in trace.turns[:-1] if isinstance(turn.action, Zoom)]
+    zooms = [turn.action for turn in trace.turns[:-1] if isinstance(turn.action, Zoom)]
+    earlier = [text for zoom in zooms for text in (zoom.thought, zoom.label)]
     asked = f"{trace.question.text} {' '.join(trace.question.choices)}"
     answer = trace.question.answer or ""
     return not _says(asked, answer) and any(_says(thought, answer) for thought in earlier)
 
 
 def _says(text: str, answer: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", text, re.IGNORECASE) is not None
+    """Whether the answer stands in the text as a word; a single letter in its own case, or "a" would be one."""
+    case = re.NOFLAG if len(answer) == 1 else re.IGNORECASE
+    return re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", text, case) is not None
+
+
+def _reads_back(turn: Turn, first: View) -> bool:
+    """Whether a trainer that reads the turn finds what was meant: no thought or label that spells tags or pictures."""
+    text = turn.completion.text
+    read = dialect.parse(text, first)
+    spelt = any(token in text for token in (PICTURE, SPECIAL)) or any("\ud800" <= c <= "\udfff" for c in text)
+    match read, turn.action:
+        case Zoom(found, label, thought), Zoom(meant, own, aloud):
+            return not spelt and (len(found), label, thought) == (len(meant), own.strip(), aloud.strip())
+        case Answer(found, thought), Answer(meant, aloud):
+            return not spelt and (found, thought) == (meant.strip(), aloud.strip())
+        case _:
+            return False
 
 
 def _share(view: View, first: View) -> float:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,12 @@ from cof.dialects import cof as dialect
 from cof.dialects.base import Message
 from cof.errors import InputError, InvalidBox, InvalidImage, MissingExtra
 from cof.runs import publish
+from cof.search.filters import PICTURE
 from cof.types import Answer, Completion, Limits, Question, Sampling, Trace, Turn, View, ViewSpec, Zoom
 from cof.vision import views
 from cof.vision.load import load
 from cof.worlds.pictures import picture_of
 
-PLACEHOLDER = "<image>"
 NAME = "cof"  # of the dataset in dataset_info.json
 DATASET_INFO = {
     "file_name": f"{NAME}.json",
@@ -74,7 +76,7 @@ def write_verl(kept: Iterable[Trace], out: Path) -> int:
             {
                 "data_source": NAME,
                 "prompt": [{"role": m.role, "content": "".join(map(_as_text, m.parts))} for m in opening],
-                "images": [{"image": (out / image).resolve().as_uri()}],
+                "images": [{"image": f"file://{(out / image).resolve()}"}],
                 "ability": "visual search",
                 "reward_model": {"style": "rule", "ground_truth": trace.question.answer or ""},
                 "extra_info": {"index": n, "id": trace.id, "choices": list(trace.question.choices)},
@@ -121,7 +123,7 @@ def _trace(row: dict[str, Any], file: Path, number: int, spec: ViewSpec) -> Trac
     last = turns[-1].action
     answer = last.text if isinstance(last, Answer) else None
     question = Question(
-        f"{file.stem}-{number}", str(image), said[0]["content"].replace(PLACEHOLDER, "").strip(), (), answer
+        f"{file.stem}-{number}", str(image), said[0]["content"].replace(PICTURE, "").strip(), (), answer
     )
     return Trace(question.id, question, file.stem, dialect.NAME, spec, Sampling(), Limits(), first, tuple(turns))
 
@@ -129,8 +131,8 @@ def _trace(row: dict[str, Any], file: Path, number: int, spec: ViewSpec) -> Trac
 def _conversation(trace: Trace, out: Path) -> tuple[tuple[Message, ...], list[str]]:
     """A trace's messages, and where its pictures were written, relative to `out`."""
     messages = dialect.messages(trace.question, trace.overview, trace.turns)
-    if any(isinstance(part, str) and PLACEHOLDER in part for message in messages for part in message.parts):
-        raise InputError(f"trace {trace.id} says {PLACEHOLDER}, which stands for pictures in this form; leave it out")
+    if any(isinstance(part, str) and PICTURE in part for message in messages for part in message.parts):
+        raise InputError(f"trace {trace.id} says {PICTURE}, which stands for pictures in this form; leave it out")
     shown = [part for message in messages for part in message.parts if isinstance(part, View)]
     return messages, _save(trace, shown, out)
 
@@ -140,13 +142,19 @@ def _save(trace: Trace, shown: Sequence[View], out: Path) -> list[str]:
     picture, names = picture_of(trace.question), []
     (out / "images").mkdir(parents=True, exist_ok=True)
     for n, view in enumerate(shown):
-        names.append(f"images/{trace.id.replace('/', '-')}-{n}.png")
+        names.append(f"images/{_file_name(trace.id)}-{n}.png")
         views.render(picture, view, trace.overview, trace.spec).save(out / names[-1])
     return names
 
 
+def _file_name(name: str) -> str:
+    """The name as a file may have it: plain and short, and different for different names."""
+    plain = re.sub(r"[^\w.-]", "-", name, flags=re.ASCII)
+    return plain if plain == name and len(name) < 100 else f"{plain[:80]}-{zlib.crc32(name.encode()):08x}"
+
+
 def _as_text(part: str | View) -> str:
-    return part if isinstance(part, str) else PLACEHOLDER
+    return part if isinstance(part, str) else PICTURE
 
 
 def _as_part(part: str | View) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 Someone who sees the picture whole thinks aloud, and says of each thought which thing or number it rests on. Thoughts that lead
 to the true answer are grounded: each thing is located, in the overview or in the place before, and kept only where a
-checker and a reader agree that it is there. Thoughts without a place of their own are said before the next look. What could
-not be confirmed in one sample of thoughts is tried in the next; places that were confirmed are remembered.
+checker and a reader agree that it is there. Thoughts without a place of their own are said before the next look. Where
+the whole cannot be confirmed, other thoughts are asked for.
 """
 
 from __future__ import annotations
@@ -16,31 +16,29 @@ from cof.search.calls import Call, Check, Locate, Name, Place, Reply, Task, Thin
 from cof.search.trajectory import Outcome, Rules, Search, confirmed, place, right, trajectory, tried
 from cof.types import Box
 
-Known = dict[tuple[str, int | None], Place]  # by thing, and the length of the chain it was found in
-
 
 def ground(task: Task, rules: Rules) -> Search:
     """Ground the thoughts that answer `task`, whose question has an answer."""
-    rate, proposed, known = (yield from tried(task, rules)), list[Place](), Known()
+    rate, proposed = (yield from tried(task, rules)), list[Place]()
     for n in range(rules.rounds):
         thoughts = cast(Thoughts, (yield Think(n)))
         if not right(task, thoughts.answer):
             continue
-        chain, told = yield from _grounded(task, thoughts, rules, proposed, known)
+        chain, told = yield from _grounded(task, thoughts, rules, proposed)
         if (yield from confirmed(task, chain, rules)):
             return Outcome(trajectory(task, chain, told), "kept", rate, tuple(proposed), n + 1)
-        known.clear()  # one of them may be wrong
     return Outcome(None, "unverified", rate, tuple(proposed), rules.rounds)
 
 
 def _grounded(
-    task: Task, thoughts: Thoughts, rules: Rules, proposed: list[Place], known: Known
+    task: Task, thoughts: Thoughts, rules: Rules, proposed: list[Place]
 ) -> Generator[Call, Reply, tuple[tuple[Place, ...], list[str]]]:
     """The places that were confirmed, and what is said before each look and before the answer."""
     chain, told, waiting = list[Place](), list[str](), list[str]()
     for text, thing in thoughts.steps:
         waiting.append(text)
-        found = yield from _found(task, thing, chain, rules, proposed, known) if thing else _nothing()
+        new = thing and all(thing != each.thing for each in chain)
+        found = (yield from _found(task, thing, chain, rules, proposed)) if new else None
         if found is not None:
             chain.append(found)
             told.append(" ".join(waiting))
@@ -48,18 +46,11 @@ def _grounded(
     return tuple(chain), [*told, " ".join([*waiting, thoughts.conclusion]).strip()]
 
 
-def _nothing() -> Generator[Call, Reply, None]:
-    return None
-    yield
-
-
 def _found(
-    task: Task, thing: str, chain: list[Place], rules: Rules, proposed: list[Place], known: Known
+    task: Task, thing: str, chain: list[Place], rules: Rules, proposed: list[Place]
 ) -> Generator[Call, Reply, Place | None]:
     """A confirmed place of the thing, in the view of the place before, or in the overview."""
     for within in dict.fromkeys([len(chain) - 1 if chain else None, None]):
-        if (thing, within) in known:
-            return known[thing, within]
         view = task.first if within is None else chain[within].view
         box = cast("Box | None", (yield Locate(view, thing)))
         if box is None:
@@ -70,7 +61,6 @@ def _found(
             continue
         proposed.append(found)
         if (yield Check(found.view, thing)) and agrees(thing, str((yield Name(found.view)) or "")):
-            known[thing, within] = found
             return found
     return None
 

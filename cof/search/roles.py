@@ -99,8 +99,9 @@ class ModelPlayers:
 
     @classmethod
     def of(cls, roles: Roles) -> ModelPlayers:
-        models = {part: _opened(getattr(roles, part) or roles.everyone) for part in PART.values()}
-        return cls(models, roles.retries, roles.temperature)
+        own = {part: getattr(roles, part) or roles.everyone for part in PART.values()}
+        opened = {role: _opened(role) for role in {*own.values()}}  # who plays several parts is opened once
+        return cls({part: opened[role] for part, role in own.items()}, roles.retries, roles.temperature)
 
     def play(self, task: Task, call: Call, ledger: Ledger) -> Reply:
         model = self.models[PART[type(call)]]
@@ -130,7 +131,6 @@ class ModelPlayers:
         return SURE
 
 
-@functools.cache
 def _opened(role: Role) -> Model:
     return RemoteModel(role.url, role.model, seconds=role.seconds) if role.url else open_model(role.model)
 
@@ -191,10 +191,10 @@ def _reply(task: Task, call: Call, text: str) -> Reply:
         case Summarise(chain):
             return words.texts_in(reply, "thoughts", len(chain) + 1)
         case Name():
-            return words.text_in(reply, "name")
+            return None if reply.get("name", "") is None else words.text_in(reply, "name")
         case Think():
             steps = words.pairs_in(reply, "steps", ("thought", "thing"))
-            return Thoughts(steps, str(reply.get("conclusion") or ""), words.text_in(reply, "answer"))
+            return Thoughts(steps, words.text_in(reply, "conclusion"), words.text_in(reply, "answer"))
 
 
 def _step(reply: dict[str, Any]) -> Step:

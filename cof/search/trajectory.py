@@ -6,7 +6,7 @@ Owns what confirms an answer, how places are written, and the form of an outcome
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cof.dialects import cof as dialect
 from cof.scoring.answers import score
@@ -87,9 +87,8 @@ def trajectory(task: Task, chain: Sequence[Place], thoughts: Sequence[str]) -> T
         for each, thought in zip(chain, before, strict=True)
     ]
     answer = _turn(Answer(task.question.answer or "", last), (), first)
-    question = replace(task.question, depth=len(chain))
-    empty = Trace(question.id, question, AGENT, dialect.NAME, task.spec, Sampling(), Limits(), first)
-    return replace(empty, turns=(*looks, answer))
+    asked = task.question
+    return Trace(asked.id, asked, AGENT, dialect.NAME, task.spec, Sampling(), Limits(), first, (*looks, answer))
 
 
 def _turn(action: Zoom | Answer, shown: tuple[View, ...], first: View) -> Turn:

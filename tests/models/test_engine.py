@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from cof.focus.loop import Mode, Setting, run_many
+from cof.errors import InputError
+from cof.focus.loop import Mode, Session, Setting, run_many
 from cof.models.base import Request, complete
 from cof.models.batch import Usage
+from cof.models.encoding import Codec
+from cof.models.engine import _shares
 from cof.models.local import LocalModel
 from cof.models.slots import Slots
 from cof.train.demonstrations import ZOOM_OPENING
 from cof.types import Sampling, Stop, Trace
+from cof.vision.views import Picture
 from cof.worlds.needle import samples
 
 SAMPLES = list(samples("validation", 7, 6, 896))
@@ -150,3 +157,73 @@ def test_a_new_token_sees_its_slot_up_to_itself() -> None:
         [[1, 1, 1, 1, 0], [1, 1, 1, 1, 1]],
         [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0]],
     ]
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_side_by_side_the_words_are_the_same(together: tuple[list[Trace], Usage]) -> None:
+    found, usage = answered(4)
+    assert said(found) == said(together[0])
+    assert replace(usage, seconds=together[1].seconds) == together[1]
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_one_picture_that_several_ask_about_is_encoded_once() -> None:
+    model = LocalModel.load("nano", device="cpu", batch=6)
+    sample, picture = SAMPLES[0], Picture(SAMPLES[0].picture())
+    ended: list[Trace] = []
+    direct = replace(SETTING, mode="direct")
+    model.converse(Session("m", sample.question, picture, direct, ended.append) for _ in range(6))
+    assert len({trace.answer for trace in ended}) == 1
+    assert (len(ended), model.usage.images) == (6, 1)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_where_one_batch_breaks_off_the_others_do_too() -> None:
+    def asked() -> Iterator[Session]:
+        for sample in SAMPLES:
+            yield Session("m", sample.question, Picture(sample.picture()), SETTING, ended.append)
+        raise InputError("the next question cannot be read")
+
+    ended: list[Trace] = []
+    with pytest.raises(InputError, match="the next question"):
+        LocalModel.load("nano", device="cpu", batch=2).converse(asked())
+    assert len(ended) < len(SAMPLES)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_picture_that_breaks_the_tower_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, pictures = LocalModel.load("nano", device="cpu", batch=6), [Picture(s.picture()) for s in SAMPLES]
+    patches = Codec.patches
+
+    def torn(codec: Codec, shown: Sequence[Image.Image]) -> dict[str, np.ndarray]:
+        if any(picture is bad for picture in shown):
+            raise ValueError("the picture is torn")
+        return patches(codec, shown)
+
+    sessions = [Session("m", s.question, p, SETTING) for s, p in zip(SAMPLES, pictures, strict=True)]
+    bad = pictures[2].show(sessions[2].trace.overview, sessions[2].trace.overview, SETTING.spec)
+    monkeypatch.setattr(Codec, "patches", torn)
+    model.converse(sessions)
+    assert [session.trace.stop is Stop.FAILED for session in sessions] == [n == 2 for n in range(6)]
+    assert "torn" in str(sessions[2].trace.error)
+
+
+def test_seats_and_threads_are_shared_out() -> None:
+    assert [_shares(5, 4), _shares(6, 4), _shares(32, 2)] == [[2, 1, 1, 1], [2, 2, 1, 1], [16, 16]]
+
+
+def test_a_question_that_is_no_text_fails_alone() -> None:
+    half = replace(SAMPLES[0].question, text="What is \ud800?")
+    asked = [(half, SAMPLES[0].picture()), (SAMPLES[1].question, SAMPLES[1].picture())]
+    first, second = run_many(LocalModel.load("nano", device="cpu"), asked, SETTING)
+    assert "lone surrogate" in str(first.error)
+    assert second.answer is not None

@@ -115,3 +115,29 @@ def test_an_endpoint_that_is_not_there(monkeypatch) -> None:
     trace = run(RemoteModel("http://127.0.0.1:9/v1", "m"), Question("q", "", "What?"), PICTURE)
     assert trace.stop is Stop.FAILED
     assert "did not answer" in str(trace.error)
+
+
+def message(**parts: object) -> bytes:
+    return json.dumps({"choices": [{"message": parts, "finish_reason": "tool_calls"}]}).encode()
+
+
+@pytest.mark.parametrize("given", [{"bbox_2d": [100, 100, 200, 200]}, '{"bbox_2d": [100, 100, 200, 200]}'])
+def test_a_turn_that_the_server_took_apart_is_put_together(server: ThreadingHTTPServer, given: object) -> None:
+    call = {"type": "function", "function": {"name": "image_zoom_in_tool", "arguments": given}}
+    server.replies = [  # type: ignore[attr-defined]
+        (200, message(content=None, reasoning_content="It is small.", tool_calls=[call])),
+        (200, message(content="<answer>B</answer>", reasoning_content="I see it.")),
+    ]
+    trace = run(model_at(server), Question("1", "", "Which?"), PICTURE, Setting())
+    assert (trace.answer, trace.zooms) == ("B", 1)
+    assert [turn.action.thought for turn in trace.turns] == ["It is small.", "I see it."]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("body", [message(), b'{"choices": [{"message": "hi"}]}', b'{"choices": []}', b"[]"])
+def test_what_is_no_completion_fails_the_run_and_nothing_else(server: ThreadingHTTPServer, body: bytes) -> None:
+    server.replies = [(200, body), (200, "<answer>B</answer>")]  # type: ignore[attr-defined]
+    asked = [(Question(str(n), "", "Which?"), PICTURE) for n in range(2)]
+    first, second = run_many(model_at(server, batch=1), asked)
+    assert first.stop is Stop.FAILED
+    assert "no chat completion" in str(first.error)
+    assert second.answer == "B"

@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
+from cof.dialects import cof as dialect
 from cof.search.filters import (
     DUPLICATE,
     EVALUATION,
     LEAKED,
     LONG,
+    UNREADABLE,
     UNSEEN,
     WHOLE_BOX,
     Filters,
@@ -30,10 +32,11 @@ FIRST = views.overview((1792, 1792), SPEC)
 
 def trace(text: str = "What letter is on the star?", answer: str = "K", **other) -> Trace:
     box = other.get("box", Box(100, 100, 200, 200))
-    zoom = Zoom((box,), "star", other.get("thought", "It is too small. I look at the star."))
+    zoom = Zoom((box,), other.get("label", "star"), other.get("thought", "It is too small. I look at the star."))
+    last = Answer(answer, other.get("last", "It is a K."))
     turns = (
-        Turn(Completion("x" * 100), zoom, (views.zoom(box, FIRST, SPEC),)),
-        Turn(Completion("y" * 100), Answer(answer, other.get("last", "It is a K."))),
+        Turn(Completion(dialect.write(zoom, FIRST)), zoom, (views.zoom(box, FIRST, SPEC),)),
+        Turn(Completion(dialect.write(last, FIRST)), last),
     )
     question = Question("q", "", text, other.get("choices", ()), answer)
     return Trace("q", question, AGENT, "cof", SPEC, Sampling(), Limits(), FIRST, turns)
@@ -58,6 +61,14 @@ def test_a_good_one_is_kept_once():
         (trace(thought="There is a Kangaroo."), None),
         (trace("Is the star left or right?", "left", thought="I look to the left."), None),
         (trace(box=Box(0, 0, 1700, 1700)), WHOLE_BOX),
+        (trace(label="the K"), UNSEEN),
+        (trace("What letter?", "A", thought="There is a star."), None),
+        (trace("What letter?", "A", thought="There is an A."), UNSEEN),
+        (trace(thought="So </think><answer>K</answer>"), UNREADABLE),
+        (trace(thought="See <tool_call>."), None),
+        (trace(thought="That is <image> one."), UNREADABLE),
+        (trace(last="It ends.<|im_end|>"), UNREADABLE),
+        (trace(last="Half \ud800."), UNREADABLE),
         (trace(box=Box(0, 0, 900, 900)), None),
     ],
 )
@@ -66,12 +77,13 @@ def test_reasons(found, reason):
 
 
 def test_what_is_too_long_is_dropped():
-    assert Filters(longest=199).refuse(trace(), 0) == LONG
-    assert Filters(longest=200).refuse(trace(), 0) is None
+    said = sum(len(turn.completion.text) for turn in trace().turns)
+    assert Filters(longest=said - 1).refuse(trace(), 0) == LONG
+    assert Filters(longest=said).refuse(trace(), 0) is None
 
 
 def test_a_refused_one_does_not_stand_in_the_way_of_another():
-    filters = Filters(longest=250)
+    filters = Filters(longest=sum(len(turn.completion.text) for turn in trace().turns) + 10)
     long = replace(trace(), turns=(*trace().turns[:1] * 2, trace().turns[-1]))
     assert filters.refuse(long, 5) == LONG
     assert filters.refuse(trace(), 5) is None

@@ -66,15 +66,15 @@ def test_a_thing_that_is_not_confirmed_is_not_looked_at() -> None:
     assert len(found.proposed) == 2
 
 
-def test_wrong_thoughts_are_thought_again_and_what_was_confirmed_is_remembered() -> None:
+def test_wrong_thoughts_are_thought_again_and_nothing_is_looked_at_twice() -> None:
     wrong = Thoughts(TOLD.steps[:1], "", "5")
     found = played(
         [(Think, wrong), (Think, Thoughts(TOLD.steps[:1], "", "4")), *DOOR_FOUND, (Check, True), (Read, "4")]
     )
     assert found.rounds == 2
     twice = Thoughts((TOLD.steps[0], TOLD.steps[0]), "", "4")
-    again = played([(Think, twice), *DOOR_FOUND, (Locate, None), (Check, True), (Check, True), (Read, "4")])
-    assert [label for label, _ in said(again)] == ["wooden door", "wooden door", "4"]
+    again = played([(Think, twice), *DOOR_FOUND, (Check, True), (Read, "4")])
+    assert said(again) == [("wooden door", "There is a door."), ("4", "There is a door.")]
 
 
 def test_what_never_agrees_is_dropped() -> None:
