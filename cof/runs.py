@@ -6,6 +6,7 @@ Omits what a record means. Needs POSIX (`flock`).
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -96,6 +97,13 @@ def publish(path: Path, content: str | bytes) -> None:
     folder = os.open(path.parent, os.O_RDONLY)
     os.fsync(folder)  # makes the new name durable
     os.close(folder)
+
+
+def digest(path: Path) -> str:
+    """A hash of the names and sizes of what lies at `path`, a file or a folder: another copy is something else."""
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    told = "\n".join(f"{file.name} {file.stat().st_size}" for file in files if file.exists())
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 @contextmanager

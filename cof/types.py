@@ -90,6 +90,11 @@ class View:
     def pixels(self) -> int:
         return self.size[0] * self.size[1]
 
+    @property
+    def detail(self) -> float:
+        """Pixels of this view a source pixel, at most 1: an enlarged view shows no more than its source."""
+        return min(self.size[0] / self.region.width, self.size[1] / self.region.height, 1.0)
+
     def to_source(self, box: Box) -> Box:
         """A box in pixels of this view, as a box in source pixels."""
         sx, sy = self.region.width / self.size[0], self.region.height / self.size[1]

@@ -142,6 +142,10 @@ def test_training_data_is_built_described_converted_and_selected(built, tmp_path
     ]
     converted = cof("data", "convert", built, "--to", "sharegpt", "--out", tmp_path / "form")
     assert len(json.loads((tmp_path / "form" / "cof.json").read_text())) == kept, converted.stderr
+    again = cof("data", "convert", tmp_path / "form" / "cof.json", "--to", "traces", "--out", tmp_path / "traces")
+    assert f"{kept} trajectories" in again.stdout, again.stderr
+    verl = cof("data", "convert", tmp_path / "traces", "--to", "verl", "--out", tmp_path / "verl")
+    assert f"{kept} trajectories" in verl.stdout, verl.stderr
     for by in ("coverage", "random"):
         selected = cof("data", "select", built, "--n", 3, "--by", by, "--out", tmp_path / by)
         assert selected.returncode == 0, selected.stderr
@@ -155,8 +159,18 @@ def test_data_that_cannot_be_built_is_one_line(built, tmp_path):
     refused(cof("data", "build", "--source", tmp_path / "none.jsonl", *out), "TOML file of roles")
     refused(cof("data", "build", "--roles", tmp_path / "none.toml", *out), "none.toml")
     refused(cof("data", "build", "--budgets", "many", *out), "--budgets", "64,256")
+    refused(cof("data", "build", "--side", 10, *out), "28")
+    refused(cof("data", "build", "--spec", "mine", *out), "nano, paper")
+    refused(cof("data", "build", "--method", "guess", *out), "search, ground")
+    refused(cof("data", "build", "--against", tmp_path / "nowhere", *out), "holds no picture")
+    refused(cof("data", "build", "--source", PICTURE, "--n", 5, *out), "needle alone")
     assert not (tmp_path / "run").exists()
-    refused(cof("data", "build", "--n", 13, "--side", 896, "--out", built), "other settings", "n (was 12, now 13)")
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "traces.jsonl").write_text('{"id": "1"}\n')
+    refused(cof("data", "stats", tmp_path / "odd"), "line 1", "no trajectory")
+    refused(
+        cof("data", "build", "--n", 13, "--side", 896, "--out", built), "other settings", "drawn.n (was 12, now 13)"
+    )
     refused(cof("data", "convert", built, "--to", "xml", *out), "sharegpt, trl, verl")
     refused(cof("data", "convert", tmp_path, *out), "no traces.jsonl")
     refused(cof("data", "select", built, "--n", 500, *out), "500", "at most as many")

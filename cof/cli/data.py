@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,10 +15,10 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeR
 
 import cof
 from cof.cli.options import Adapter, ModelName, opened
-from cof.config import load_config
+from cof.config import dump_config, load_config
 from cof.errors import InputError, InvalidConfig, InvalidImage
-from cof.plain import to_json, trace_from_json
-from cof.runs import RunDir, publish, read_records
+from cof.plain import to_json
+from cof.runs import RunDir, digest
 from cof.search.build import METHODS, publish_kept
 from cof.search.build import build as run_build
 from cof.search.calls import Players, Task
@@ -25,17 +26,19 @@ from cof.search.describe import describe, plot
 from cof.search.experts import Experts
 from cof.search.filters import Filters, picture_hash
 from cof.search.formats import read_sharegpt, write_sharegpt, write_trl, write_verl
+from cof.search.kept import Kept, read_kept, write_kept
 from cof.search.roles import ModelPlayers, Roles
 from cof.search.select import select, select_random
-from cof.search.sources import file_tasks, needle_tasks
+from cof.search.sources import Drawn, count, file_tasks, needle_tasks
 from cof.search.trajectory import Rules
 from cof.serve.samples import write_samples
-from cof.types import Trace, ViewSpec
+from cof.types import ViewSpec
 from cof.vision.load import load
 from cof.vision.views import PAPER
 from cof.worlds.phrases import GRID
 
 app = typer.Typer(no_args_is_help=True)
+SPECS = {"nano": ViewSpec(), "paper": PAPER}
 NEEDLE, EXPERTS = "needle", "experts"
 
 
@@ -47,46 +50,48 @@ def data() -> None:
 @app.command()
 def build(
     out: Annotated[Path, typer.Option(help="Run folder; the same command continues a run that was stopped.")],
-    source: Annotated[str, typer.Option(help="needle, a JSONL file, or a folder in V*Bench's layout.")] = NEEDLE,
+    source: Annotated[
+        str, typer.Option(help="needle; a .jsonl, .parquet, .arrow or ShareGPT .json file; or a folder.")
+    ] = NEEDLE,
     roles: Annotated[str, typer.Option(help="Who plays the parts: experts (needle only), or a TOML file.")] = EXPERTS,
     method: Annotated[str, typer.Option(help="search; or ground: start from a plain chain of thought.")] = "search",
     concurrency: Annotated[int, typer.Option(min=1, help="Searches that run together.")] = 8,
-    n: Annotated[int, typer.Option("--n", min=1, help="needle: how many questions.")] = 300,
+    n: Annotated[int, typer.Option("--n", min=1, help="needle: how many questions.")] = Drawn.n,
     seed: Annotated[
         int, typer.Option(min=0, help="needle: the seed of pictures and questions, and of the experts.")
-    ] = 0,
-    per_picture: Annotated[int, typer.Option(min=1, help="needle: questions about one picture at most.")] = 1,
-    side: Annotated[int, typer.Option(help="needle: longer side of the pictures in pixels.")] = 1792,
+    ] = Drawn.seed,
+    per_picture: Annotated[
+        int, typer.Option(min=1, help="needle: questions about one picture at most.")
+    ] = Drawn.per_picture,
+    side: Annotated[int, typer.Option(help="needle: longer side of the pictures in pixels.")] = Drawn.side,
+    spec: Annotated[str, typer.Option(help="View rules: nano's, or those of the paper's 7B checkpoints.")] = "nano",
     rounds: Annotated[int, typer.Option(min=1, help="Proposals that a search may make.")] = Rules.rounds,
     expert_error: Annotated[
         float, typer.Option(min=0, max=1, help="experts: the share of their replies that is wrong.")
     ] = 0.2,
     budgets: Annotated[
         str, typer.Option(help="Visual tokens of overviews, comma-separated; each question is searched at each.")
-    ] = "256",
-    against: Annotated[list[Path], typer.Option(help="Folder of evaluation pictures, which are never kept.")] = [],  # noqa: B006
+    ] = "",
+    against: Annotated[list[Path], typer.Option(help="Folder of pictures of evaluations, which are never kept.")] = [],  # noqa: B006
     most_calls: Annotated[int | None, typer.Option(min=1, help="Stop after so many calls to the players.")] = None,
 ) -> None:
     """Search questions for their answers, and keep one verified trajectory each."""
-    rules, tokens, spec = Rules(grid=GRID if source == NEEDLE else 1, rounds=rounds), _budgets(budgets), ViewSpec()
-    players = _players(roles, source, expert_error, seed)
-    tasks, total = _tasks(source, n, seed, side, spec, tokens, per_picture)
     if method not in METHODS:
         raise InvalidConfig(f"--method {method!r} is not known; want one of {', '.join(METHODS)}")
+    rules, tokens, view = Rules(grid=GRID if source == NEEDLE else 1, rounds=rounds), _budgets(budgets), _spec(spec)
+    drawn = Drawn(n, seed, side, per_picture)
+    if source != NEEDLE and drawn != Drawn():
+        raise InvalidConfig(f"--n, --seed, --side and --per-picture apply to {NEEDLE} alone; leave them out")
+    players, played = _players(roles, source, expert_error, seed)
     filters = Filters(evaluation=frozenset(_hashes(against)))
-    asked = {
-        "source": source,
-        "method": method,
-        "seed": seed,
-        "budgets": list(tokens),
-        "spec": to_json(spec),
-        "rules": to_json(rules),
-    }
-    if source == NEEDLE:
-        asked |= {"n": n, "side": side, "per_picture": per_picture}
-    manifest = asked | {"roles": roles, "expert_error": expert_error, "version": cof.__version__}
+    tasks, total = _tasks(source, drawn, view, tokens)
+    asked = {"source": source, "drawn": to_json(drawn) if source == NEEDLE else digest(Path(source)), "method": method}
+    asked |= {"budgets": list(tokens), "spec": to_json(view), "rules": to_json(rules), "roles": played}
     columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with RunDir(out, manifest) as run, Progress(*columns, console=Console(stderr=True)) as bar:
+    with (
+        RunDir(out, asked | {"version": cof.__version__}) as run,
+        Progress(*columns, console=Console(stderr=True)) as bar,
+    ):
         line = bar.add_task("searching", total=total, completed=len(run.journal("searches").done))
         run_build(players, tasks, rules, run, METHODS[method], concurrency, most_calls, lambda: bar.advance(line))
         kept = publish_kept(run, filters)
@@ -100,11 +105,12 @@ def convert(
     to: Annotated[str, typer.Option(help="sharegpt, trl, verl or traces.")] = "sharegpt",
 ) -> None:
     """Write trajectories in the form that a trainer reads."""
-    if to not in FORMS:
-        raise InvalidConfig(f"--to {to!r} is not known; want one of {', '.join(FORMS)}")
+    if to not in (*FORMS, "traces"):
+        raise InvalidConfig(f"--to {to!r} is not known; want one of {', '.join(FORMS)}, traces")
+    found = list(_traces(source, to))
     out.mkdir(parents=True, exist_ok=True)
-    count = FORMS[to](_traces(source, to), out)
-    print(f"{count} trajectories in {out}")
+    written = write_kept(found, out) if to == "traces" else FORMS[to]((each.trace for each in found), out)
+    print(f"{written} trajectories in {out}")
 
 
 @app.command(name="select")
@@ -118,24 +124,23 @@ def choose(
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Choose few trajectories that stand for all."""
-    records = _records(source)
-    if n > len(records):
-        raise InputError(f"--n {n} is more than the {len(records)} trajectories in {source}; want at most as many")
+    found = read_kept(source)
+    if n > len(found):
+        raise InputError(f"--n {n} is more than the {len(found)} trajectories in {source}; want at most as many")
     if by == "random":
-        chosen = select_random(len(records), n, seed)
+        chosen = select_random(len(found), n, seed)
     elif by == "coverage":
         from cof.train.embed import embed
 
         loaded = opened(model, adapter)
-        traces = [trace_from_json(record["trace"]) for record in records]
         with Progress(console=Console(stderr=True)) as bar:
-            found = [embed(loaded, trace) for trace in bar.track(traces, description="embedding")]
-        chosen = select(np.stack([e for e, _ in found]), np.array([loss for _, loss in found]), n, seed)
+            seen = [embed(loaded, each.trace) for each in bar.track(found, description="embedding")]
+        chosen = select(np.stack([place for place, _ in seen]), np.array([loss for _, loss in seen]), n, seed)
     else:
         raise InvalidConfig(f"--by {by!r} is not known; want coverage or random")
     out.mkdir(parents=True, exist_ok=True)
-    publish(out / "traces.jsonl", "".join(json.dumps(records[index]) + "\n" for index in sorted(chosen)))
-    print(f"{n} of {len(records)} trajectories in {out / 'traces.jsonl'}")
+    write_kept((found[index] for index in sorted(chosen)), out)
+    print(f"{n} of {len(found)} trajectories in {out / 'traces.jsonl'}")
 
 
 @app.command()
@@ -146,9 +151,8 @@ def stats(
     seed: Annotated[int, typer.Option(min=0, help="Which samples.")] = 0,
 ) -> None:
     """Say what a set of trajectories holds, and show some."""
-    traces = [trace_from_json(record["trace"]) for record in _records(source)]
-    built = source / "stats.json"
-    figures = describe(traces, json.loads(built.read_text())["dropped"] if built.is_file() else {})
+    traces = [each.trace for each in read_kept(source)]
+    figures = describe(traces, _dropped(source / "stats.json"))
     for name, value in figures.items():
         told = ", ".join(f"{key}: {count}" for key, count in value.items()) if isinstance(value, dict) else value
         print(f"{name.replace('_', ' ')}: {told}")
@@ -159,69 +163,71 @@ def stats(
         print(f"written to {out}: stats.png, index.html and {len(shown)} pages")
 
 
-def _records(source: Path) -> list[dict[str, Any]]:
-    if not (source / "traces.jsonl").is_file():
-        raise InputError(f"{source} holds no traces.jsonl; give a folder of cof data build")
-    return list(read_records(source / "traces.jsonl"))
+def _dropped(built: Path) -> dict[str, int]:
+    """Why others were dropped, where a build said so."""
+    try:
+        return {str(reason): int(count) for reason, count in json.loads(built.read_text())["dropped"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
-def _traces(source: Path, to: str) -> Iterator[Trace]:
+def _traces(source: Path, to: str) -> Iterator[Kept]:
     """Traces of a build or a ShareGPT file; for verl those that the target got neither always right nor always wrong."""
     if source.is_file():
-        yield from read_sharegpt(source, PAPER)
+        yield from map(Kept, read_sharegpt(source, PAPER))
         return
-    for record in _records(source):
-        if to != "verl" or record["pass_rate"] is None or 0 < record["pass_rate"] < 1:
-            yield trace_from_json(record["trace"])
+    yield from (each for each in read_kept(source) if to != "verl" or each.pass_rate not in (0.0, 1.0))
 
 
-def _write_traces(kept: Iterable[Trace], out: Path) -> int:
-    lines = [json.dumps({"id": trace.id, "trace": to_json(trace)}) + "\n" for trace in kept]
-    publish(out / "traces.jsonl", "".join(lines))
-    return len(lines)
+FORMS = {"sharegpt": write_sharegpt, "trl": write_trl, "verl": write_verl}
 
 
-FORMS = {"sharegpt": write_sharegpt, "trl": write_trl, "verl": write_verl, "traces": _write_traces}
+def _spec(name: str) -> ViewSpec:
+    if name not in SPECS:
+        raise InvalidConfig(f"--spec {name!r} is not known; want one of {', '.join(SPECS)}")
+    return SPECS[name]
 
 
 def _budgets(text: str) -> tuple[int, ...]:
+    """Visual tokens of overviews; none where the view rules are to stay as they are."""
     try:
-        found = tuple(int(part) for part in text.split(","))
+        found = tuple(int(part) for part in text.split(",")) if text.strip() else ()
     except ValueError:
-        found = ()
-    if not found or min(found) < 1:
+        found = (0,)
+    if found and min(found) < 1:
         raise InvalidConfig(f"--budgets {text!r} is not understood; want visual tokens, such as 64,256")
     return found
 
 
-def _tasks(
-    source: str, n: int, seed: int, side: int, spec: ViewSpec, budgets: tuple[int, ...], per_picture: int
-) -> tuple[Iterable[Task], int]:
+def _tasks(source: str, drawn: Drawn, spec: ViewSpec, budgets: tuple[int, ...]) -> tuple[Iterable[Task], int]:
     """The questions to search, and how many there are."""
     if source == NEEDLE:
-        return needle_tasks(n, seed, side, spec, budgets, per_picture), n * len(budgets)
-    found = list(file_tasks(Path(source), spec, budgets))
-    return found, len(found)
+        return needle_tasks(drawn, spec, budgets), drawn.n * max(1, len(budgets))
+    return file_tasks(Path(source), spec, budgets), count(Path(source), spec) * max(1, len(budgets))
 
 
-def _players(roles: str, source: str, error: float, seed: int) -> Players:
+def _players(roles: str, source: str, error: float, seed: int) -> tuple[Players, dict[str, Any]]:
+    """Who plays the parts, and what a run folder must agree on about them."""
     if roles != EXPERTS:
-        return ModelPlayers.of(load_config(Roles, Path(roles)))
+        chosen = load_config(Roles, Path(roles))
+        return ModelPlayers.of(chosen), dump_config(chosen)
     if source != NEEDLE:
         raise InvalidConfig(
             f"--roles {EXPERTS} know the needle world alone; give a TOML file of roles, or --source {NEEDLE}"
         )
-    return Experts(error, seed)
+    return Experts(error, seed), {EXPERTS: error}
 
 
-def _hashes(folders: Iterable[Path]) -> Iterable[int]:
-    """Hashes of the pictures in some folders; what is no picture is passed over."""
+def _hashes(folders: Iterable[Path]) -> Iterator[int]:
+    """Hashes of the pictures in some folders; other files are passed over, a folder without pictures is an error."""
     for folder in folders:
+        found = 0
         for path in sorted(folder.rglob("*")):
-            try:
+            with suppress(InvalidImage):
                 yield picture_hash(load(path))
-            except InvalidImage:
-                continue
+                found += 1
+        if not found:
+            raise InputError(f"--against {folder} holds no picture; give a folder of JPEG, PNG or WEBP files")
 
 
 def _tell(stats: dict[str, Any], out: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -31,7 +30,7 @@ from cof.focus.ask import setting_of
 from cof.focus.loop import MODES, Mode, Setting
 from cof.models.remote import RemoteModel
 from cof.plain import to_json
-from cof.runs import RunDir, publish
+from cof.runs import RunDir, digest, publish
 from cof.scoring.judge import judged
 from cof.types import Limits, Sampling, ViewSpec
 
@@ -157,16 +156,9 @@ def _manifest(model: Any, setting: Setting, data: Path | None) -> dict[str, Any]
         "setting": to_json(setting) | {"mode": None},
         "dialect": dialect.NAME,
         "prompts": dialect.fingerprint(),
-        "data": None if data is None else _digest(data),
+        "data": None if data is None else digest(data),
         "versions": {"cof": cof.__version__} | {name: version(name) for name in ("torch", "transformers", "pillow")},
     }
-
-
-def _digest(data: Path) -> str:
-    """A hash of the names and sizes of all files of a benchmark: another copy is another benchmark."""
-    files = sorted(path for path in data.rglob("*") if path.is_file()) if data.is_dir() else [data]
-    told = "\n".join(f"{path.name} {path.stat().st_size}" for path in files if path.exists())
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _count(items: Items, plan: Plan) -> int:

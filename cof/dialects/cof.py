@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from cof.dialects.base import Message
 from cof.errors import InvalidBox
-from cof.types import Action, Answer, Box, Malformed, Question, Turn, View, Zoom
+from cof.types import Action, Answer, Box, Malformed, Question, Trace, Turn, View, Zoom
 from cof.vision import boxes
 
 NAME = "cof"
@@ -46,6 +46,11 @@ def messages(
     )
     later = (m for turn in turns for m in (Message("assistant", (turn.completion.text,)), *_reply(turn)))
     return (*opening, *later)
+
+
+def told(trace: Trace) -> tuple[Message, ...]:
+    """The whole conversation of a trace."""
+    return messages(trace.question, trace.overview, trace.turns, trace.mode == "direct")
 
 
 def ask(question: Question, direct: bool = False) -> str:

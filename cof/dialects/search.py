@@ -6,6 +6,7 @@ Boxes in replies are pixels of the picture that was shown. The sentences are thi
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from cof.dialects.base import Message
@@ -31,6 +32,16 @@ def plan(first: View, question: str, options: tuple[str, ...], so_far: str, advi
     told += [f"So far:\n{so_far}" if so_far else "Nothing was done so far."]
     told += [f"The answer before was refused: {advice}"] if advice else []
     return (Message("system", (system,)), Message("user", (first, "\n".join(told))))
+
+
+def history(places: Sequence[str], steps: Sequence[tuple[dict[str, Any], str]]) -> str:
+    """What was done so far: the places by number, and each step as a reply has it, with what came of it."""
+    return "\n".join(
+        [
+            *(f"Place {n}: {thing}" for n, thing in enumerate(places)),
+            *(f"{json.dumps(step, ensure_ascii=False)}: {seen}" for step, seen in steps),
+        ]
+    )
 
 
 def locate(view: View, thing: str) -> tuple[Message, ...]:

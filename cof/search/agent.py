@@ -40,7 +40,7 @@ def search(task: Task, rules: Rules) -> Search:
     """Search for the answer to `task`, whose question has one."""
     rate, diary = (yield from tried(task, rules)), _Diary(task, rules)
     if rate is not None and rate >= rules.pass_share and (yield from confirmed(task, (), rules)):
-        return Outcome((yield from _summarised(task, ())), "kept", rate, (), 0)
+        return Outcome((yield from _summarised(task, ())), rate, (), 0)
     advice = ""
     for n in range(rules.rounds):
         proposal = yield from _round(diary, advice)
@@ -50,11 +50,11 @@ def search(task: Task, rules: Rules) -> Search:
             fault = "the answer is wrong"
         elif (yield from confirmed(task, chain := diary.chain(proposal.at), rules)):
             trace = yield from _summarised(task, chain)
-            return Outcome(trace, "kept", rate, tuple(diary.proposed), n + 1)
+            return Outcome(trace, rate, tuple(diary.proposed), n + 1)
         else:
             fault = "the answer is right, but cannot be confirmed at the places given for it"
         advice = str((yield Advise(tuple(diary.events), proposal.answer if proposal else "", fault)))
-    return Outcome(None, "unverified", rate, tuple(diary.proposed), rules.rounds)
+    return Outcome(None, rate, tuple(diary.proposed), rules.rounds)
 
 
 class _Diary:

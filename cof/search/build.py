@@ -24,8 +24,9 @@ from cof.plain import to_json, trace_from_json
 from cof.runs import RunDir, publish, read_records
 from cof.search.agent import search
 from cof.search.calls import Ledger, Players, Task
-from cof.search.filters import FAILED, Filters, counted, picture_hash
+from cof.search.filters import FAILED, UNVERIFIED, Filters, counted, picture_hash
 from cof.search.ground import ground
+from cof.search.kept import Kept, write_kept
 from cof.search.trajectory import Outcome, Rules, Search
 from cof.types import Box, Question, Trace, Zoom
 from cof.vision import boxes
@@ -95,15 +96,14 @@ def publish_kept(run: RunDir, filters: Filters) -> dict[str, Any]:
     reasons, kept = Counter[str](), list[tuple[dict[str, Any], Trace]]()
     for record in found:
         trace = trace_from_json(record["trace"]) if record["trace"] else None
-        reason = record["reason"] if trace is None else filters.refuse(trace, record["picture"])
+        reason = UNVERIFIED if trace is None else filters.refuse(trace, record["picture"])
         if trace is None or reason is not None:
             reasons[str(reason)] += 1
         else:
             kept.append((record, trace))
     ended = {record["id"] for record in found}
     reasons[FAILED] = len({record["id"].partition(" ")[2] for record in _read(run, "failures")} - ended)
-    lines = [json.dumps({"id": r["id"], "pass_rate": r["pass_rate"], "trace": to_json(t)}) for r, t in kept]
-    publish(run.folder / "traces.jsonl", "".join(line + "\n" for line in lines))
+    write_kept((Kept(trace, record["pass_rate"]) for record, trace in kept), run.folder)
     stats = _stats(found, kept, reasons) | {
         cost: _sum(run, cost) for cost in ("calls", "malformed", "unanswered", "tokens", "seconds")
     }
@@ -151,7 +151,6 @@ def _record(ended: Ended, outcome: Outcome, folder: Path) -> dict[str, Any]:
         trace = replace(trace, question=replace(question, image=str(place.resolve())))
     return {
         "id": question.id,
-        "reason": outcome.reason,
         "pass_rate": outcome.pass_rate,
         "rounds": outcome.rounds,
         **_cost(ended),

@@ -196,7 +196,7 @@ def _read(task: NeedleTask, view: View, errs: bool, rng: np.random.Generator) ->
 def _shows(task: NeedleTask, view: View, thing: Item) -> bool:
     """Whether the thing lies in the view, large enough to be told from others."""
     box = task.box(thing)
-    return _holds(view, box) and box.width * min(1.0, view.size[0] / view.region.width) >= FIND
+    return _holds(view, box) and box.width * view.detail >= FIND
 
 
 def _holds(view: View, box: Box) -> bool:

@@ -130,7 +130,7 @@ def _trace(row: dict[str, Any], file: Path, number: int, spec: ViewSpec) -> Trac
 
 def _conversation(trace: Trace, out: Path) -> tuple[tuple[Message, ...], list[str]]:
     """A trace's messages, and where its pictures were written, relative to `out`."""
-    messages = dialect.messages(trace.question, trace.overview, trace.turns)
+    messages = dialect.told(trace)
     if any(isinstance(part, str) and PICTURE in part for message in messages for part in message.parts):
         raise InputError(f"trace {trace.id} says {PICTURE}, which stands for pictures in this form; leave it out")
     shown = [part for message in messages for part in message.parts if isinstance(part, View)]

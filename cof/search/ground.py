@@ -26,8 +26,8 @@ def ground(task: Task, rules: Rules) -> Search:
             continue
         chain, told = yield from _grounded(task, thoughts, rules, proposed)
         if (yield from confirmed(task, chain, rules)):
-            return Outcome(trajectory(task, chain, told), "kept", rate, tuple(proposed), n + 1)
-    return Outcome(None, "unverified", rate, tuple(proposed), rules.rounds)
+            return Outcome(trajectory(task, chain, told), rate, tuple(proposed), n + 1)
+    return Outcome(None, rate, tuple(proposed), rules.rounds)
 
 
 def _grounded(

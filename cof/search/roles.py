@@ -31,6 +31,7 @@ from cof.search.calls import (
     Look,
     Move,
     Name,
+    Place,
     Plan,
     Propose,
     Read,
@@ -61,7 +62,7 @@ class Roles:
     """Who plays what; `everyone` plays what is not given to another. `retries` of a reply that cannot be read; the target
     and the thinker speak at `temperature`."""
 
-    everyone: Role = Role()
+    everyone: Role
     target: Role | None = None
     planner: Role | None = None
     locator: Role | None = None
@@ -141,8 +142,7 @@ def _asked(task: Task, call: Call) -> tuple[Message, ...]:
         case Try():
             return dialect.messages(question, task.first, direct=True)
         case Plan(events, places, advice):
-            told = _told(events, tuple(f"place {n}: {place.thing}" for n, place in enumerate(places)))
-            return words.plan(task.first, question.text, question.choices, told, advice)
+            return words.plan(task.first, question.text, question.choices, _told(events, places), advice)
         case Locate(view, thing):
             return words.locate(view, thing)
         case Read(view, text):
@@ -162,8 +162,21 @@ def _asked(task: Task, call: Call) -> tuple[Message, ...]:
             return words.think(task.first, question.text, question.choices)
 
 
-def _told(events: tuple[Event, ...], places: tuple[str, ...] = ()) -> str:
-    return "\n".join([*places, *(f"{event.step}: {event.seen}" for event in events)])
+def _told(events: tuple[Event, ...], places: tuple[Place, ...] = ()) -> str:
+    return words.history([place.thing for place in places], [(_written(event.step), event.seen) for event in events])
+
+
+def _written(step: Step) -> dict[str, Any]:
+    """The step as `_step` reads it."""
+    match step:
+        case Look(thing, within):
+            return {"step": "look", "thing": thing, "in": within}
+        case Ask(text, at):
+            return {"step": "ask", "text": text, "at": at}
+        case Move(at, instruction):
+            return {"step": "move", "at": at, "instruction": instruction}
+        case Propose(answer, at):
+            return {"step": "answer", "answer": answer, "at": at}
 
 
 def _reply(task: Task, call: Call, text: str) -> Reply:

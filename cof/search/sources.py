@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,20 +16,37 @@ from cof.search.experts import NeedleTask
 from cof.search.formats import read_sharegpt
 from cof.types import Question, ViewSpec
 from cof.vision.load import load
-from cof.worlds.needle import samples
+from cof.worlds.needle import Sample, samples
 
 
-def needle_tasks(
-    count: int, seed: int, side: int, spec: ViewSpec, budgets: Sequence[int], per_picture: int = 1
-) -> Iterator[NeedleTask]:
-    """`count` questions about training scenes, at most `per_picture` about one, each at every one of the overview `budgets`."""
-    for sample in samples("train", seed, count, side, spec, per_scene=per_picture):
-        size = (round(sample.scene.extent[0] * side), round(sample.scene.extent[1] * side))
-        for question, own in _at_budgets(sample.question, spec, budgets):
-            yield NeedleTask(question, size, sample.picture, own, sample)
+@dataclass(frozen=True)
+class Drawn:
+    """Which questions of the needle world: `n` of `seed`, at most `per_picture` about one of `side` pixels."""
+
+    n: int = 300
+    seed: int = 0
+    side: int = 1792
+    per_picture: int = 1
 
 
-def file_tasks(path: Path, spec: ViewSpec, budgets: Sequence[int]) -> Iterator[Task]:
+def needle_tasks(drawn: Drawn, spec: ViewSpec, budgets: Sequence[int] = ()) -> Iterator[NeedleTask]:
+    """Questions about training scenes, each at every one of the overview `budgets`. Raises InputError on a bad side."""
+    found = samples("train", drawn.seed, drawn.n, drawn.side, spec, per_scene=drawn.per_picture)
+    return (task for sample in found for task in _needle_tasks(sample, spec, budgets))
+
+
+def _needle_tasks(sample: Sample, spec: ViewSpec, budgets: Sequence[int]) -> Iterator[NeedleTask]:
+    size = (round(sample.scene.extent[0] * sample.side), round(sample.scene.extent[1] * sample.side))
+    for question, own in _at_budgets(sample.question, spec, budgets):
+        yield NeedleTask(question, size, sample.picture, own, sample)
+
+
+def count(path: Path, spec: ViewSpec) -> int:
+    """How many questions of a file or folder can be searched; no picture is opened. Raises InputError."""
+    return sum(item.question.answer is not None for item in _items(path, spec))
+
+
+def file_tasks(path: Path, spec: ViewSpec, budgets: Sequence[int] = ()) -> Iterator[Task]:
     """The questions of a file or folder, each at every one of the overview `budgets`. Raises InputError.
 
     A JSONL, Parquet or Arrow file has the fields of `cof eval jsonl`; a `.json` file is ShareGPT's; a folder holds Parquet or
@@ -46,7 +63,10 @@ def file_tasks(path: Path, spec: ViewSpec, budgets: Sequence[int]) -> Iterator[T
 
 
 def _at_budgets(question: Question, spec: ViewSpec, budgets: Sequence[int]) -> Iterator[tuple[Question, ViewSpec]]:
-    """The question at each overview budget (visual tokens), which its id names where there are several."""
+    """The question at each overview budget (visual tokens), which its id names where there are several; without any, at
+    the spec's own."""
+    if not budgets:
+        yield question, spec
     for budget in budgets:
         name = f"{question.id}@{budget}" if len(budgets) > 1 else question.id
         yield replace(question, id=name), with_budget(spec, budget)

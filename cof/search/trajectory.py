@@ -33,12 +33,13 @@ class Rules:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a search found: a trajectory, or None and why not. `pass_rate` is the share of the target's tries that were
-    right, None without tries; `proposed` the places that were looked for and found, in order, whether they were kept or
-    not; `rounds` of searching were begun."""
+    """What a search found: a trajectory, or None where nothing was confirmed.
+
+    `pass_rate` is the share of the target's tries that were right, None without tries; `proposed` the places that were
+    looked for and found, in order, whether they were kept or not; `rounds` of searching were begun.
+    """
 
     trace: Trace | None
-    reason: str
     pass_rate: float | None
     proposed: tuple[Place, ...]
     rounds: int

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from cof.dialects import cof as dialect
+from cof.errors import ModelError
 from cof.models.local import LocalModel
 from cof.train import examples
 from cof.types import Trace
@@ -17,9 +18,14 @@ from cof.worlds.pictures import picture_of
 
 @torch.inference_mode()
 def embed(model: LocalModel, trace: Trace) -> tuple[np.ndarray, float]:
-    """The mean of the last hidden states over overview and question, (width,), and the mean loss on what is said."""
-    talk = examples.Talk(dialect.messages(trace.question, trace.overview, trace.turns))
-    row = examples.row([talk], model.codec.tokenizer, model.codec.factor)
+    """The mean of the last hidden states over overview and question, (width,), and the mean loss on what is said.
+
+    Raises ModelError where the trace's views do not suit the model.
+    """
+    if trace.spec.factor != model.codec.factor:
+        want = f"views in multiples of {model.codec.factor} pixels, as {model.name} takes them"
+        raise ModelError(f"trace {trace.id} has views in multiples of {trace.spec.factor} pixels; want {want}")
+    row = examples.row([examples.Talk(dialect.told(trace))], model.codec.tokenizer, model.codec.factor)
     picture = picture_of(trace.question)
     shown = [views.render(picture, view, trace.overview, trace.spec) for view in row.views]
     network: Any = model.network

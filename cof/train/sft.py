@@ -118,7 +118,7 @@ def _source(
         lessons.traces  # noqa: B018
         return lessons
     if config.traces:
-        teacher = built = SceneTraces(Path(config.traces), config.seed, config.scenes, config.questions)
+        teacher = built = SceneTraces(Path(config.traces), config.spec, config.seed, config.scenes, config.questions)
         built.groups  # noqa: B018
     else:
         teacher = Demonstrations(config.spec, config.lessons, config.seed, config.scenes, config.questions)

@@ -7,7 +7,7 @@ Only runs that ended by themselves with an answer, the right one where the truth
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from transformers import PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from cof.dialects import cof as dialect
-from cof.dialects.base import Message
 from cof.errors import InvalidConfig
 from cof.plain import trace_from_json
 from cof.runs import read_records
@@ -48,7 +47,7 @@ class TraceLessons:
         traces = self.traces
         order = [_at(self.seed, steps[0]["step"] * self.rows + i, len(traces)) for i in range(self.rows)]
         chosen = [traces[i] for i in order]
-        rows = [examples.row([Talk(_told(trace))], self.tokenizer, self.spec.factor) for trace in chosen]
+        rows = [examples.row([Talk(dialect.told(trace))], self.tokenizer, self.spec.factor) for trace in chosen]
         pictures = [picture_of(trace.question) for trace in chosen]
         pixels = self.processor(
             [
@@ -62,8 +61,7 @@ class TraceLessons:
     @functools.cached_property
     def traces(self) -> list[Trace]:
         found = _read(self.file)
-        if other := next((trace for trace in found if trace.spec != self.spec), None):
-            raise InvalidConfig(f"trace {other.id} was made with {other.spec}; want the recipe's [spec], {self.spec}")
+        _check_spec(found, self.spec)
         return found
 
 
@@ -76,6 +74,7 @@ class SceneTraces:
     """
 
     file: Path
+    spec: ViewSpec
     seed: int
     scenes: int
     questions: int
@@ -89,11 +88,14 @@ class SceneTraces:
     @functools.cached_property
     def groups(self) -> list[list[Trace]]:
         """Traces about one overview each."""
-        found: dict[tuple[str, View], list[Trace]] = {}
-        for trace in _read(self.file):
-            if scene_named(trace.question.image) is None:
+        read, found = _read(self.file), dict[tuple[str, View], list[Trace]]()
+        _check_spec(read, self.spec)
+        for trace in read:
+            named = scene_named(trace.question.image)
+            if named is None or all(trace.question.text != needle.text for needle in needles(named[0])):
+                about = f"{trace.question.text!r} about {trace.question.image!r}"
                 raise InvalidConfig(
-                    f"trace {trace.id} is about {trace.question.image!r}; want a needle scene, or no [dense]"
+                    f"trace {trace.id} asks {about}; want a question about a needle scene, or no [dense]"
                 )
             found.setdefault((trace.question.image, trace.overview), []).append(trace)
         return list(found.values())
@@ -105,7 +107,7 @@ class SceneTraces:
         chosen = [traces[i] for i in rng.permutation(len(traces))[: self.questions]]
         asked = {needle.text: needle for needle in needles(scene)}
         meant = tuple(meant_by(asked[trace.question.text], side, first) for trace in chosen)
-        return Taught(tuple(Talk(_told(trace)) for trace in chosen), scene, side, first, meant)
+        return Taught(tuple(Talk(dialect.told(trace)) for trace in chosen), scene, side, first, meant)
 
 
 def _read(file: Path) -> list[Trace]:
@@ -117,6 +119,16 @@ def _read(file: Path) -> list[Trace]:
     return found
 
 
+def _check_spec(traces: list[Trace], spec: ViewSpec) -> None:
+    """Overviews may have any size, all else must be as the recipe says."""
+
+    def rules(each: ViewSpec) -> ViewSpec:
+        return replace(each, min_pixels=0, max_pixels=0)
+
+    if other := next((trace for trace in traces if rules(trace.spec) != rules(spec)), None):
+        raise InvalidConfig(f"trace {other.id} was made with {other.spec}; want the recipe's [spec], {spec}")
+
+
 def _at(seed: int, index: int, count: int) -> int:
     """Which of `count` comes at `index`, when every epoch goes through all in an order of its own."""
     epoch, place = divmod(index, count)
@@ -126,7 +138,3 @@ def _at(seed: int, index: int, count: int) -> int:
 def _exemplary(trace: Trace) -> bool:
     by_itself = trace.stop is Stop.ANSWER and trace.mode in ("focus", "direct")
     return by_itself and score(trace.question, trace.answer).value in (1.0, None)
-
-
-def _told(trace: Trace) -> tuple[Message, ...]:
-    return dialect.messages(trace.question, trace.overview, trace.turns, trace.mode == "direct")

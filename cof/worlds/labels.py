@@ -51,7 +51,6 @@ def token_labels(scene: Scene, view: View, unit: float, factor: int) -> TokenLab
     shape = view.size[1] // factor, view.size[0] // factor
     classes = {name: np.full(shape, IGNORE, np.int64) for name in VOCABULARIES}
     classes["what"][:] = 0
-    detail = min(1.0, view.region.width / view.size[0])  # an enlarged view shows no more than its source
     box, owner, bearer = np.full((*shape, 4), np.nan, np.float32), np.full(shape, -1), np.full(shape, -1)
     for index, thing in enumerate((*scene.boards, *scene.items)):
         whole = view.from_source(boxes.scale(thing.box, unit, unit))
@@ -59,7 +58,7 @@ def token_labels(scene: Scene, view: View, unit: float, factor: int) -> TokenLab
         if seen is None or (thing.board is not None and whole.width < FIND):
             continue
         cells, clear = _cells(seen, factor, shape), seen.area >= SEEN * whole.area
-        labels = _classes(thing, whole.width * detail) if clear else dict.fromkeys(VOCABULARIES, IGNORE)
+        labels = _classes(thing, thing.box.width * unit * view.detail) if clear else dict.fromkeys(VOCABULARIES, IGNORE)
         for name, grid in classes.items():
             grid[cells] = labels[name] if name != "mark" else IGNORE
         box[cells], owner[cells] = (seen.as_tuple() if clear else np.nan), index
@@ -94,7 +93,7 @@ def _span(low: float, high: float, factor: int, count: int) -> tuple[int, int]:
 
 
 def _classes(thing: Item, side: float) -> dict[str, int]:
-    """Class indices of a thing whose side is `side` pixels in the view."""
+    """Class indices of a thing that is shown with `side` pixels of true detail."""
     if thing.kind == BOARD:
         return {
             "what": 2,

@@ -83,14 +83,14 @@ def route(needle: Needle, first: View, unit: float, spec: ViewSpec) -> tuple[Box
 
 def can_find(needle: Needle, view: View, unit: float) -> bool:
     """Whether the things that are asked about are large enough in `view` to be told from others."""
-    return all(item.box.width * _scale(view, unit) >= FIND for item in needle.items)
+    return all(item.box.width * unit * view.detail >= FIND for item in needle.items)
 
 
 def can_read(needle: Needle, view: View, unit: float) -> bool:
     """Whether the answer is large enough to be read in `view`, if it lies there."""
     if needle.attribute == "mark":
-        return needle.items[0].box.width * needle.items[0].mark_height * _scale(view, unit) >= LEGIBLE_MARK
-    return all(item.box.width * _scale(view, unit) >= LEGIBLE[needle.attribute] for item in needle.items)
+        return needle.items[0].box.width * needle.items[0].mark_height * unit * view.detail >= LEGIBLE_MARK
+    return all(item.box.width * unit * view.detail >= LEGIBLE[needle.attribute] for item in needle.items)
 
 
 def pick(
@@ -151,8 +151,3 @@ def _relations(items: list[Item], text: str, apart: float, board: Item | None) -
                 answer, pool = ("above" if dy < 0 else "below"), ("above", "below")
                 question = text.format(axis="above or below", **names).replace("below of", "below")
                 yield Needle(question, answer, pool, "relation", (a, b), board)
-
-
-def _scale(view: View, unit: float) -> float:
-    """True detail of a view, in pixels per unit: no more than the source picture has."""
-    return min(view.size[0] / view.region.width, view.size[1] / view.region.height, 1.0) * unit

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -16,11 +15,13 @@ from cof.plain import trace_from_json
 from cof.runs import RunDir, read_records
 from cof.search.agent import search
 from cof.search.build import build, publish_kept
-from cof.search.calls import Call, Ledger, Locate, Players, Reply, Task
+from cof.search.calls import Call, Ledger, Locate, Players, Read, Reply, Summarise, Task, Try
 from cof.search.experts import Experts
 from cof.search.filters import Filters
+from cof.search.formats import write_sharegpt
 from cof.search.ground import ground
-from cof.search.sources import file_tasks, needle_tasks
+from cof.search.kept import read_kept
+from cof.search.sources import Drawn, count, file_tasks, needle_tasks
 from cof.search.trajectory import Rules
 from cof.types import ViewSpec
 from cof.worlds.needle import samples, write
@@ -35,7 +36,7 @@ def built(
     folder: Path, players: Players, count: int = 40, concurrency: int = 1, most_calls: int | None = None, method=search
 ):
     with RunDir(folder, {}) as run:
-        build(players, needle_tasks(count, 0, 1792, SPEC, (256,)), RULES, run, method, concurrency, most_calls)
+        build(players, needle_tasks(Drawn(count), SPEC), RULES, run, method, concurrency, most_calls)
         return publish_kept(run, Filters())
 
 
@@ -77,7 +78,7 @@ def test_plain_thoughts_are_grounded(tmp_path):
 
 def test_a_small_overview_needs_more_looks(tmp_path):
     with RunDir(tmp_path / "run", {}) as run:
-        build(Experts(0.0), needle_tasks(300, 0, 1792, SPEC, (64, 256)), RULES, run)
+        build(Experts(0.0), needle_tasks(Drawn(300), SPEC, (64, 256)), RULES, run)
         publish_kept(run, Filters())
     found = {record["id"]: record for record in read_records(tmp_path / "run" / "searches.jsonl")}
     pairs = [(found[name], found[name.replace("@64", "@256")]) for name in found if name.endswith("@64")]
@@ -134,24 +135,45 @@ def test_a_cap_on_calls_ends_a_build_that_can_go_on(tmp_path):
     assert published(tmp_path / "run") == published(tmp_path / "whole")
 
 
-def test_no_more_searches_run_than_allowed(tmp_path):
-    lock, running, most = threading.Lock(), set[str](), 0
+def test_tasks_are_taken_as_there_is_room(tmp_path):
+    taken, ended, most = 0, 0, 0
 
-    class Counting(Experts):
+    def asked():
+        nonlocal taken, most
+        for task in needle_tasks(Drawn(40), SPEC):
+            taken += 1
+            most = max(most, taken - ended)
+            yield task
+
+    def on_end():
+        nonlocal ended
+        ended += 1
+
+    with RunDir(tmp_path / "run", {}) as run:
+        build(Experts(0.2), asked(), RULES, run, concurrency=3, on_end=on_end)
+    assert (taken, ended) == (40, 40)
+    assert most <= 3
+
+
+def test_what_went_well_is_kept_where_something_breaks(tmp_path):
+    class Broken(Experts):
         def play(self, task: Task, call: Call, ledger: Ledger) -> Reply:
-            nonlocal most
-            with lock:
-                running.add(threading.current_thread().name)
-                most = max(most, len(running))
-            time.sleep(0.001)
+            if task.question.id == "train-7-1792":
+                raise AssertionError("a fault of ours")
             return super().play(task, call, ledger)
 
-    built(tmp_path / "run", Counting(0.2), concurrency=3)
-    assert most == 3
+    with RunDir(tmp_path / "run", {}) as run, pytest.raises(AssertionError, match="a fault of ours"):
+        build(Broken(0.0), needle_tasks(Drawn(40), SPEC), RULES, run, concurrency=2)
+    done = [record["id"] for record in read_records(tmp_path / "run" / "searches.jsonl")]
+    assert len(done) >= 5
+    built(tmp_path / "run", Experts(0.0))
+    built(tmp_path / "whole", Experts(0.0))
+    assert published(tmp_path / "run")[0] == published(tmp_path / "whole")[0]
 
 
 def source(form: str, folder: Path) -> Path:
     """Four questions with answers, and one without, about pictures of 448 x 448 pixels."""
+    folder.mkdir(exist_ok=True)
     write(samples("train", 0, 4, 448, SPEC), folder / "world")
     if form == "vstar":
         return folder / "world"
@@ -168,6 +190,8 @@ def source(form: str, folder: Path) -> Path:
             (folder / "asked.json").write_text(json.dumps(talks))
             return folder / "asked.json"
     datasets = pytest.importorskip("datasets")
+    for row in rows:
+        row["image"] = {"bytes": Path(row["image"]).read_bytes(), "path": None}
     found = datasets.Dataset.from_list(rows).cast_column("image", datasets.Image())
     if form == "arrow":
         found.save_to_disk(folder / "saved")
@@ -182,3 +206,29 @@ def test_questions_come_from_files_too(tmp_path, form):
     assert [task.first.size for task in tasks] == [(448, 448), (224, 224)] * 4
     assert len({task.question.id for task in tasks}) == 8
     assert all(task.picture.size == task.size == (448, 448) for task in tasks)
+    assert count(source(form, tmp_path / "again"), SPEC) == 4
+
+
+class Right:
+    """Players who find the answer at once."""
+
+    def play(self, task: Task, call: Call, _ledger: Ledger) -> Reply:
+        match call:
+            case Summarise(chain):
+                return ("I look there.",) * len(chain) + ("I see it.",)
+            case Try() | Read():
+                return task.question.answer
+            case _:
+                raise AssertionError(call)
+
+
+@pytest.mark.parametrize("form", ["vstar", "jsonl", "sharegpt", "arrow", "parquet"])
+def test_what_is_built_from_any_source_can_be_converted(tmp_path, form):
+    """A picture inside a table gets a file of its own."""
+    with RunDir(tmp_path / "run", {}) as run:
+        build(Right(), file_tasks(source(form, tmp_path), SPEC), Rules(), run)
+        publish_kept(run, Filters())
+    kept = [each.trace for each in read_kept(tmp_path / "run")]
+    assert kept
+    assert write_sharegpt(kept, tmp_path / "form") == len(kept)
+    assert (tmp_path / "run" / "images").exists() == (form in ("arrow", "parquet"))

@@ -16,7 +16,7 @@ from cof.search.build import build, publish_kept
 from cof.search.experts import Experts
 from cof.search.filters import Filters
 from cof.search.formats import DATASET_INFO, read_sharegpt, write_sharegpt, write_trl, write_verl
-from cof.search.sources import needle_tasks
+from cof.search.sources import Drawn, needle_tasks
 from cof.search.trajectory import Rules
 from cof.types import Answer, Trace, ViewSpec, Zoom
 from cof.vision import views
@@ -31,7 +31,7 @@ SPEC = ViewSpec()
 def kept(tmp_path_factory: pytest.TempPathFactory) -> list[Trace]:
     folder = tmp_path_factory.mktemp("build")
     with RunDir(folder, {}) as run:
-        build(Experts(0.0), needle_tasks(8, 0, 896, SPEC, (256,)), Rules(grid=4), run)
+        build(Experts(0.0), needle_tasks(Drawn(8, side=896), SPEC), Rules(grid=4), run)
         publish_kept(run, Filters())
     return [trace_from_json(record["trace"]) for record in read_records(folder / "traces.jsonl")]
 

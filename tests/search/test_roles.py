@@ -37,7 +37,7 @@ from cof.search.calls import (
     Thoughts,
     Try,
 )
-from cof.search.roles import PART, ModelPlayers
+from cof.search.roles import PART, ModelPlayers, _written
 from cof.search.trajectory import Rules
 from cof.types import Box, Question, View, ViewSpec
 from cof.vision import boxes, views
@@ -132,6 +132,13 @@ def test_what_cannot_be_read_is_sent_back_with_its_fault_and_counted(call, said)
     assert "cannot be read" in model.requests[1].messages[-1].parts[0]
 
 
+@pytest.mark.parametrize("step", [Look("sign", 0), Ask("What?", None), Move(0, "enlarge"), Propose("B", 0)])
+def test_a_step_is_told_as_it_is_read(step):
+    found, model = players(json.dumps(_written(step)))
+    assert found.play(TASK, Plan((Event(step, "so"),), (PLACE,), ""), Ledger()) == step
+    assert json.dumps(_written(step)) + ": so" in model.requests[0].messages[-1].parts[-1]
+
+
 def test_a_mended_reply_counts():
     found, _ = players("hm", '{"seen": false}')
     ledger = Ledger()
@@ -151,7 +158,7 @@ def test_a_whole_search_by_one_model():
         system, last = str(request.messages[0].parts[0]), str(request.messages[-1].parts[-1])
         look, answer = '{"step": "look", "thing": "sign"}', '{"step": "answer", "answer": "B", "at": 0}'
         for sign, line in (
-            ("one step at a time", answer if "place 0" in last else look),
+            ("one step at a time", answer if "Place 0" in last else look),
             ("You point", '{"bbox_2d": [224, 168, 280, 210]}'),
             ("You read", '{"answer": "B"}'),
             ("You check", '{"seen": true}'),

@@ -21,7 +21,7 @@ from cof.runs import RunDir
 from cof.search.build import build, publish_kept
 from cof.search.experts import Experts
 from cof.search.filters import Filters
-from cof.search.sources import needle_tasks
+from cof.search.sources import Drawn, needle_tasks
 from cof.search.trajectory import Rules
 from cof.train.examples import IGNORE
 from cof.train.scenes import SceneBatches
@@ -90,7 +90,7 @@ def test_a_file_without_traces_is_one_clear_line(lessons: TraceLessons, tmp_path
 
 
 def test_traces_of_other_view_rules_are_refused(lessons: TraceLessons) -> None:
-    other = TraceLessons(lessons.tokenizer, lessons.processor, ViewSpec(), lessons.file, 0, 1)
+    other = TraceLessons(lessons.tokenizer, lessons.processor, replace(SPEC, grow=2.0), lessons.file, 0, 1)
     with pytest.raises(InvalidConfig, match=r"want the recipe's \[spec\]"):
         other([{"step": 0}])
 
@@ -122,13 +122,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A build of the search agent: twelve questions about three scenes."""
     folder = tmp_path_factory.mktemp("build") / "run"
     with RunDir(folder, {}) as run:
-        build(Experts(0.0), needle_tasks(12, 0, 1792, ViewSpec(), (256,), 4), Rules(grid=4), run)
+        build(Experts(0.0), needle_tasks(Drawn(12, per_picture=4), ViewSpec()), Rules(grid=4), run)
         publish_kept(run, Filters())
     return folder / "traces.jsonl"
 
 
 def test_traces_about_one_scene_are_branches_of_one_row(lessons: TraceLessons, built: Path) -> None:
-    teacher = SceneTraces(built, 0, 1, 4)
+    teacher = SceneTraces(built, ViewSpec(), 0, 1, 4)
     kept = [trace for group in teacher.groups for trace in group]
     batches = SceneBatches(lessons.tokenizer, lessons.processor, teacher, 0)
     learnt = set()
@@ -142,5 +142,5 @@ def test_traces_about_one_scene_are_branches_of_one_row(lessons: TraceLessons, b
 
 
 def test_traces_about_other_pictures_have_no_scene(lessons: TraceLessons) -> None:
-    with pytest.raises(InvalidConfig, match="want a needle scene"):
-        _ = SceneTraces(lessons.file, 0, 1, 4).groups
+    with pytest.raises(InvalidConfig, match="about a needle scene"):
+        _ = SceneTraces(lessons.file, SPEC, 0, 1, 4).groups
