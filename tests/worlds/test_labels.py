@@ -79,6 +79,12 @@ def width_in(view: View, thing: Item) -> float:
     return view.from_source(boxes.scale(thing.box, SIDE, SIDE)).width
 
 
+def true_width(view: View, thing: Item) -> float:
+    """Pixels of true detail: enlarging adds none."""
+    shown = view.from_source(boxes.scale(thing.box, SIDE, SIDE))
+    return min(shown.width, shown.height, thing.box.width * SIDE)
+
+
 def rounding_decides(view: View, thing: Item) -> bool:
     """Whether an edge lies on a token's centre but for rounding, so that either side may own the token."""
     edges = view.from_source(boxes.scale(thing.box, SIDE, SIDE)).as_tuple()
@@ -103,9 +109,9 @@ def expected(thing: Item | None, view: View) -> tuple[dict[str, int], Box | None
         return {"what": 2, "colour": colour, "kind": IGNORE, "pattern": IGNORE}, part
     told = {
         "what": 1,
-        "colour": colour if whole.width >= FIND else IGNORE,
-        "kind": KINDS.index(thing.kind) if whole.width >= FIND else IGNORE,
-        "pattern": PATTERNS.index(thing.pattern) if whole.width >= LEGIBLE["pattern"] else IGNORE,
+        "colour": colour if true_width(view, thing) >= FIND else IGNORE,
+        "kind": KINDS.index(thing.kind) if true_width(view, thing) >= FIND else IGNORE,
+        "pattern": PATTERNS.index(thing.pattern) if true_width(view, thing) >= LEGIBLE["pattern"] else IGNORE,
     }
     return told, part
 
@@ -139,7 +145,7 @@ def test_letters_are_told_where_they_can_be_read(case: tuple[Scene, View]) -> No
         if thing is None or thing.kind == BOARD:
             assert mark == IGNORE or near_a_sticker(view, row, column, scene)
             continue
-        letter = width_in(view, thing) * thing.mark_height
+        letter = true_width(view, thing) * thing.mark_height
         blurred = UNREADABLE if letter < LEGIBLE_MARK * BLURRED else IGNORE
         readable = MARKS.index(thing.mark) if letter >= LEGIBLE_MARK else blurred
         assert mark in (IGNORE, readable)
