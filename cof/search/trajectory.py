@@ -75,7 +75,7 @@ def confirmed(task: Task, chain: tuple[Place, ...], rules: Rules) -> Asking:
 
 def place(task: Task, thing: str, box: Box, within: int | None, rules: Rules) -> Place:
     """The place of `thing`, its box as it will be written. Raises InvalidBox where it lies outside the picture."""
-    written = _on_grid(box, task.first, rules.grid)
+    written = task.first.to_source(boxes.snap(task.first.from_source(box), task.first.size, rules.grid))
     return Place(thing, written, views.zoom(written, task.first, task.spec), within)
 
 
@@ -94,11 +94,3 @@ def trajectory(task: Task, chain: Sequence[Place], thoughts: Sequence[str]) -> T
 
 def _turn(action: Zoom | Answer, shown: tuple[View, ...], first: View) -> Turn:
     return Turn(Completion(dialect.write(action, first)), action, shown)
-
-
-def _on_grid(box: Box, first: View, grid: int) -> Box:
-    """The box in multiples of `grid` pixels of the overview, at least two steps long, inside it; in source pixels."""
-    shown, (w, h) = boxes.clip(first.from_source(box), boxes.full(first.size)), first.size
-    x0, y0 = (max(0, min(round(v / grid) * grid, side - 2 * grid)) for v, side in ((shown.x0, w), (shown.y0, h)))
-    x1, y1 = (max(round(v / grid) * grid, low + 2 * grid) for v, low in ((shown.x1, x0), (shown.y1, y0)))
-    return first.to_source(Box(x0, y0, min(x1, w), min(y1, h)))

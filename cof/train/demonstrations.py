@@ -11,7 +11,7 @@ import numpy as np
 from cof.dialects import cof as dialect
 from cof.types import Answer, Box, Completion, Turn, View, ViewSpec, Zoom
 from cof.vision import boxes, views
-from cof.worlds.phrases import GRID, GUESS, NOT_HERE, READ, SEE, SMALL, evidence, label, on_grid, too_small
+from cof.worlds.phrases import GRID, GUESS, NOT_HERE, READ, SEE, SMALL, evidence, label, too_small
 from cof.worlds.questions import Needle
 
 ZOOM_OPENING = dialect.THINK_OPEN + SMALL  # how most zooming turns begin
@@ -83,8 +83,5 @@ def _answer(needle: Needle, thought: str, first: View) -> Turn:
 
 
 def _snap(box: Box, first: View) -> Box:
-    """The box on the grid of the overview, at least two grid steps long, back in source pixels."""
-    shown = first.from_source(box)
-    x0, y0 = on_grid(shown.x0), on_grid(shown.y0)
-    x1, y1 = max(on_grid(shown.x1), x0 + 2 * GRID), max(on_grid(shown.y1), y0 + 2 * GRID)
-    return first.to_source(Box(x0, y0, x1, y1))
+    """The box on the grid of the overview, back in source pixels."""
+    return first.to_source(boxes.snap(first.from_source(box), first.size, GRID))

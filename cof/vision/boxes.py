@@ -63,6 +63,17 @@ def clip(box: Box, frame: Box) -> Box:
     return inside
 
 
+def snap(box: Box, size: tuple[int, int], grid: int) -> Box:
+    """The box (pixels of a picture of `size`) in multiples of `grid`, inside the picture, at least two steps long each way.
+
+    Raises InvalidBox where it lies outside.
+    """
+    inside, (w, h) = clip(box, full(size)), size
+    x0, y0 = (max(0, min(round(v / grid) * grid, side - 2 * grid)) for v, side in ((inside.x0, w), (inside.y0, h)))
+    x1, y1 = (max(round(v / grid) * grid, low + 2 * grid) for v, low in ((inside.x1, x0), (inside.y1, y0)))
+    return Box(x0, y0, min(x1, w), min(y1, h))
+
+
 def scale(box: Box, sx: float, sy: float) -> Box:
     """The box in a frame whose axes are `sx` and `sy` times as fine."""
     return Box(box.x0 * sx, box.y0 * sy, box.x1 * sx, box.y1 * sy)

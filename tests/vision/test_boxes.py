@@ -160,3 +160,14 @@ def test_smart_resize_equals_theirs_at_corners(theirs: Resize, size: tuple[int, 
 def test_smart_resize_refuses_no_picture_and_too_thin_ones(size: tuple[int, int]) -> None:
     with pytest.raises(InvalidImage, match=r"200 : 1; crop it"):
         boxes.smart_resize(size, 28, 56 * 56, 448 * 448)
+
+
+@given(st.floats(0, 440), st.floats(0, 440), st.floats(0.1, 448), st.floats(0.1, 448), st.sampled_from([1, 4, 28]))
+def test_snapped_to_a_grid_inside_the_picture(x: float, y: float, w: float, h: float, grid: int) -> None:
+    box = Box(x, y, min(x + w, 448), min(y + h, 448))
+    snapped = boxes.snap(box, (448, 448), grid)
+    assert all(v % grid == 0 for v in snapped.as_tuple())
+    assert boxes.contains(boxes.full((448, 448)), snapped)
+    assert min(snapped.width, snapped.height) >= 2 * grid
+    moved = [abs(a - b) for a, b in zip(snapped.as_tuple(), box.as_tuple(), strict=True)]
+    assert max(moved) <= 2.5 * grid
