@@ -18,6 +18,7 @@ from cof.types import (
     Sampling,
     Stop,
     Trace,
+    Transcript,
     Turn,
     View,
     ViewSpec,
@@ -70,12 +71,19 @@ def _view(data: dict[str, Any]) -> View:
 
 def _turn(data: dict[str, Any]) -> Turn:
     return Turn(
-        Completion(**data["completion"]),
+        _completion(data["completion"]),
         _action(data["action"]),
         tuple(_view(v) for v in data["views"]),
         data["note"],
         data["seconds"],
         data["given"],
+    )
+
+
+def _completion(data: dict[str, Any]) -> Completion:
+    told = data.get("transcript")
+    return Completion(
+        **data | {"transcript": told and Transcript(**{name: tuple(part) for name, part in told.items()})}
     )
 
 

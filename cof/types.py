@@ -198,14 +198,28 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class Transcript:
+    """A completion in the model's own tokens, for training: the `prompt`, with a placeholder once a visual token, what was
+    `sampled` after it, the end of the turn included, and the logarithm of the probability with which each was drawn."""
+
+    prompt: tuple[int, ...]
+    sampled: tuple[int, ...]
+    logprobs: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Completion:
-    """One assistant turn as a model produced it. `visual_tokens` counts image tokens in the prompt."""
+    """One assistant turn as a model produced it. `visual_tokens` counts image tokens in the prompt.
+
+    `transcript` is there if the request asked for it.
+    """
 
     text: str
     tokens: int = 0
     prompt_tokens: int = 0
     visual_tokens: int = 0
     finish: Literal["stop", "length"] = "stop"
+    transcript: Transcript | None = None
 
 
 @dataclass(frozen=True)

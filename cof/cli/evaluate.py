@@ -67,7 +67,7 @@ def evaluation(
         float, typer.Option(help="0: greedy, so that seeds change only what is drawn by chance.")
     ] = 0.0,
     limit: LimitItems = [],  # noqa: B006
-    concurrency: Annotated[int, typer.Option(min=1, help="Questions that run together.")] = 32,
+    concurrency: Annotated[int, typer.Option(min=1, help="Questions that run together.")] = 16,
 ) -> None:
     """Measure a model on a benchmark: accuracy with its interval, zooms and tokens, by arm, resolution and category."""
     plan = Plan(_arms(arms), _resolutions(resolutions), _source(source), tuple(range(seed, seed + seeds)))

@@ -33,6 +33,13 @@ CHOOSE = "Choose one of: "
 CALL_OPEN, CALL_CLOSE = "<tool_call>", "</tool_call>"
 ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
+_TAG = r"(?!</?(?:think|tool_call|answer)>|<\|)"
+_PLAIN = rf"\s*{_TAG}\S(?:{_TAG}.)*"  # says something, without a tag
+_TURN = re.compile(
+    rf"\s*{THINK_OPEN}{_PLAIN}{THINK_CLOSE}\s*"
+    rf"(?:(?:{CALL_OPEN}{_PLAIN}{CALL_CLOSE}\s*)+|{ANSWER_OPEN}{_PLAIN}{ANSWER_CLOSE}\s*)",
+    re.DOTALL,
+)
 _FORM = f"want {CALL_OPEN}{{JSON}}{CALL_CLOSE} or {ANSWER_OPEN}text{ANSWER_CLOSE} after {THINK_CLOSE}"
 
 
@@ -94,6 +101,14 @@ def begin_call() -> str:
     """The beginning of an assistant turn that goes on with a box: for a model that is made to zoom."""
     call = _write_call(Box(0, 0, 1, 1), "")
     return THINK_OPEN + THINK_CLOSE + call[: call.index("[") + 1]
+
+
+def well_formed(text: str) -> bool:
+    """Whether a turn has exactly the form: a thought that says something, then calls or one answer, and nothing else.
+
+    `parse` forgives more.
+    """
+    return _TURN.fullmatch(text) is not None
 
 
 def parse(text: str, overview: View) -> Action:

@@ -13,8 +13,8 @@ from statistics import fmean, median
 from typing import Any
 
 from cof.evaluate.run import Record
-from cof.evaluate.statistics import matthews, paired_bootstrap, wilson
 from cof.scoring.answers import Score, score
+from cof.scoring.statistics import matthews, paired_bootstrap, wilson
 from cof.types import Box, Question, Stop, Trace, Zoom
 from cof.vision import boxes
 

@@ -40,6 +40,7 @@ class Setting:
     sampling: Sampling = Sampling()
     mode: Mode = "focus"
     zoom_opening: str = dialect.begin_call()
+    transcript: bool = False
 
 
 class Session:
@@ -90,7 +91,8 @@ class Session:
         spent = trace.tokens + (self.refused.completion.tokens if self.refused and self.prefix else 0)
         left = max(1, min(sampling.tokens, self.setting.limits.tokens - spent))
         tokens = sampling.tokens if self.asked else left
-        return Request(messages, self.pixels, replace(sampling, tokens=tokens), self.prefix)
+        wanted = replace(sampling, tokens=tokens)
+        return Request(messages, self.pixels, wanted, self.prefix, self.setting.transcript)
 
     def hear(self, completion: Completion | ModelError, seconds: float) -> None:
         if isinstance(completion, ModelError):

@@ -22,12 +22,14 @@ class Request:
     """One assistant turn that is wanted. `pixels` holds an RGB picture of exactly `view.size` for every view in it.
 
     The turn begins with the text `prefix`, which is given and not chosen by the model, and is part of the completion.
+    `transcript` asks for the completion's tokens, which only a model in this process can give.
     """
 
     messages: tuple[Message, ...]
     pixels: Mapping[View, Image.Image]
     sampling: Sampling
     prefix: str = ""
+    transcript: bool = False
 
 
 class Conversation(Protocol):

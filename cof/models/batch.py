@@ -22,7 +22,7 @@ from cof.models.encoding import Codec, rotary_positions, views_in
 from cof.models.eyes import Eyes
 from cof.models.passes import passes
 from cof.models.slots import Slots
-from cof.types import Completion, Sampling, View
+from cof.types import Completion, Sampling, Transcript, View
 
 FAULTS = (RuntimeError, IndexError, ValueError)  # what a forward pass raises
 
@@ -77,7 +77,7 @@ class Batch:
         """Continue conversations until none is left, or the line is closed. What has a prompt to read goes first."""
         while self._fill() and not self.line.closed:
             rows = range(len(self.seats))
-            reading = [row for row in rows if self.seats[row].unread > 1]
+            reading = self._readers()
             for group in passes(reading or rows, lambda row: self.seats[row].unread, self.mind.network.device.type):
                 self._step(group)
 
@@ -97,6 +97,22 @@ class Batch:
             if not seat.over:
                 self.seats.append(seat)
         return bool(self.seats)
+
+    def _readers(self) -> list[int]:
+        """The rows that have more than a token to read now. What a seat beside it holds is copied, and what one is about to
+        read another waits for."""
+        readers = list[int]()
+        for row in [row for row, seat in enumerate(self.seats) if seat.unread > 1]:
+            seat = self.seats[row]
+            gains = [(other.front(seat), place) for place, other in enumerate(self.seats) if place != row]
+            most, source = max(gains, default=(0, row))
+            if most > seat.held:
+                self.slots.move(source, row, most)
+                seat.held = most
+            waits = any(self.seats[reader].front(seat, ahead=True) > seat.held for reader in readers)
+            if seat.unread > 1 and not waits:
+                readers.append(row)
+        return readers
 
     def _listen(self, seat: _Seat) -> None:
         """Make ready for the turn that the conversation wants next, if any."""
@@ -161,8 +177,10 @@ class Batch:
             drawn = best if sampling.temperature == 0 else _draw(logits, sampling, seat.generator)
         except FAULTS as error:
             return self._end(seat, ModelError(f"the network failed: {_reason(error)}"))
+        if seat.request.transcript:
+            seat.logprobs.append(float((logits / (sampling.temperature or 1.0)).log_softmax(-1)[drawn]))
         if drawn in self.mind.ends:
-            return self._end(seat, seat.completion("stop", self.mind.codec))
+            return self._end(seat, seat.completion("stop", self.mind.codec, drawn))
         seat.said.append(drawn)
         if len(seat.said) >= sampling.tokens:
             self._end(seat, seat.completion("length", self.mind.codec))
@@ -177,16 +195,17 @@ class Batch:
 class _Seat:
     """A conversation in the batch. The keys and values of its first `held` tokens lie in its slot.
 
-    Of the turn under way: the prompt's `text`, `ids`, rotary `positions` and `views`, and the `pictures` of those whose
-    tokens are not held; what was `said`; its `seconds`.
+    Of the turn under way: the prompt's `text`, `ids`, rotary `positions`, `views`, their `shown` pictures and where
+    the tokens of each start; what was `said`, with its `logprobs` where they are wanted; its `seconds`.
     """
 
     def __init__(self, conversation: Conversation) -> None:
         self.conversation, self.over = conversation, False
         self.generator: torch.Generator | None = None
         self.ids, self.said, self.text, self.held = list[int](), list[int](), "", 0
+        self.logprobs = list[float]()
         self.views: tuple[View, ...] = ()
-        self.unseen: tuple[Image.Image, ...] = ()
+        self.shown, self.starts = tuple[Image.Image, ...](), list[int]()
         self.seconds = 0.0
 
     @property
@@ -200,7 +219,20 @@ class _Seat:
     @property
     def pictures(self) -> tuple[Image.Image, ...]:
         """The pictures among the unread tokens."""
-        return () if self.said else self.unseen
+        if self.said:
+            return ()
+        return tuple(picture for picture, start in zip(self.shown, self.starts, strict=True) if start >= self.held)
+
+    def front(self, other: _Seat, ahead: bool = False) -> int:
+        """How many tokens of the other's prompt this seat holds, or `ahead`: will hold after its next pass.
+
+        Fronts without the same picture count for nothing: they are too short to be worth a copy.
+        """
+        same = _common([id(picture) for picture in self.shown], [id(picture) for picture in other.shown])
+        if not same:
+            return 0
+        end = other.starts[same] if same < len(other.shown) else len(other.ids) - 1
+        return _common(self.tokens if ahead else self.tokens[: self.held], other.ids[:end])
 
     def prepare(self, request: Request, codec: Codec) -> None:
         """Write the prompt of the next turn, and find which of its tokens are not held. Raises ModelError."""
@@ -210,9 +242,10 @@ class _Seat:
         same = _common(self.views, views)
         kept = _common(self.tokens[: self.held], ids)
         self.held = min(kept, starts[same] if same < len(views) else len(ids), len(ids) - 1)
-        self.request, self.text, self.ids, self.views, self.said, self.seconds = request, text, ids, views, [], 0.0
+        self.request, self.text, self.ids, self.views, self.seconds = request, text, ids, views, 0.0
+        self.said, self.logprobs = [], []
         self.positions = rotary_positions(np.asarray(ids), views, codec.image_token, codec.factor)
-        self.unseen = tuple(request.pixels[v] for v, start in zip(views, starts, strict=True) if start >= self.held)
+        self.shown, self.starts = tuple(request.pixels[view] for view in views), starts
         self.generator = self.generator or torch.Generator().manual_seed(request.sampling.seed)
 
     def new(self, width: int, pad: int) -> tuple[np.ndarray, np.ndarray]:
@@ -232,10 +265,12 @@ class _Seat:
                 return [*self.ids, *said, *codec.ids(text[len(known) :], views[len(self.views) :])]
         return codec.ids(text, views)
 
-    def completion(self, finish: Literal["stop", "length"], codec: Codec) -> Completion:
-        visual = sum(view.pixels for view in self.views) // codec.factor**2
+    def completion(self, finish: Literal["stop", "length"], codec: Codec, *end: int) -> Completion:
+        """What was said, followed by the token `end` that ended it, if any."""
+        visual, said = sum(view.pixels for view in self.views) // codec.factor**2, (*self.said, *end)
         text = self.request.prefix + codec.words(self.said)
-        return Completion(text, len(self.said) + (finish == "stop"), len(self.ids), visual, finish)
+        told = Transcript(tuple(self.ids), said, tuple(self.logprobs)) if self.request.transcript else None
+        return Completion(text, len(said), len(self.ids), visual, finish, told)
 
 
 def _reason(error: Exception) -> str:

@@ -42,6 +42,7 @@ class Slots(Cache):
     def move(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` tokens of one slot over another."""
         for layer in self.layers:
+            layer.make_room(max(source, target) + 1, length)
             layer.keys[target, :length] = layer.keys[source, :length]
             layer.values[target, :length] = layer.values[source, :length]
 
@@ -66,11 +67,15 @@ class _Layer(CacheLayerMixin):
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         rows, at, width = self.slots.rows, self.slots.at, self.slots.width
-        self.keys, self.values = (_roomy(s, self.slots.height, width) for s in (self.keys, self.values))
+        self.make_room(self.slots.height, width)
         self.keys[rows[:, None], at] = key_states.transpose(1, 2)
         self.values[rows[:, None], at] = value_states.transpose(1, 2)
         chosen = self.slots.chosen
         return self.keys[chosen, :width].transpose(1, 2), self.values[chosen, :width].transpose(1, 2)
+
+    def make_room(self, height: int, width: int) -> None:
+        """Have room for `height` slots of `width` tokens."""
+        self.keys, self.values = (_roomy(s, height, width) for s in (self.keys, self.values))
 
     def get_seq_length(self) -> int:
         return self.slots.held

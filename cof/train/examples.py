@@ -19,6 +19,9 @@ from cof.models.encoding import IMAGE_PAD, rotary_positions, template_messages, 
 from cof.types import View
 
 IGNORE = -100
+Encoded = tuple[
+    np.ndarray, np.ndarray, tuple[View, ...]
+]  # ids and labels of one conversation, (tokens,) each, and its views
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,11 @@ def row(talks: Sequence[Talk], tokenizer: PreTrainedTokenizerBase, factor: int) 
     """One row from conversations that begin with the same picture."""
     image_token = int(tokenizer.convert_tokens_to_ids(IMAGE_PAD))
     encoded = [_encode(talk, tokenizer, image_token, factor) for talk in talks]
-    shared = _common_prefix([ids for ids, _, _ in encoded]) if len(encoded) > 1 else 0
+    return join(encoded, common_front([ids for ids, _, _ in encoded]), image_token, factor)
+
+
+def join(encoded: Sequence[Encoded], shared: int, image_token: int, factor: int) -> Row:
+    """One row from conversations whose first `shared` tokens, which get no loss, stand once at its front."""
     parts = [(0, encoded[0][0][:shared], np.full(shared, IGNORE))]
     parts += [(n + 1, ids[shared:], labels[shared:]) for n, (ids, labels, _) in enumerate(encoded)]
     positions = [rotary_positions(ids, views, image_token, factor) for ids, _, views in encoded]
@@ -88,10 +95,16 @@ def collate(rows: Sequence[Row], pad: int, square: bool = False) -> dict[str, to
     return batch | {"attention_mask": (causal & ((seen == 0) | (seen == looker)))[:, None]}
 
 
-def _encode(
-    talk: Talk, tokenizer: PreTrainedTokenizerBase, image_token: int, factor: int
-) -> tuple[np.ndarray, np.ndarray, tuple[View, ...]]:
-    """Ids, labels and views of one conversation."""
+def common_front(sequences: Sequence[np.ndarray]) -> int:
+    """Length of the longest common front of several sequences, 0 of one; at least one token is left to each."""
+    if len(sequences) == 1:
+        return 0
+    least = min(len(s) for s in sequences) - 1
+    same = np.all([s[:least] == sequences[0][:least] for s in sequences], axis=0)
+    return int(np.argmin(same)) if not same.all() else least
+
+
+def _encode(talk: Talk, tokenizer: PreTrainedTokenizerBase, image_token: int, factor: int) -> Encoded:
     views = views_in(talk.messages)
     opening = len(tokenizer(talk.opening, add_special_tokens=False).input_ids)
     ids: list[int] = []
@@ -118,13 +131,6 @@ def _segments(conversation: Sequence[Message], tokenizer: PreTrainedTokenizerBas
             pieces += [(before[done:], 0), (after[len(before) :], turn)]
             done = len(after)
     return pieces
-
-
-def _common_prefix(sequences: Sequence[np.ndarray]) -> int:
-    """Length of the longest common front; at least one token is left to every sequence."""
-    least = min(len(s) for s in sequences) - 1
-    same = np.all([s[:least] == sequences[0][:least] for s in sequences], axis=0)
-    return int(np.argmin(same)) if not same.all() else least
 
 
 def _stack(arrays: Sequence[np.ndarray], width: int, fill: int) -> torch.Tensor:

@@ -28,6 +28,14 @@ def iou(a: Box, b: Box) -> float:
     return common.area / union if common and 0 < union < math.inf else 0.0
 
 
+def giou(a: Box, b: Box) -> float:
+    """Generalised IoU of two boxes of one frame (arXiv 1902.09630), in [-1, 1]: below 0 the farther they are apart."""
+    hull = Box(min(a.x0, b.x0), min(a.y0, b.y0), max(a.x1, b.x1), max(a.y1, b.y1))
+    common = intersect(a, b)
+    union = a.area + b.area - (common.area if common else 0.0)
+    return iou(a, b) - (hull.area - union) / hull.area if 0 < hull.area < math.inf else 0.0
+
+
 def contains(outer: Box, inner: Box, slack: float = 1e-6) -> bool:
     """Whether `inner` lies within `outer`, both in one frame, give or take `slack` in the frame's unit."""
     return (

@@ -467,3 +467,32 @@ def test_messages_only_grow(turns: list[Turn], direct: bool, text: str) -> None:
     for k in range(len(turns) + 1):
         part = dialect.messages(question, FIRST, turns[:k], direct)
         assert repr(part) == repr(whole[: len(part)])
+
+
+@pytest.mark.parametrize(
+    ("text", "formed"),
+    [
+        ("<think>I see.</think><answer>B</answer>", True),
+        ("<think>I see.</think>\n<answer>B</answer>\n", True),
+        ("<think>a < b</think><answer>1 < 2</answer>", True),
+        ("<answer>B</answer>", False),
+        ("<think> </think><answer>B</answer>", False),
+        ("<think>I see.</think><answer> </answer>", False),
+        ("<think>I see.</think>So: <answer>B</answer>", False),
+        ("<think>I see.</think><answer>B</answer> indeed", False),
+        ("<think>I see.</think><answer>B</answer><answer>C</answer>", False),
+        ("<think><think>I see.</think><answer>B</answer>", False),
+        ("<think>I see.<|im_end|></think><answer>B</answer>", False),
+        ("<think>I see.</think><answer>B", False),
+    ],
+)
+def test_the_form_of_a_turn(text: str, formed: bool) -> None:
+    assert dialect.well_formed(text) is formed
+
+
+def test_what_is_written_has_the_form() -> None:
+    first = View(Box(0, 0, 448, 448), (448, 448))
+    two = (Box(0, 0, 10, 10), Box(20, 20, 40, 40))
+    assert dialect.well_formed(dialect.write(Zoom(two, "a sign", "too small"), first))
+    assert dialect.well_formed(dialect.write(Answer("B", "I see"), first))
+    assert not dialect.well_formed("<think>" * 20_000)  # in no time

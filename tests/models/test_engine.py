@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,7 @@ from cof.models.encoding import Codec
 from cof.models.engine import _shares
 from cof.models.local import LocalModel
 from cof.models.slots import Slots
+from cof.plain import to_json, trace_from_json
 from cof.train.demonstrations import ZOOM_OPENING
 from cof.types import Sampling, Stop, Trace
 from cof.vision.views import Picture
@@ -74,6 +76,41 @@ def test_the_words_are_those_of_a_model_that_reads_all_anew(together: tuple[list
     traces = run_many(Listening(), ((s.question, s.picture()) for s in SAMPLES), SETTING)
     assert said(traces) == said(together[0])
     assert len(asked) == sum(len(trace.turns) for trace in traces)
+
+
+def test_what_one_has_read_the_others_of_the_same_picture_copy(together: tuple[list[Trace], Usage]) -> None:
+    """Three askings of each picture, two of them alike: the front that they share is read once."""
+    model, direct = LocalModel.load("nano", device="cpu", batch=9), replace(SETTING, mode="direct")
+    kept = list[Trace]()
+    sessions = [
+        Session("nano", sample.question, picture, setting, kept.append)
+        for sample in SAMPLES[:3]
+        for picture in [Picture(sample.picture())]
+        for setting in (SETTING, SETTING, direct)
+    ]
+    model.converse(sessions)
+    focus = [session.trace for session in sessions if session.trace.mode == "focus"]
+    assert said(focus) == [words for words in said(together[0])[:3] for _ in range(2)]
+    alone = answered(1, direct)[0][:3]
+    assert said([session.trace for session in sessions if session.trace.mode == "direct"]) == said(alone)
+    overviews = sum(trace.overview.pixels for trace in alone) // 28**2
+    prompts = sum(session.trace.turns[-1].completion.prompt_tokens for session in sessions)
+    assert model.usage.prefilled < prompts - 2 * overviews + 60
+    assert model.usage.images == sum(1 + len({*trace.views}) for trace in focus[::2])
+
+
+def test_a_transcript_holds_what_was_read_and_sampled_and_how_likely_it_was() -> None:
+    hot = Setting(sampling=Sampling(1.0, tokens=60, seed=5), transcript=True)
+    model, sample = LocalModel.load("nano", device="cpu", batch=2), SAMPLES[0]
+    trace = run_many(model, [(sample.question, sample.picture())], hot)[0]
+    for turn in trace.turns:
+        told = turn.completion.transcript
+        assert told is not None
+        assert len(told.prompt) == turn.completion.prompt_tokens
+        assert len(told.sampled) == len(told.logprobs) == turn.completion.tokens
+        assert all(logprob <= 0 for logprob in told.logprobs)
+        assert model.codec.words(told.sampled[:-1]) == turn.completion.text
+    assert trace_from_json(json.loads(json.dumps(to_json(trace)))) == trace
 
 
 def test_what_is_drawn_by_chance_depends_on_the_seed_alone() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cof.evaluate.statistics import matthews, paired_bootstrap, wilson
+from cof.scoring.statistics import matthews, paired_bootstrap, wilson
 
 
 def test_wilson_against_published_figures():

@@ -1,4 +1,4 @@
-"""The statistics of the report: intervals for shares, for paired differences, and the agreement of two yes-no values."""
+"""Statistics of reports and of training: intervals for shares and paired differences, agreement of two yes-no values."""
 
 from __future__ import annotations
 

@@ -1,0 +1,180 @@
+"""Rewards for reinforcement: what a rollout earns, from its trace alone. Pure; every part has its range and its source.
+
+A reward is given to all rollouts of one question together (a group), because some look at the others. None means "not
+known", and is never 0: a part that nobody of a group has counts for nobody; a rollout that lacks one which others have earns no
+reward, and is not learnt from. Only what was shown counts as zoomed, only what was parsed counts as said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from cof.dialects import cof as dialect
+from cof.scoring import adaptive, answers, overlap
+from cof.scoring.adaptive import Outcome
+from cof.types import Box, Malformed, Stop, Trace, Zoom
+from cof.vision import boxes
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A trace and how right its answer is, in [0, 1]; None where that is not known, or the model failed."""
+
+    trace: Trace
+    right: float | None
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each reward counts. What weighs nothing is not computed."""
+
+    accuracy: float = 0.0
+    exact: float = 0.0
+    f1: float = 0.0
+    anls: float = 0.0
+    number: float = 0.0
+    format: float = 0.0
+    iou: float = 0.0
+    giou: float = 0.0
+    count: float = 0.0
+    notes: float = 0.0
+    length: float = 0.0
+    zooms: float = 0.0
+    agar: float = 0.0
+    agar_released: float = 0.0
+
+
+Reward = Callable[[Sequence[Rollout]], list[float | None]]
+
+
+def graded(trace: Trace, score: Callable[..., answers.Score] = answers.score) -> Rollout:
+    """A trace with the score of its answer; `score` may ask a judge where the layers cannot read it."""
+    return Rollout(trace, None if trace.stop is Stop.FAILED else score(trace.question, trace.answer).value)
+
+
+def formed(trace: Trace) -> float:
+    """1 if every turn keeps to the dialect's form and the last one answers, else 0."""
+    turns = trace.own
+    kept = all(dialect.well_formed(turn.completion.text) and not isinstance(turn.action, Malformed) for turn in turns)
+    return float(kept and trace.answer is not None)
+
+
+def box_iou(trace: Trace) -> float | None:
+    """The mean over the true boxes of the best IoU of any box that was asked for, in [0, 1]; 0 without zooms.
+
+    As mIoU of TreeBench (arXiv 2507.07999). None where the true boxes are not known or no zoom is needed, so that zooming
+    itself is no merit.
+    """
+    return _best(trace, boxes.iou, 0.0)
+
+
+def box_giou(trace: Trace) -> float | None:
+    """As `box_iou` with the generalised IoU (arXiv 1902.09630), in [-1, 1]: a near miss is better than a far one."""
+    return _best(trace, boxes.giou, -1.0)
+
+
+def box_count(trace: Trace) -> float | None:
+    """How near the number of boxes is to that of true ones that need a look, in [0, 1]; None where that is not known."""
+    needed, used = trace.question.depth, len(_asked(trace))
+    return None if needed is None else 1 - abs(used - needed) / max(used, needed, 1)
+
+
+def notes(trace: Trace) -> float | None:
+    """Whether what was noted of the crops gives the answer without the picture, 1 or 0; None without a truth.
+
+    A note is the thought after a crop. It counts only beside the right answer: a note that gives away what the answer then
+    misses is worth nothing, and so is one that names several. An answer without zooms is its own note.
+    """
+    question = trace.question
+    if question.answer is None:
+        return None
+    told = [turn.action.thought for turn in trace.own[1:] if not isinstance(turn.action, Malformed)]
+    right = answers.score(question, trace.answer).value == 1.0
+    noted = not trace.zooms or any(answers.score(question, note).value == 1.0 for note in told)
+    return float(right and noted)
+
+
+def length(trace: Trace) -> float:
+    """Minus the share of the tokens that the run might take, in [-1, 0]."""
+    return -min(1.0, trace.tokens / max(1, trace.limits.tokens))
+
+
+def zooms(trace: Trace) -> float:
+    """Minus the share of the zooms that the run might take, refused ones counted, in [-1, 0]."""
+    return -min(1.0, len(_asked(trace)) / max(1, trace.limits.zooms))
+
+
+def agar(group: Sequence[Rollout], form: Callable[[Sequence[Outcome]], list[float]]) -> list[float | None]:
+    """The adaptive group-aware reward in one of its forms (`adaptive.py`), over the rollouts whose answer is known."""
+    known = [one for one in group if one.right is not None]
+    worth = iter(form([Outcome(one.right == 1.0, formed(one.trace) == 1.0, one.trace.zooms > 0) for one in known]))
+    return [None if one.right is None else next(worth) for one in group]
+
+
+def parts(group: Sequence[Rollout], weights: Weights) -> dict[str, list[float | None]]:
+    """Every reward of a group that weighs something, by its name."""
+    return {name: REWARDS[name](group) for name, weight in asdict(weights).items() if weight}
+
+
+def total(values: Mapping[str, Sequence[float | None]], weights: Weights) -> list[float | None]:
+    """The weighted sum for each rollout; None for one that lacks a part which another of its group has, or has none."""
+    used = [name for name, column in values.items() if any(value is not None for value in column)]
+    rows = (
+        zip(*(values[name] for name in used), strict=True) if used else [(None,) for _ in next(iter(values.values()))]
+    )
+    return [_sum(row, [getattr(weights, name) for name in used]) for row in rows]
+
+
+def _sum(row: Sequence[float | None], weights: Sequence[float]) -> float | None:
+    known = [value for value in row if value is not None]
+    return sum(w * value for w, value in zip(weights, known, strict=True)) if len(known) == len(row) else None
+
+
+def _against_truth(trace: Trace, part: Callable[[str, str], float | None]) -> float | None:
+    truth, answer = trace.question.answer, trace.answer
+    if truth is None or trace.stop is Stop.FAILED:
+        return None
+    return part(answer or "", truth)
+
+
+def _best(trace: Trace, overlap: Callable[[Box, Box], float], least: float) -> float | None:
+    """The mean over the true boxes of the best overlap of any box that was asked for."""
+    targets, asked = trace.question.targets, _asked(trace)
+    if not targets or trace.question.depth == 0:
+        return None
+    return sum(max((overlap(box, target) for box in asked), default=least) for target in targets) / len(targets)
+
+
+def _asked(trace: Trace) -> list[Box]:
+    """Every box of the model's own zooms, shown or not."""
+    return [box for turn in trace.own if isinstance(turn.action, Zoom) for box in turn.action.boxes]
+
+
+def _each(part: Callable[[Trace], float | None]) -> Reward:
+    return lambda group: [part(one.trace) for one in group]
+
+
+def _text(part: Callable[[str, str], float | None]) -> Reward:
+    def reward(group: Sequence[Rollout]) -> list[float | None]:
+        return [_against_truth(one.trace, part) for one in group]
+
+    return reward
+
+
+REWARDS: Mapping[str, Reward] = {
+    "accuracy": lambda group: [one.right for one in group],
+    "exact": _text(answers.exact),
+    "f1": _text(overlap.f1),
+    "anls": _text(overlap.anls),
+    "number": _text(overlap.near_number),
+    "format": _each(formed),
+    "iou": _each(box_iou),
+    "giou": _each(box_giou),
+    "count": _each(box_count),
+    "notes": _each(notes),
+    "length": _each(length),
+    "zooms": _each(zooms),
+    "agar": lambda group: agar(group, adaptive.paper),
+    "agar_released": lambda group: agar(group, adaptive.released),
+}

@@ -1,0 +1,187 @@
+"""Rewards on traces that a scripted model made in the real loop, and policies that try to be paid for nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+
+import pytest
+from PIL import Image
+
+from cof.dialects import cof as dialect
+from cof.errors import ModelError
+from cof.focus.loop import Setting, run
+from cof.models.scripted import Line, ScriptedModel
+from cof.scoring.answers import Score
+from cof.scoring.rewards import REWARDS, Rollout, Weights, graded, parts, total
+from cof.types import Box, Question, Trace, ViewSpec
+from cof.vision import boxes
+
+PICTURE = Image.new("RGB", (896, 896))
+TARGET = Box(400, 400, 500, 500)  # source pixels; the overview shows them at half the size
+OPEN = Question("1", "", "What color is the kite?", answer="red", depth=1, targets=(TARGET,))
+CHOICE = replace(OPEN, choices=("red", "green", "blue", "white", "black"))
+
+
+def say(thought: str, answer: str) -> str:
+    return f"<think>{thought}</think><answer>{answer}</answer>"
+
+
+def call(*numbers: float, thought: str = "too small") -> str:
+    body = json.dumps({"name": dialect.TOOL, "arguments": {"bbox_2d": list(numbers), "label": "kite"}})
+    return f"<think>{thought}</think><tool_call>{body}</tool_call>"
+
+
+LOOK = call(200, 200, 250, 250)  # the target in the overview's pixels
+RIGHT, WRONG = say("It is red.", "red"), say("It is blue.", "blue")
+
+
+def trace_of(*lines: Line, question: Question = OPEN) -> Trace:
+    return run(ScriptedModel(lines), question, PICTURE, Setting(ViewSpec()))
+
+
+def worth(name: str, *traces: Trace) -> list[float | None]:
+    return REWARDS[name]([graded(trace) for trace in traces])
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "value"),
+    [
+        ("accuracy", (RIGHT,), 1.0),
+        ("accuracy", (LOOK, WRONG), 0.0),
+        ("exact", (say("So.", "the red"),), 0.0),
+        ("exact", (RIGHT,), 1.0),
+        ("f1", (say("So.", "red kite"),), pytest.approx(2 / 3)),
+        ("anls", (say("So.", "rad"),), pytest.approx(2 / 3)),
+        ("number", (RIGHT,), None),
+        ("format", (LOOK, RIGHT), 1.0),
+        ("format", ("<answer>red</answer>",), 0.0),  # no thought
+        ("format", ("red", RIGHT), 0.0),
+        ("format", (LOOK,), 0.0),  # never answers
+        ("iou", (LOOK, RIGHT), 1.0),
+        ("iou", (call(0, 0, 448, 448), RIGHT), pytest.approx(100**2 / 896**2)),
+        ("iou", (RIGHT,), 0.0),
+        ("giou", (LOOK, RIGHT), 1.0),
+        ("giou", (RIGHT,), -1.0),
+        ("count", (LOOK, RIGHT), 1.0),
+        ("count", (LOOK, LOOK, RIGHT), 0.5),
+        ("count", (RIGHT,), 0.0),
+        ("notes", (LOOK, RIGHT), 1.0),
+        ("notes", (LOOK, say("I see it.", "red")), 0.0),
+        ("notes", (LOOK, say("It is red.", "blue")), 0.0),
+        ("notes", (RIGHT,), 1.0),
+        ("zooms", (LOOK, LOOK, RIGHT), -0.5),
+        ("zooms", (RIGHT,), 0.0),
+        ("length", (RIGHT,), pytest.approx(-RIGHT.count(" ") / 2048, abs=1e-3)),
+    ],
+)
+def test_what_a_rollout_earns(name: str, lines: Sequence[Line], value: float | None) -> None:
+    assert worth(name, trace_of(*lines)) == [value]
+
+
+def test_the_generalised_iou_tells_a_near_miss_from_a_far_one() -> None:
+    near, far = trace_of(call(260, 200, 310, 250), RIGHT), trace_of(call(390, 200, 440, 250), RIGHT)
+    assert worth("iou", near, far) == [0.0, 0.0]
+    (one, other) = worth("giou", near, far)
+    assert one is not None
+    assert other is not None
+    assert -1 < other < one < 0
+    assert boxes.giou(TARGET, TARGET) == 1.0
+
+
+def test_boxes_earn_nothing_where_no_zoom_is_needed_or_nothing_is_known() -> None:
+    for question in (replace(OPEN, depth=0), replace(OPEN, targets=())):
+        assert worth("iou", trace_of(LOOK, RIGHT, question=question)) == [None]
+    assert worth("count", trace_of(LOOK, RIGHT, question=replace(OPEN, depth=None))) == [None]
+
+
+def test_without_a_truth_nothing_is_known() -> None:
+    unknown = trace_of(LOOK, RIGHT, question=replace(OPEN, answer=None))
+    for name in ("accuracy", "exact", "f1", "anls", "notes", "agar"):
+        assert worth(name, unknown) == [None]
+
+
+def test_the_adaptive_reward_looks_at_the_whole_group() -> None:
+    zoomed, direct, wrong = trace_of(LOOK, RIGHT), trace_of(RIGHT), trace_of(WRONG)
+    assert worth("agar", zoomed, wrong) == [1.0, 0.1]
+    assert worth("agar", zoomed, direct, wrong) == [0.8, 1.0, 0.1]
+    assert worth("agar_released", trace_of(LOOK, WRONG), wrong) == [0.5, 0.1]
+
+
+def failed(_request: object) -> str:
+    raise ModelError("out of memory")
+
+
+def test_a_failed_rollout_earns_no_reward_and_is_not_wrong() -> None:
+    group = [graded(trace) for trace in (trace_of(RIGHT), trace_of(failed), trace_of(WRONG))]
+    weights = Weights(agar=1.0, format=0.1, iou=0.5)
+    assert total(parts(group, weights), weights) == [pytest.approx(1.1 - 0), None, pytest.approx(0.2)]
+
+
+def test_a_part_that_nobody_has_counts_for_nobody() -> None:
+    group = [graded(trace_of(RIGHT, question=replace(OPEN, targets=()))) for _ in range(2)]
+    for weights, sums in ((Weights(iou=1.0, accuracy=0.5), [0.5, 0.5]), (Weights(iou=1.0), [None, None])):
+        assert total(parts(group, weights), weights) == sums
+
+
+def test_a_judge_may_score_what_the_layers_cannot_read() -> None:
+    trace = trace_of(say("So.", "crimson"))
+    assert graded(trace).right == 0.0
+    assert graded(trace, lambda _question, _answer: Score(1.0, "judge")).right == 1.0
+
+
+def test_every_reward_has_a_weight() -> None:
+    assert [field.name for field in fields(Weights)] == list(REWARDS)
+    assert parts([graded(trace_of(RIGHT))], Weights()) == {}
+
+
+CHEATS: Mapping[str, Sequence[Line]] = {
+    "an empty answer": (say("So.", " "),),
+    "every option": (say("So.", "red green blue white black"),),
+    "every option, with commas": (say("So.", "red, green, blue, white or black"),),
+    "the whole picture as box": (call(0, 0, 448, 448), WRONG),
+    "a zoom on nothing": (call(2, 2, 30, 30), WRONG),
+    "a call in the text": (say(LOOK, "blue"),),
+    "a call after the answer": (WRONG + LOOK,),
+    "the same zoom again and again": (LOOK, LOOK, LOOK, LOOK, LOOK, LOOK, WRONG),
+    "several boxes at once": (LOOK + call(2, 2, 30, 30).split("</think>")[1] * 8, WRONG),
+    "a box without a size": (call(200, 200, 200, 200), WRONG),
+    "a box that is not a number": (call(float("nan"), 0, 1, 1), WRONG),
+    "the tags of the prompt": (dialect.SYSTEM,),
+    "the tags of the prompt, then an answer": (dialect.SYSTEM + WRONG,),
+    "the answer in the note": (LOOK, say("It is red.", "blue")),
+    "the answer in the label": (LOOK.replace("kite", "red kite"), WRONG),
+    "the answer in the thought alone": (say("red", "I cannot tell"),),
+    "no thought": ("<answer>blue</answer>",),
+    "a thought of spaces": (say("  ", "blue"),),
+    "a special token": (say("So.<|im_end|>", "blue"),),
+    "never an answer": (LOOK,),
+}
+MIXES = {
+    "paper, v1": Weights(accuracy=1.0, format=1.0),
+    "released": Weights(accuracy=0.9, format=0.1),
+    "AGAR": Weights(agar=1.0),
+    "AGAR with boxes and notes": Weights(agar=1.0, iou=0.3, notes=0.3, zooms=0.05, length=0.05),
+    "text": Weights(f1=0.5, anls=0.5, format=0.1),
+}
+
+
+@pytest.mark.parametrize("weights", MIXES.values(), ids=MIXES)
+@pytest.mark.parametrize("question", [OPEN, CHOICE], ids=["open", "choice"])
+@pytest.mark.parametrize("lines", CHEATS.values(), ids=CHEATS)
+def test_no_cheat_earns_more_than_an_honest_wrong_answer(
+    lines: Sequence[Line], question: Question, weights: Weights
+) -> None:
+    """The honest one looks where the thing is, keeps to the form and reads it wrongly. An honest right one beats both."""
+    cheat, wrong, right = (trace_of(*each, question=question) for each in (lines, (LOOK, WRONG), (LOOK, RIGHT)))
+    for others in ([], [trace_of(RIGHT, question=question)]):
+        group = [graded(trace) for trace in (cheat, wrong, right, *others)]
+        paid, honest, best = (value or 0.0 for value in total(parts(group, weights), weights)[:3])
+        assert paid <= honest < best
+
+
+def test_the_released_adaptive_reward_pays_for_zooming_on_nothing() -> None:
+    """Why it is not the default: a zoom and a wrong answer are worth five honest wrong answers."""
+    group = [Rollout(trace_of(call(2, 2, 30, 30), WRONG), 0.0), Rollout(trace_of(WRONG), 0.0)]
+    assert total(parts(group, Weights(agar_released=1.0)), Weights(agar_released=1.0)) == [0.5, 0.1]
