@@ -35,6 +35,13 @@ def sft(config: Recipe, out: Out, set_: Overrides = []) -> None:  # noqa: B006
 
 
 @app.command()
+def grpo(config: Recipe, out: Out, set_: Overrides = []) -> None:  # noqa: B006
+    """Stage 2: reinforcement that learns when to look."""
+    stage = _stage("cof.train.grpo")
+    _train(stage.train_reinforced, load_config(stage.ReinforceConfig, config, set_), out)
+
+
+@app.command()
 def pack(
     model: Annotated[Path, typer.Argument(help="Folder `model` of a finished training run.")],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],

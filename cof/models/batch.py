@@ -96,6 +96,7 @@ class Batch:
                 self._listen(seat)
             if not seat.over:
                 self.seats.append(seat)
+        self.slots.height = len(self.seats)
         return bool(self.seats)
 
     def _readers(self) -> list[int]:

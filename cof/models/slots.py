@@ -15,7 +15,7 @@ BLOCK = 256  # tokens by which a row's room grows
 
 
 class Slots(Cache):
-    """A cache for a network of `layers` layers, with as many slots as were ever placed.
+    """A cache for a network of `layers` layers, with `height` slots: as many as will be taken, since growing copies all.
 
     Before a forward pass, `place` says which slots its rows belong to; the new keys and values are written behind the
     tokens that are there, and attention sees the row as `mask` allows.
@@ -31,7 +31,7 @@ class Slots(Cache):
         """The next pass brings `new` tokens, padding included, for each slot of `rows` (rows,), which hold `lengths`."""
         self.rows, self.held = rows, int(lengths.max())
         self.at = lengths[:, None] + torch.arange(new, device=rows.device)
-        self.width, self.height = self.held + new, int(rows.max()) + 1
+        self.width, self.height = self.held + new, max(self.height, int(rows.max()) + 1)
         in_front = torch.equal(rows, torch.arange(len(rows), device=rows.device))
         self.chosen = slice(len(rows)) if in_front else rows  # a slice is seen in place, not copied
 
@@ -42,7 +42,7 @@ class Slots(Cache):
     def move(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` tokens of one slot over another."""
         for layer in self.layers:
-            layer.make_room(max(source, target) + 1, length)
+            layer.make_room(max(self.height, source + 1, target + 1), length)
             layer.keys[target, :length] = layer.keys[source, :length]
             layer.values[target, :length] = layer.values[source, :length]
 

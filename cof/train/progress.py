@@ -45,7 +45,11 @@ class Curves(TrainerCallback):
         self._write(state.log_history)
 
     def _write(self, history: Sequence[Mapping[str, Any]]) -> None:
-        logged = [{k: v for k, v in entry.items() if k != RESTARTS} for entry in history if "loss" in entry]
+        logged = [
+            {name: value for name, value in entry.items() if name != RESTARTS and value is not None}
+            for entry in history
+            if "loss" in entry
+        ]
         publish(self.out / "metrics.jsonl", "".join(json.dumps(entry) + "\n" for entry in logged))
         if logged:
             publish(self.out / "curves.png", _plot(logged))
@@ -92,7 +96,8 @@ def _whole(checkpoint: Path) -> bool:
 
 
 def _plot(logged: Sequence[Mapping[str, Any]]) -> bytes:
-    names = [name for name in logged[-1] if name not in BOOKKEEPING and isinstance(logged[-1][name], int | float)]
+    told = {name: value for entry in logged for name, value in entry.items() if name not in BOOKKEEPING}
+    names = [name for name, value in told.items() if isinstance(value, int | float)]
     figure = Figure(figsize=(12, 2.4 * -(-len(names) // 4)), layout="constrained")
     for place, name in enumerate(names, 1):
         axes = figure.add_subplot(-(-len(names) // 4), 4, place)

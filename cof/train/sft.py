@@ -99,13 +99,13 @@ def train_supervised(config: SupervisedConfig, out: Path) -> Path:
         train_dataset=Dataset.from_dict({"step": range(config.steps * config.accumulate)}),
         processing_class=tokenizer,
         callbacks=[Curves(out)],
-        peft_config=_lora(config) if config.lora_rank else None,
+        peft_config=lora(config.lora_rank, config.freeze_vision) if config.lora_rank else None,
     )
     if config.dense:
         trainer.attach(DenseHeads(model, tokenizer, config.dense, Path(config.heads)))
     trainer.train(resume_from_checkpoint=resumed)
     card = {"spec": to_json(config.spec)} | ({"zoom_opening": ZOOM_OPENING} if config.dense else {})
-    return _finish(trainer, processor, card, out / "model")
+    return finish(trainer, processor, card, out / "model")
 
 
 def _source(
@@ -125,13 +125,13 @@ def _source(
     return SceneBatches(tokenizer, processor, teacher, config.seed)
 
 
-def _lora(config: SupervisedConfig) -> LoraConfig:
+def lora(rank: int, freeze_vision: bool) -> LoraConfig:
     """Adapters on every linear layer but those of the vision tower, where that is frozen; its merger is adapted."""
-    frozen = r".*visual\.blocks\..*" if config.freeze_vision else None
-    return LoraConfig(r=config.lora_rank, target_modules="all-linear", exclude_modules=frozen, task_type="CAUSAL_LM")
+    frozen = r".*visual\.blocks\..*" if freeze_vision else None
+    return LoraConfig(r=rank, target_modules="all-linear", exclude_modules=frozen, task_type="CAUSAL_LM")
 
 
-def _finish(trainer: Any, processor: Any, card: dict[str, Any], folder: Path) -> Path:
+def finish(trainer: Any, processor: Any, card: dict[str, Any], folder: Path) -> Path:
     """Write the trained model with all that `LocalModel.load` reads."""
     if hasattr(trainer.model, "dense_heads"):
         del trainer.model.dense_heads

@@ -66,6 +66,36 @@ def samples(
     return _found(split, seed, count, side, spec, multiple_choice, per_scene)
 
 
+def asked(
+    scene: Scene,
+    side: int,
+    spec: ViewSpec,
+    multiple_choice: bool = False,
+    most: int = 1,
+    depths: tuple[float, ...] = DEPTHS,
+) -> Iterator[Sample]:
+    """At most `most` samples about one scene, none where it has no question; `depths` weigh the zooms that are needed."""
+    rng = scene.rng(13)
+    size = (round(scene.extent[0] * side), round(scene.extent[1] * side))
+    picked = pick(scene, rng, most, views.overview(size, spec), side, spec, depths)
+    for n, (needle, path) in enumerate(picked):
+        question = Question(
+            f"{scene.id}-{side}" + (f"-{n}" if most > 1 else ""),
+            f"needle:{scene.id}@{side}",  # as NAME reads it
+            needle.text,
+            choices(needle, rng) if multiple_choice else (),
+            needle.answer,
+            needle.category,
+            len(path),
+            path or tuple(boxes.scale(item.box, side, side) for item in needle.items),
+            (
+                needle.attribute,
+                "pair never trained on" if any(item.pair in HELD_OUT for item in needle.items) else "pair seen",
+            ),
+        )
+        yield Sample(question, needle, scene, side)
+
+
 def redraw(name: str) -> Image.Image | None:
     """The picture that a sample's question names as its `image`, as `Sample.picture` gives it; None for another name."""
     named = scene_named(name)
@@ -98,33 +128,11 @@ def _found(
     while found < count:
         scene = make_scene(split, seed * SEEDS + index, Contents())
         index += 1
-        for sample in islice(_asked(scene, side, spec, multiple_choice, per_scene), count - found):
+        for sample in islice(asked(scene, side, spec, multiple_choice, per_scene), count - found):
             found += 1
             yield sample
         if not found and index > 50:
             raise InputError(f"no question can be answered at side {side}; want a larger side or overview budget")
-
-
-def _asked(scene: Scene, side: int, spec: ViewSpec, multiple_choice: bool, most: int) -> Iterator[Sample]:
-    rng = scene.rng(13)
-    size = (round(scene.extent[0] * side), round(scene.extent[1] * side))
-    picked = pick(scene, rng, most, views.overview(size, spec), side, spec, DEPTHS)
-    for n, (needle, path) in enumerate(picked):
-        question = Question(
-            f"{scene.id}-{side}" + (f"-{n}" if most > 1 else ""),
-            f"needle:{scene.id}@{side}",  # as NAME reads it
-            needle.text,
-            choices(needle, rng) if multiple_choice else (),
-            needle.answer,
-            needle.category,
-            len(path),
-            path or tuple(boxes.scale(item.box, side, side) for item in needle.items),
-            (
-                needle.attribute,
-                "pair never trained on" if any(item.pair in HELD_OUT for item in needle.items) else "pair seen",
-            ),
-        )
-        yield Sample(question, needle, scene, side)
 
 
 def _jpeg(scene: Scene, side: int) -> bytes:

@@ -38,14 +38,16 @@ LOOK = (
 SAID = [[LOOK, "<think>I see.</think><answer>B</answer>"], ["<answer>red</answer>"]]
 
 
-def write_traces(folder: Path) -> Path:
+def write_traces(folder: Path, truth: str | None = None) -> Path:
     """A file of two traces, about pictures in the same folder: one zoom and an answer, and an answer at once."""
     lines = []
     for n, said in enumerate(SAID):
         place = folder / f"{n}.png"
         shades = np.random.default_rng(n).integers(0, 256, (224, 336, 3), dtype=np.uint8)
         Image.fromarray(shades).save(place)
-        trace = run(ScriptedModel(said), Question(str(n), str(place), "Which one?"), load(place), Setting(SPEC))
+        trace = run(
+            ScriptedModel(said), Question(str(n), str(place), "Which one?", answer=truth), load(place), Setting(SPEC)
+        )
         lines.append(json.dumps({"id": str(n), "trace": to_json(trace)}) + "\n")
     (folder / "traces.jsonl").write_text("".join(lines))
     return folder / "traces.jsonl"

@@ -1,0 +1,307 @@
+"""Stage 2: GRPO that learns when to look, on TRL's GRPOTrainer. Full weights or LoRA.
+
+TRL owns the loop: which question comes when, the clipped loss and its KL to the start (low-variance estimator), optimizer,
+checkpoints. Ours are the rollouts (`environment.py`), their rewards over whole groups (`scoring/rewards.py`) and their
+log-probabilities (`policy.py`). Loss falls on sampled tokens only. A group whose rollouts all earn the same teaches nothing: it
+is counted, and skipped. Omits vLLM: rollouts come from the network that is trained, so that both are the same.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from datasets import Dataset
+from transformers import AutoModelForImageTextToText
+from trl import GRPOConfig, GRPOTrainer
+
+from cof.errors import InvalidConfig, ModelError
+from cof.focus.loop import Setting
+from cof.models.local import LocalModel
+from cof.models.remote import RemoteModel
+from cof.plain import to_json
+from cof.runs import Journal
+from cof.scoring.judge import judged
+from cof.scoring.rewards import Rollout, Weights, graded, parts, total
+from cof.train.environment import Episode, play
+from cof.train.policy import Packed, pack, score
+from cof.train.progress import Curves, common_arguments, last_checkpoint
+from cof.train.prompts import FilePrompts, NeedlePrompts, Prompt, Prompts
+from cof.train.sft import finish, lora
+from cof.train.watch import Watch, mean, measures
+from cof.types import Limits, Sampling, Trace
+from cof.worlds.needle import DEPTHS
+
+ALIKE = 1e-6  # rewards of a group that differ by less are the same
+SHOWN = 2  # groups whose rollouts are shown
+
+
+@dataclass(frozen=True)
+class ReinforceConfig:
+    """Recipe of the stage. `model` is "nano", a folder or a hub id: where the run starts, and what it is held to by `beta`.
+
+    A step asks `groups` questions, `group` rollouts each, of which `seats` run together, and learns from them in `accumulate`
+    passes; rows of a pass hold at most `branches` rollouts. Questions come from the file `questions`, or else from needle
+    scenes (`NeedlePrompts`). `judge` is the URL of an endpoint that scores what cannot be read. `scale`: advantages are divided
+    by their group's deviation. `tokens` limits a turn; `warmup` counts steps; every `show_every` steps some rollouts are shown.
+    """
+
+    model: str
+    questions: str = ""
+    sides: tuple[int, ...] = (1792,)
+    budgets: tuple[int, ...] = (256,)
+    depths: tuple[float, ...] = DEPTHS
+    rewards: Weights = Weights(agar=1.0)
+    judge: str = ""
+    judge_model: str = "judge"
+    seed: int = 0
+    steps: int = 200
+    groups: int = 8
+    group: int = 8
+    accumulate: int = 1
+    branches: int = 8
+    seats: int = 16
+    learning_rate: float = 1e-6
+    warmup: int = 10
+    beta: float = 0.001
+    clip: float = 0.2
+    scale: bool = True
+    temperature: float = 1.0
+    tokens: int = 512
+    limits: Limits = Limits(turns=4)
+    save_every: int = 25
+    show_every: int = 25
+    freeze_vision: bool = True
+    lora_rank: int = 0
+
+
+Show = Callable[[int, Sequence[Trace]], None]
+
+
+def train_reinforced(config: ReinforceConfig, out: Path, show: Show = lambda _step, _traces: None) -> Path:
+    """Run the stage in folder `out`, from its last checkpoint if it has one; returns the folder of the trained model.
+
+    `show` gets some rollouts every `show_every` steps. Raises InvalidConfig, ModelError.
+    """
+    resumed = last_checkpoint(out)
+    start = LocalModel.load(config.model, device="cpu")
+    network = start.network.float()
+    if resumed and not config.lora_rank:  # the Trainer's own loading misses the names that from_pretrained translates
+        path = network.config.name_or_path
+        network = AutoModelForImageTextToText.from_pretrained(resumed, dtype="float32")
+        network.config.name_or_path = path  # of the reference, which stays at the start
+    network.model.visual.requires_grad_(not config.freeze_vision)
+    arguments = _arguments(config, out)
+    trainer = FocusTrainer(config, start, network, arguments, _prompts(config, start), show)
+    trainer.train(resume_from_checkpoint=resumed)
+    card = {"spec": to_json(start.spec)} | ({"zoom_opening": start.zoom_opening} if start.zoom_opening else {})
+    return finish(trainer, start.codec.processor, card, out / "model")
+
+
+class FocusTrainer(GRPOTrainer):
+    """GRPOTrainer whose rollouts are sessions of the focus loop on the network itself."""
+
+    _buffered_inputs: list[dict[str, Any]] | None
+
+    def __init__(
+        self,
+        config: ReinforceConfig,
+        start: LocalModel,
+        network: Any,
+        arguments: GRPOConfig,
+        prompts: Prompts,
+        show: Show,
+    ) -> None:
+        super().__init__(
+            network,
+            _given_elsewhere,
+            args=arguments,
+            train_dataset=Dataset.from_dict({"index": range(config.steps * config.groups)}),
+            processing_class=start.codec.tokenizer,
+            callbacks=[Curves(Path(arguments.output_dir)), Watch()],
+            peft_config=lora(config.lora_rank, config.freeze_vision) if config.lora_rank else None,
+        )
+        bare = self.model.get_base_model() if config.lora_rank else self.model
+        never = start.engine.mind.never
+        codec, seats = start.codec, config.seats
+        self.player = LocalModel(start.name, bare, codec.tokenizer, codec.processor, start.spec, seats)
+        self.config, self.prompts, self.show, self.never = config, prompts, show, never
+        self.packed: Packed | None = None
+        self.drawn: torch.Tensor | None = None
+
+    def _prepare_inputs(self, generation_batch: Any) -> dict[str, Any]:
+        """One pass of the step under way; at its first the rollouts are made, for all of them."""
+        at = self._step % self.args.steps_per_generation
+        if at == 0 or self._buffered_inputs is None:
+            self._buffered_inputs = list(self._passes(generation_batch))
+        return self._buffered_inputs[at]
+
+    def _passes(self, rows: Sequence[Mapping[str, int]]) -> Iterator[dict[str, Any]]:
+        """What each pass of a step learns from; `rows` name this process's share of the rollouts by question."""
+        began, passes = time.perf_counter(), self.args.steps_per_generation
+        episodes = self._play(rows)
+        played = time.perf_counter()
+        advantages = torch.tensor(self._reward([episode.trace for episode in episodes]), device=self.accelerator.device)
+        self._note({"seconds/rollout": played - began, "seconds/reward": time.perf_counter() - played})
+        masks = [e.sampled[e.prompt :] * bool(a) for e, a in zip(episodes, advantages, strict=True)]
+        own = torch.tensor(sum(int(mask.sum()) for mask in masks), device=self.accelerator.device)
+        learnt, size = self.accelerator.gather(own).sum(), len(episodes) // passes
+        for part in (slice(n * size, (n + 1) * size) for n in range(passes)):
+            inputs = self._inputs(episodes[part], masks[part])
+            yield inputs | {"advantages": advantages[part], "num_items_in_batch": learnt}
+
+    def _play(self, rows: Sequence[Mapping[str, int]]) -> list[Episode]:
+        """A rollout for each row, with a seed of its own whatever process plays it."""
+        config, first, prompts = self.config, self.accelerator.process_index * len(rows), dict[int, Prompt]()
+        asked = list[tuple[Prompt, int]]()
+        for place, index in enumerate((row["index"] for row in rows), first):
+            if index not in prompts:
+                prompts[index] = self.prompts(index)
+            seed = np.random.SeedSequence([config.seed, index, place % config.group]).generate_state(1)[0]
+            asked.append((prompts[index], int(seed)))
+        sampling = Sampling(config.temperature, tokens=config.tokens)
+        self.player.network.eval()
+        episodes = play(self.player, asked, Setting(limits=config.limits, sampling=sampling))
+        self.player.network.train()
+        if not any(episode.sampled.any() for episode in episodes):
+            raise ModelError(f"no rollout said anything: {episodes[0].trace.error}; see whether the model can answer")
+        return episodes
+
+    def _reward(self, traces: Sequence[Trace]) -> list[float]:
+        """The advantage of each of this process's rollouts, from the rewards of whole groups."""
+        config, step = self.config, self.state.global_step
+        everyone: list[Rollout] = gather_object(self._graded(traces))
+        advantages = list[float]()
+        for first in range(0, len(everyone), config.group):
+            group = everyone[first : first + config.group]
+            values = parts(group, config.rewards)
+            sums = total(values, config.rewards)
+            own = advantages_of(sums, config.scale)
+            advantages += own
+            self._note({f"rewards/{name}": mean(column) for name, column in values.items()})
+            self._note({"reward": mean(sums), "signal": float(any(own))})
+        self._note(measures(everyone))
+        if step % config.show_every == 0 and self.accelerator.is_main_process:
+            self.show(step, [one.trace for one in everyone[: SHOWN * config.group]])
+        first = self.accelerator.process_index * len(traces)
+        return advantages[first : first + len(traces)]
+
+    def _graded(self, traces: Sequence[Trace]) -> list[Rollout]:
+        if not self.config.judge:
+            return [graded(trace) for trace in traces]
+        with closing(
+            Journal(Path(self.args.output_dir) / f"verdicts-{self.accelerator.process_index}.jsonl")
+        ) as journal:
+            judge = RemoteModel(self.config.judge, self.config.judge_model)
+            scored = judged(judge, [(trace.question, trace.answer) for trace in traces], journal)
+        return [graded(trace, scored) for trace in traces]
+
+    def _inputs(self, episodes: Sequence[Episode], masks: Sequence[np.ndarray]) -> dict[str, Any]:
+        """The tensors of one pass as TRL's loss takes them; what is not learnt from is not read by the network."""
+        device, width = self.accelerator.device, max(len(mask) for mask in masks)
+        mask, drawn = torch.zeros(2, len(episodes), width, device=device)
+        for n, (episode, own) in enumerate(zip(episodes, masks, strict=True)):
+            mask[n, : len(own)] = torch.from_numpy(own.astype(np.float32))
+            drawn[n, : len(own)] = torch.from_numpy(episode.logprobs[episode.prompt :])
+        chosen = [n for n, own in enumerate(masks) if own.any()]
+        if not chosen:  # every pass needs a gradient, if only of 0
+            chosen = [next(n for n, episode in enumerate(episodes) if episode.sampled.any())]
+        packed = pack(episodes, chosen, self.player.codec, self.config.branches)
+        nothing = torch.zeros(len(episodes), 0, dtype=torch.long, device=device)
+        inputs = {"packed": packed, "drawn": drawn, "prompt_ids": nothing, "prompt_mask": nothing}
+        inputs |= {"completion_ids": torch.zeros_like(mask, dtype=torch.long), "completion_mask": mask}
+        if self.beta:
+            with torch.no_grad(), self.accelerator.autocast(), self._reference() as reference:
+                inputs["ref_per_token_logps"] = self._score(reference, packed, mask.shape)[0]
+        return inputs
+
+    @contextmanager
+    def _reference(self) -> Iterator[Any]:
+        """The network as it was at the start."""
+        if self.ref_model is not None:
+            yield self.ref_model
+        else:
+            with self.accelerator.unwrap_model(self.model).disable_adapter():
+                yield self.model
+
+    def _score(self, network: Any, packed: Packed, shape: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        return score(network, packed, (shape[0], shape[1]), self.config.temperature, self.never)
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
+        self.packed, self.drawn = inputs["packed"], inputs["drawn"]
+        return super()._compute_loss(model, inputs)
+
+    def _get_per_token_logps_and_entropies(
+        self, model: Any, input_ids: torch.Tensor, *_: Any, **__: Any
+    ) -> tuple[torch.Tensor, torch.Tensor, None]:
+        """What TRL's loss asks for, of the rollouts of the pass: (rollouts, tokens after the prompt) each."""
+        assert self.packed is not None
+        assert self.drawn is not None
+        with self.accelerator.autocast():
+            said, entropy = self._score(model, self.packed, input_ids.shape)
+        apart = (said.detach() - self.drawn)[self.packed.episode, self.packed.place].abs().mean()
+        self._note({"sampler_difference": float(apart)})
+        return said, entropy, None
+
+    def _note(self, metrics: Mapping[str, float | None]) -> None:
+        for name, value in metrics.items():
+            self._metrics["train"][name].append(math.nan if value is None else value)
+
+
+def advantages_of(rewards: Sequence[float | None], scale: bool) -> list[float]:
+    """How much better than its group's mean each rollout is, in its deviations if `scale`; 0 where nothing is to be learnt.
+
+    That is where the reward is not known, or all known ones are alike.
+    """
+    known = [reward for reward in rewards if reward is not None]
+    if not known or max(known) - min(known) < ALIKE:
+        return [0.0] * len(rewards)
+    middle, deviation = float(np.mean(known)), float(np.std(known, ddof=1)) if scale else 1.0
+    return [0.0 if reward is None else (reward - middle) / deviation for reward in rewards]
+
+
+def _prompts(config: ReinforceConfig, start: LocalModel) -> Prompts:
+    """What is asked; a file is read at once, so that a bad one is refused before anything runs."""
+    if config.questions:
+        found = FilePrompts(Path(config.questions), config.seed)
+        found.pool  # noqa: B018
+        return found
+    return NeedlePrompts(start.spec, config.seed, config.sides, config.budgets, config.depths)
+
+
+def _arguments(config: ReinforceConfig, out: Path) -> GRPOConfig:
+    processes, rollouts = PartialState().num_processes, config.groups * config.group
+    if rollouts % (processes * config.accumulate) or config.group < 2:
+        raise InvalidConfig(
+            f"{config.groups} groups of {config.group} rollouts cannot be shared by {processes} processes in "
+            f"{config.accumulate} passes each; want equal shares, and two rollouts a group or more"
+        )
+    common = common_arguments(out, config.seed, config.steps, config.learning_rate, config.warmup, config.save_every)
+    own = {
+        "per_device_train_batch_size": rollouts // processes // config.accumulate,
+        "gradient_accumulation_steps": config.accumulate,
+        "steps_per_generation": config.accumulate,
+        "num_generations": config.group,
+        "shuffle_dataset": False,
+        "temperature": config.temperature,
+        "beta": config.beta,
+        "epsilon": config.clip,
+        "loss_type": "dapo",  # a mean over all tokens of the step, so that long rollouts do not count less
+        "gradient_checkpointing": config.lora_rank > 0,
+        "logging_steps": 1,
+    }
+    return GRPOConfig(**common | own)
+
+
+def _given_elsewhere(**_: Any) -> list[float]:
+    """TRL wants a reward function; ours see whole groups, in `FocusTrainer._reward`."""
+    raise NotImplementedError

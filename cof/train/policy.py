@@ -1,0 +1,100 @@
+"""How likely a network finds what was sampled: episodes packed into rows, and the log-probability of every sampled token.
+
+Rollouts of one question share its tokens, so these stand once at the front of a row and the rollouts follow as branches
+(`examples.py`). The distribution is the one that was sampled from: the same temperature, and the same tokens ruled out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from cof.models.encoding import Codec
+from cof.train import examples
+from cof.train.environment import Episode
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Rows as a network takes them, and for each sampled token: its `row`, where it is foretold there (`at`), which `token`
+    it is, its `episode`, and its `place` after that one's prompt; (sampled tokens,) each.
+    """
+
+    inputs: dict[str, torch.Tensor]
+    row: torch.Tensor
+    at: torch.Tensor
+    token: torch.Tensor
+    episode: torch.Tensor
+    place: torch.Tensor
+
+
+def pack(episodes: Sequence[Episode], chosen: Sequence[int], codec: Codec, branches: int) -> Packed:
+    """The `chosen` episodes, at least one, in rows of at most `branches` that share a question and lie side by side."""
+    rows, places, pixels = list[examples.Row](), list[np.ndarray](), list[Image.Image]()
+    for number, group in enumerate(_rows(episodes, chosen, branches)):
+        members = [episodes[n] for n in group]
+        encoded = [(e.ids, np.where(e.sampled, e.ids, examples.IGNORE), e.views) for e in members]
+        front = min(members[0].prompt, examples.common_front([e.ids for e in members]))
+        row = examples.join(encoded, front, codec.image_token, codec.factor)
+        first, trace = members[0].trace.overview, members[0].trace
+        pixels += [members[0].picture.show(view, first, trace.spec) for view in row.views]
+        rows.append(row)
+        places.append(_places(members, group, number, front))
+    inputs = examples.collate(rows, codec.pad, square=branches > 1)
+    del inputs["labels"]
+    inputs |= {name: torch.from_numpy(array) for name, array in codec.patches(pixels).items()}
+    return Packed(inputs, *(torch.from_numpy(column) for column in np.concatenate(places, axis=1)))
+
+
+def score(
+    network: Any, packed: Packed, shape: tuple[int, int], temperature: float, never: Sequence[int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probability of each sampled token and entropy of the choice, (episodes, tokens after the prompt) as `shape`; 0
+    elsewhere. `network` may be wrapped; tokens of `never` cannot be sampled."""
+    device = next(network.parameters()).device
+    positions, where = torch.unique(packed.at, return_inverse=True)
+    inputs = {name: tensor.to(device) for name, tensor in packed.inputs.items()}
+    logits = network(**inputs, logits_to_keep=positions.to(device), use_cache=False).logits
+    chosen = logits[packed.row.to(device), where.to(device)].float() / temperature
+    ruled_out = torch.zeros(chosen.shape[-1], dtype=torch.bool, device=device)
+    ruled_out[list(never)] = True
+    shares = chosen.masked_fill(ruled_out, -torch.inf).log_softmax(-1)
+    entropy = -(shares.exp() * shares.masked_fill(ruled_out, 0.0)).sum(-1)
+    said = shares.gather(-1, packed.token.to(device)[:, None])[:, 0]
+    cells = packed.episode.to(device), packed.place.to(device)
+    empty = torch.zeros(shape, device=device)
+    return empty.index_put(cells, said), empty.index_put(cells, entropy.detach())
+
+
+def _rows(episodes: Sequence[Episode], chosen: Sequence[int], branches: int) -> Iterator[list[int]]:
+    """The chosen ones in order, cut where the question changes or a row is full."""
+    row: list[int] = []
+    for n in chosen:
+        if row and (len(row) == branches or not _alike(episodes[row[0]], episodes[n])):
+            yield row
+            row = []
+        row.append(n)
+    if row:
+        yield row
+
+
+def _alike(one: Episode, other: Episode) -> bool:
+    prompts = one.ids[: one.prompt], other.ids[: other.prompt]
+    return one.picture is other.picture and np.array_equal(*prompts)
+
+
+def _places(members: Sequence[Episode], group: Sequence[int], number: int, front: int) -> np.ndarray:
+    """Of every sampled token: row, position of the token before it, id, episode, place after the prompt; (5, sampled)."""
+    found, start = list[np.ndarray](), front
+    for episode, n in zip(members, group, strict=True):
+        at = np.flatnonzero(episode.sampled)
+        before = np.where(at - 1 < front, at - 1, start + at - 1 - front)
+        same = np.ones(len(at), np.int64)
+        found.append(np.stack([number * same, before, episode.ids[at], n * same, at - episode.prompt]))
+        start += len(episode.ids) - front
+    return np.concatenate(found, axis=1)

@@ -1,0 +1,90 @@
+"""What is asked in reinforcement: the n-th question of a run, from the needle world or from a file of traces.
+
+A question is a pure function of the seed and its number, so that a run resumes, and every process asks the same.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from cof.errors import InvalidConfig
+from cof.focus.ask import with_budget
+from cof.plain import trace_from_json
+from cof.runs import read_records
+from cof.types import Question, ViewSpec
+from cof.vision.views import Picture
+from cof.worlds.needle import asked
+from cof.worlds.pictures import picture_of
+from cof.worlds.scenes import make_scene
+
+FIRST = 1 << 53  # scenes from here on are asked about in reinforcement alone
+NEXT = 1 << 45  # from a scene without a question to the one that is asked about instead
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A question, its picture, and the view rules by which it is looked at."""
+
+    question: Question
+    picture: Picture
+    spec: ViewSpec
+
+
+Prompts = Callable[[int], Prompt]
+
+
+@dataclass(frozen=True)
+class NeedlePrompts:
+    """One question a scene of the train split. Pictures have one of `sides` (pixels of the longer side), overviews at most
+    one of `budgets` (visual tokens); `depths` weigh the questions that need no zoom, one, two."""
+
+    spec: ViewSpec
+    seed: int
+    sides: tuple[int, ...]
+    budgets: tuple[int, ...]
+    depths: tuple[float, ...]
+
+    def __call__(self, index: int) -> Prompt:
+        rng = np.random.default_rng([self.seed, index])
+        side, spec = int(rng.choice(self.sides)), with_budget(self.spec, int(rng.choice(self.budgets)))
+        scenes = (make_scene("train", FIRST + (self.seed << 32) + index + again * NEXT) for again in count())
+        sample = next(found for scene in scenes for found in asked(scene, side, spec, depths=self.depths))
+        return Prompt(sample.question, Picture(sample.picture()), spec)
+
+
+@dataclass(frozen=True)
+class FilePrompts:
+    """Questions of a JSONL file of traces, as `cof data build` writes it: those that were answered rightly at some tries and
+    wrongly at others, the more often the more undecided they are (p (1 - p), the variance of the reward).
+
+    Where no pass rates are known all are asked equally often. Raises InvalidConfig where there is nothing to ask.
+    """
+
+    file: Path
+    seed: int
+
+    def __call__(self, index: int) -> Prompt:
+        asked, shares = self.pool
+        at = np.searchsorted(np.cumsum(shares), np.random.default_rng([self.seed, index]).uniform(0, sum(shares)))
+        question, spec = asked[min(int(at), len(asked) - 1)]
+        return Prompt(question, Picture(picture_of(question)), spec)
+
+    @functools.cached_property
+    def pool(self) -> tuple[list[tuple[Question, ViewSpec]], list[float]]:
+        """What may be asked, and how often."""
+        read = list(read_records(self.file)) if self.file.is_file() else []
+        rates = [record.get("pass_rate") for record in read]
+        known = any(rate is not None for rate in rates)
+        shares = [(rate or 0.0) * (1 - (rate or 0.0)) if known else 1.0 for rate in rates]
+        traces = [trace_from_json(record.get("trace", record)) for record in read]
+        pairs = [(trace, share) for trace, share in zip(traces, shares, strict=True) if share and trace.question.answer]
+        if not pairs:
+            want = "want traces whose question has an answer, and a pass_rate between 0 and 1 if any has one"
+            raise InvalidConfig(f"questions = {str(self.file)!r} holds nothing to ask; {want}")
+        return [(trace.question, trace.spec) for trace, _ in pairs], [share for _, share in pairs]

@@ -1,0 +1,104 @@
+"""Reinforcement of the embedded model: what advantages are, that one step follows them, and that processes agree."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cof.errors import InvalidConfig
+from cof.focus.loop import Setting
+from cof.models.local import LocalModel
+from cof.plain import to_json
+from cof.train.environment import play
+from cof.train.grpo import advantages_of
+from cof.train.progress import last_checkpoint
+from cof.train.prompts import FilePrompts, NeedlePrompts
+from tests.train.test_resume import RECIPES
+
+SMALL = ("steps=2", "groups=3", "group=4", "save_every=1", "show_every=1", "sides=[448, 896]", "temperature=1.3")
+COUNTED = ("rewards/agar", "signal", "accuracy", "zooms", "tokens", "loss")
+
+
+def train(out: Path, *overrides: str, launch: tuple[str, ...] = ("-m",)) -> dict[str, float]:
+    """The metrics of a short run of nano's recipe."""
+    options = [part for item in (*SMALL, *overrides) for part in ("--set", item)]
+    argv = [sys.executable, *launch, "cof", "train", "grpo", "--config", str(RECIPES / "nano" / "grpo.toml")]
+    done = subprocess.run([*argv, "--out", str(out), *options], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    last: dict[str, float] = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])
+    return last
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, float]]:
+    out = tmp_path_factory.mktemp("alone") / "run"
+    return out, train(out)
+
+
+def test_advantages() -> None:
+    assert advantages_of([1.0, 0.0], scale=False) == [0.5, -0.5]
+    assert advantages_of([1.0, 0.0, None], scale=True) == [pytest.approx(2**-0.5), pytest.approx(-(2**-0.5)), 0.0]
+    assert advantages_of([0.8, 0.8, 0.8], scale=True) == [0.0] * 3
+    assert advantages_of([None, None], scale=True) == [0.0, 0.0]
+
+
+def test_a_run_leaves_a_model_that_loads_and_weights_that_moved(alone: tuple[Path, dict[str, float]]) -> None:
+    out, metrics = alone
+    assert metrics["step"] == 2
+    assert metrics["sampler_difference"] < 0.1
+    assert {"seconds/rollout", "seconds/reward", "step_time", "kl", "entropy", "formed"} <= set(metrics)
+    moved, nano = LocalModel.load(str(out / "model"), device="cpu"), LocalModel.load("nano", device="cpu")
+    assert (moved.spec, moved.zoom_opening) == (nano.spec, nano.zoom_opening)
+    assert moved.fingerprint != nano.fingerprint
+    apart = [(a - b).abs().max() for a, b in zip(moved.network.parameters(), nano.network.parameters(), strict=True)]
+    assert 0 < max(apart) < 0.01
+
+
+def test_passes_are_a_matter_of_memory_alone(alone: tuple[Path, dict[str, float]], tmp_path: Path) -> None:
+    once = train(tmp_path / "run", "accumulate=1", "branches=1")
+    assert [once[name] for name in COUNTED] == [pytest.approx(alone[1][name], rel=0.05, abs=2e-3) for name in COUNTED]
+
+
+def test_two_processes_reward_the_same_groups_as_one(alone: tuple[Path, dict[str, float]], tmp_path: Path) -> None:
+    """Twelve rollouts, six for each of two processes, which split the second of the three groups."""
+    launch = ("-m", "accelerate.commands.launch", "--num_processes", "2", "--num_machines", "1", "--cpu", "-m")
+    both = train(tmp_path / "run", "accumulate=3", launch=launch)
+    assert [both[name] for name in COUNTED] == [pytest.approx(alone[1][name], rel=0.05, abs=2e-3) for name in COUNTED]
+    one, other = (load_file(f"{last_checkpoint(out)}/model.safetensors") for out in (alone[0], tmp_path / "run"))
+    for name, weight in one.items():
+        torch.testing.assert_close(other[name], weight, rtol=1e-2, atol=2e-4)
+
+
+def test_the_nth_question_is_the_same_for_everybody() -> None:
+    model = LocalModel.load("nano", device="cpu")
+    one, other = (NeedlePrompts(model.spec, 1, (448, 896), (64, 256), (0.3, 0.4, 0.3)) for _ in range(2))
+    assert [one(n).question for n in range(5)] == [other(n).question for n in range(5)]
+    assert {one(n).question.id.split("-")[0] for n in range(5)} == {"train"}
+    assert len({one(n).question.image for n in range(20)}) == 20
+    assert len({one(n).spec.max_pixels for n in range(20)}) == 2
+
+
+def test_questions_of_a_file_are_those_that_are_undecided(tmp_path: Path) -> None:
+    model = LocalModel.load("nano", device="cpu")
+    prompts = NeedlePrompts(model.spec, 1, (448,), (64,), (1.0, 0.0, 0.0))
+    traces = [each.trace for each in play(model, [(prompts(n), 0) for n in range(3)], Setting())]
+    lines = [
+        {"id": str(n), "pass_rate": rate, "trace": to_json(trace)}
+        for n, (trace, rate) in enumerate(zip(traces, (0.0, 0.5, 1.0), strict=True))
+    ]
+    file = tmp_path / "traces.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    asked = FilePrompts(file, 0)
+    assert {asked(n).question for n in range(8)} == {traces[1].question}
+    assert asked(0).picture.size == (448, 448) or max(asked(0).picture.size) == 448
+    file.write_text("".join(json.dumps(line | {"pass_rate": 1.0}) + "\n" for line in lines))
+    with pytest.raises(InvalidConfig, match="holds nothing to ask; want traces"):
+        FilePrompts(file, 0)(0)
+    with pytest.raises(InvalidConfig, match="holds nothing to ask"):
+        FilePrompts(tmp_path / "none.jsonl", 0)(0)
