@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from cof.config import dump_config, load_config
 from cof.errors import MissingExtra
-from cof.runs import RunDir
+from cof.runs import RunDir, publish
+from cof.serve.samples import write_samples
+from cof.types import Trace
+
+LAST = 10  # logged steps whose mean a report shows
 
 app = typer.Typer(no_args_is_help=True, help="Train a model by a recipe.")
 
@@ -38,7 +45,30 @@ def sft(config: Recipe, out: Out, set_: Overrides = []) -> None:  # noqa: B006
 def grpo(config: Recipe, out: Out, set_: Overrides = []) -> None:  # noqa: B006
     """Stage 2: reinforcement that learns when to look."""
     stage = _stage("cof.train.grpo")
-    _train(stage.train_reinforced, load_config(stage.ReinforceConfig, config, set_), out)
+
+    def show(step: int, traces: Sequence[Trace]) -> None:
+        write_samples(traces, out / "rollouts" / f"{step:06d}")
+
+    _train(partial(stage.train_reinforced, show=show), load_config(stage.ReinforceConfig, config, set_), out)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders of training, finished or not.")],
+    out: Annotated[Path, typer.Option(help="Where to draw the curves (PNG).")] = Path("curves.png"),
+) -> None:
+    """Lay training runs side by side: curves, and what their last steps came to."""
+    progress, watch = _stage("cof.train.progress"), _stage("cof.train.watch")
+    logged = {run.name: progress.read_metrics(run) for run in runs}
+    publish(out, progress.plot(logged))
+    table = Table("mean of the last steps", *logged)
+    for name in dict.fromkeys(name for entries in logged.values() for name in entries[-1]):
+        table.add_row(name, *(_last(entries, name) for entries in logged.values()))
+    Console().print(table)
+    for run, entries in logged.items():
+        for told in watch.alarms(entries):
+            print(f"{run}: {told}")
+    print(f"curves in {out}")
 
 
 @app.command()
@@ -49,6 +79,11 @@ def pack(
     """Write a trained nano in bfloat16, as the package carries it."""
     _stage("cof.train.nano").pack(model, out)
     print(f"packed in {out}")
+
+
+def _last(entries: Sequence[dict[str, float]], name: str) -> str:
+    values = [entry[name] for entry in entries[-LAST:] if name in entry]
+    return f"{sum(values) / len(values):.4g}" if values else ""
 
 
 def _stage(module: str) -> Any:

@@ -1,12 +1,15 @@
-"""Several traces as a folder of pages: one for each, and an index that names them. Loads nothing, runs nothing."""
+"""Several traces as a folder: a page for each, an index that names them, and the traces themselves. The pages load nothing and
+run nothing."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
+from cof.plain import to_json
 from cof.runs import publish
 from cof.serve.page import trace_page
 from cof.types import Trace
@@ -23,8 +26,10 @@ INDEX = Environment(autoescape=True, undefined=StrictUndefined).from_string("""<
 
 
 def write_samples(traces: Sequence[Trace], folder: Path) -> None:
-    """Write `index.html`, and the page of trace n, from 1, as `n.html`."""
+    """Write `index.html`, the page of trace n, from 1, as `n.html`, and `traces.jsonl`."""
     folder.mkdir(parents=True, exist_ok=True)
     for n, trace in enumerate(traces, 1):
         publish(folder / f"{n}.html", trace_page(trace, picture_of(trace.question)))
     publish(folder / "index.html", INDEX.render(traces=traces))
+    lines = (json.dumps({"id": f"{n} {trace.id}", "trace": to_json(trace)}) for n, trace in enumerate(traces, 1))
+    publish(folder / "traces.jsonl", "".join(line + "\n" for line in lines))

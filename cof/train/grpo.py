@@ -42,7 +42,6 @@ from cof.types import Limits, Sampling, Trace
 from cof.worlds.needle import DEPTHS
 
 ALIKE = 1e-6  # rewards of a group that differ by less are the same
-SHOWN = 2  # groups whose rollouts are shown
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class ReinforceConfig:
     A step asks `groups` questions, `group` rollouts each, of which `seats` run together, and learns from them in `accumulate`
     passes; rows of a pass hold at most `branches` rollouts. Questions come from the file `questions`, or else from needle
     scenes (`NeedlePrompts`). `judge` is the URL of an endpoint that scores what cannot be read. `scale`: advantages are divided
-    by their group's deviation. `tokens` limits a turn; `warmup` counts steps; every `show_every` steps some rollouts are shown.
+    by their group's deviation. `tokens` limits a turn; `warmup` counts steps; every `show_every` steps a group is shown.
     """
 
     model: str
@@ -90,7 +89,7 @@ Show = Callable[[int, Sequence[Trace]], None]
 def train_reinforced(config: ReinforceConfig, out: Path, show: Show = lambda _step, _traces: None) -> Path:
     """Run the stage in folder `out`, from its last checkpoint if it has one; returns the folder of the trained model.
 
-    `show` gets some rollouts every `show_every` steps. Raises InvalidConfig, ModelError.
+    `show` gets the step and the rollouts of one question, every `show_every` steps. Raises InvalidConfig, ModelError.
     """
     resumed = last_checkpoint(out)
     start = LocalModel.load(config.model, device="cpu")
@@ -191,7 +190,7 @@ class FocusTrainer(GRPOTrainer):
             self._note({"reward": mean(sums), "signal": float(any(own))})
         self._note(measures(everyone))
         if step % config.show_every == 0 and self.accelerator.is_main_process:
-            self.show(step, [one.trace for one in everyone[: SHOWN * config.group]])
+            self.show(step, [one.trace for one in everyone[: config.group]])
         first = self.accelerator.process_index * len(traces)
         return advantages[first : first + len(traces)]
 

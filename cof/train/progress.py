@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import TrainerCallback
 
+from cof.errors import InvalidRun
 from cof.runs import publish
 
 BOOKKEEPING = ("step", "epoch", "learning_rate")
@@ -33,26 +34,32 @@ class StepOrder:
 
 
 class Curves(TrainerCallback):
-    """Writes `metrics.jsonl` and `curves.png` into `out` whenever a checkpoint is written, and at the end."""
+    """Writes `metrics.jsonl` into `out` with every step that is logged, `curves.png` with every checkpoint and at the end."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
 
-    def on_save(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+    def on_log(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
         self._write(state.log_history)
+
+    def on_save(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+        self._draw(state.log_history)
 
     def on_train_end(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
-        self._write(state.log_history)
+        self._draw(state.log_history)
 
-    def _write(self, history: Sequence[Mapping[str, Any]]) -> None:
+    def _write(self, history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         logged = [
             {name: value for name, value in entry.items() if name != RESTARTS and value is not None}
             for entry in history
             if "loss" in entry
         ]
         publish(self.out / "metrics.jsonl", "".join(json.dumps(entry) + "\n" for entry in logged))
-        if logged:
-            publish(self.out / "curves.png", _plot(logged))
+        return logged
+
+    def _draw(self, history: Sequence[Mapping[str, Any]]) -> None:
+        if logged := self._write(history):
+            publish(self.out / "curves.png", plot({self.out.name: logged}))
 
 
 def last_checkpoint(out: Path) -> str | None:
@@ -95,15 +102,27 @@ def _whole(checkpoint: Path) -> bool:
     return True
 
 
-def _plot(logged: Sequence[Mapping[str, Any]]) -> bytes:
-    told = {name: value for entry in logged for name, value in entry.items() if name not in BOOKKEEPING}
-    names = [name for name, value in told.items() if isinstance(value, int | float)]
+def read_metrics(run: Path) -> list[dict[str, float]]:
+    """What a run has logged so far. Raises InvalidRun where it has not."""
+    path = run / "metrics.jsonl"
+    if not path.is_file():
+        raise InvalidRun(f"{run} holds no metrics.jsonl; want the run folder of a training that has logged a step")
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def plot(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
+    """A PNG with one panel a metric, and one curve a run in it."""
+    told = {name: value for logged in runs.values() for entry in logged for name, value in entry.items()}
+    names = [name for name, value in told.items() if name not in BOOKKEEPING and isinstance(value, int | float)]
     figure = Figure(figsize=(12, 2.4 * -(-len(names) // 4)), layout="constrained")
     for place, name in enumerate(names, 1):
         axes = figure.add_subplot(-(-len(names) // 4), 4, place)
-        points = [(entry["step"], entry[name]) for entry in logged if name in entry]
-        axes.plot(*zip(*points, strict=True))
+        for run, logged in runs.items():
+            points = [(entry["step"], entry[name]) for entry in logged if name in entry]
+            axes.plot(*zip(*points, strict=True), label=run) if points else None
         axes.set_title(name, fontsize=9)
+    if len(runs) > 1:
+        figure.axes[0].legend(fontsize=7)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=80)
     return buffer.getvalue()
