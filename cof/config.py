@@ -26,15 +26,17 @@ Table = dict[str, Any]
 NEAREST_KEYS = 3  # how many known keys an error about an unknown one offers
 
 
-def load_config(cls: type[T], path: Path | None = None, overrides: Sequence[str] = ()) -> T:
+def load_config(cls: type[T], path: Path | None = None, overrides: Sequence[str] = (), under: T | None = None) -> T:
     """A `cls` from its defaults, then the recipe at `path`, then each `key=value` of `overrides`; the later one wins.
 
     A table in a later layer changes only the keys it names. An override's value is read as TOML where that gives the
-    field's type, else as plain text, so `name=4` suits a str field. Raises InvalidConfig.
+    field's type, else as plain text, so `name=4` suits a str field. The values of `under` stand in for the defaults.
+    Raises InvalidConfig.
     """
-    recipe = _read_recipe(path) if path else {}
+    recipe = read_recipe(path) if path else {}
     _refuse_unknown(cls, recipe, f"recipe {path}")
-    data = _over_defaults(cls, _overridden(cls, recipe, overrides))
+    layers = recipe if under is None else _merged(_plain(under), recipe)
+    data = _over_defaults(cls, _overridden(cls, layers, overrides))
     return _validated(cls, data, path, overrides)
 
 
@@ -53,7 +55,8 @@ def dump_config(value: object) -> Table:
     return data
 
 
-def _read_recipe(path: Path) -> Table:
+def read_recipe(path: Path) -> Table:
+    """A TOML file as it stands. Raises InvalidConfig."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -175,3 +175,17 @@ def test_data_that_cannot_be_built_is_one_line(built, tmp_path):
     refused(cof("data", "convert", tmp_path, *out), "no traces.jsonl")
     refused(cof("data", "select", built, "--n", 500, *out), "500", "at most as many")
     refused(cof("data", "select", built, "--n", 2, "--by", "taste", *out), "coverage or random")
+
+
+def test_a_dialect_is_shown_listed_and_taken_from_its_authors_file(tmp_path):
+    assert "qwen3-vl" in cof("dialect", "list").stdout.split()
+    shown = cof("dialect", "show", "mini-o3")
+    assert "[user]\nAction 1 gave observation_1:<picture of" in shown.stdout
+    file, out = tmp_path / "prompts.py", tmp_path / "theirs.toml"
+    file.write_text('SYSTEM = "Look closely."\nUSER = "Think first."\nraise SystemExit(1)\n')
+    taken = cof("dialect", "import", file, "--system", "SYSTEM", "--user", "USER", "--like", "deepeyes", "--out", out)
+    assert taken.returncode == 0, taken.stderr
+    assert "[system]\nLook closely.\n" in cof("dialect", "show", out).stdout
+    refused(cof("dialect", "import", file, "--system", "PROMPT", "--out", out), "'PROMPT'", "it names: SYSTEM, USER")
+    refused(cof("dialect", "show", "nobody"), "there is no dialect 'nobody'", "plain")
+    refused(cof("ask", PICTURE, QUESTION, "--dialect", "nobody"), "there is no dialect 'nobody'")

@@ -16,9 +16,9 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeR
 from rich.table import Table
 
 import cof
-from cof.cli.options import Adapter, Budget, LimitItems, ModelName, opened, split_of
+from cof.cli.options import Adapter, Budget, DialectName, LimitItems, ModelName, Url, opened, split_of
 from cof.config import replace_fields
-from cof.dialects import cof as dialect
+from cof.dialects.named import dialect_of
 from cof.errors import InputError, InvalidConfig
 from cof.evaluate.benchmarks import needle
 from cof.evaluate.benchmarks.base import Item
@@ -49,6 +49,8 @@ def evaluation(
     data: Annotated[Path | None, typer.Option(help="Your local copy of the benchmark.")] = None,
     model: ModelName = "nano",
     adapter: Adapter = None,
+    url: Url = None,
+    dialect: DialectName = "cof",
     arms: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(MODES)}.")] = "direct,focus",
     resolutions: Annotated[str, typer.Option(help="Longer sides in pixels, comma-separated; else as they are.")] = "",
     source: Annotated[str, typer.Option(help="resized: all from the smaller picture; original: only the overview.")] = (
@@ -72,8 +74,8 @@ def evaluation(
     """Measure a model on a benchmark: accuracy with its interval, zooms and tokens, by arm, resolution and category."""
     plan = Plan(_arms(arms), _resolutions(resolutions), _source(source), tuple(range(seed, seed + seeds)))
     limits, sampling = replace_fields(Limits(), limit), Sampling(temperature, tokens=TURN_TOKENS)
-    loaded = opened(model, adapter, concurrency)
-    setting = setting_of(loaded, limits, sampling, budget)
+    spoken, loaded = dialect_of(dialect), opened(model, adapter, concurrency, url)
+    setting = setting_of(loaded, limits, sampling, budget, spoken)
     asked = {"benchmark": bench, "n": n, "side": side, "split": split, "multiple_choice": multiple_choice}
     items = _items(bench, data, n, side, split, multiple_choice, setting.spec)
     total = _count(items, plan)  # first: what cannot be read is refused, and leaves no run folder behind
@@ -153,9 +155,8 @@ def _manifest(model: Any, setting: Setting, data: Path | None) -> dict[str, Any]
     return {
         "model": model.name,
         "weights": model.fingerprint,
-        "setting": to_json(setting) | {"mode": None},
-        "dialect": dialect.NAME,
-        "prompts": dialect.fingerprint(),
+        "setting": to_json(setting) | {"mode": None, "dialect": setting.dialect.name},
+        "prompts": setting.dialect.fingerprint(),
         "data": None if data is None else digest(data),
         "versions": {"cof": cof.__version__} | {name: version(name) for name in ("torch", "transformers", "pillow")},
     }

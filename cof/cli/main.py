@@ -12,8 +12,10 @@ import typer
 
 import cof
 from cof.cli import data, evaluate, train, world
-from cof.cli.options import Adapter, Budget, LimitItems, ModelName, opened
+from cof.cli import dialect as dialects
+from cof.cli.options import Adapter, Budget, DialectName, LimitItems, ModelName, Url, opened
 from cof.config import replace_fields
+from cof.dialects.named import dialect_of
 from cof.errors import CofError, InputError
 from cof.focus.ask import question_of, setting_of
 from cof.runs import publish
@@ -27,6 +29,7 @@ app.add_typer(data.app, name="data")
 app.command("eval")(evaluate.evaluation)
 app.command("report")(evaluate.comparison)
 app.add_typer(train.app, name="train")
+app.add_typer(dialects.app, name="dialect")
 
 
 @app.command()
@@ -36,6 +39,8 @@ def ask(
     choice: Annotated[list[str], typer.Option("--choice", help="A possible answer; repeatable.")] = [],  # noqa: B006
     model: ModelName = "nano",
     adapter: Adapter = None,
+    url: Url = None,
+    dialect: DialectName = "cof",
     limit: LimitItems = [],  # noqa: B006
     budget: Budget = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -44,8 +49,8 @@ def ask(
     """Ask a question about a picture, and see where the model looked."""
     limits, picture = replace_fields(Limits(), limit), load(image)
     asked = question_of(str(image), question, choice)
-    loaded = opened(model, adapter)
-    found = cof.run(loaded, asked, picture, setting_of(loaded, limits, budget=budget))
+    spoken, loaded = dialect_of(dialect), opened(model, adapter, url=url)
+    found = cof.run(loaded, asked, picture, setting_of(loaded, limits, budget=budget, dialect=spoken))
     if trace is not None:
         _write(trace, trace_page(found, picture))
     if as_json:

@@ -9,9 +9,17 @@ import typer
 
 from cof.errors import InputError
 from cof.focus.ask import open_model
+from cof.models.remote import RemoteModel
 from cof.worlds.scenes import SPLITS, Split
 
-ModelName = Annotated[str, typer.Option("--model", help="nano, a folder in Hugging Face layout, or a hub id.")]
+ModelName = Annotated[
+    str,
+    typer.Option("--model", help="nano, a folder in Hugging Face layout, or a hub id; with --url the name it goes by."),
+]
+Url = Annotated[str | None, typer.Option("--url", help="An OpenAI-compatible endpoint that has the model, up to /v1.")]
+DialectName = Annotated[
+    str, typer.Option("--dialect", help="How the model speaks: `cof dialect list`, or a TOML file.")
+]
 Adapter = Annotated[str | None, typer.Option("--adapter", help="A LoRA folder or hub id.")]
 LimitItems = Annotated[
     list[str], typer.Option("--limit", help="turns=N, zooms=N, tokens=N, pixels=N or seconds=N; repeatable.")
@@ -19,8 +27,10 @@ LimitItems = Annotated[
 Budget = Annotated[int | None, typer.Option("--budget", min=4, help="Most visual tokens of the overview.")]
 
 
-def opened(model: str, adapter: str | None, batch: int = 16) -> Any:
-    """The model, without the bars that its library draws while loading."""
+def opened(model: str, adapter: str | None, batch: int = 16, url: str | None = None) -> Any:
+    """The model in this process, without the bars that its library draws while loading, or behind `url`."""
+    if url is not None:
+        return RemoteModel(url, model, batch)
     os.environ.setdefault("TQDM_DISABLE", "1")
     return open_model(model, adapter, batch)
 

@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from cof.dialects import cof as dialect
 from cof.errors import InvalidBox, InvalidImage
 from cof.evaluate.benchmarks.base import Item
 from cof.focus.loop import Mode, Session, Setting
@@ -176,7 +175,7 @@ def _impossible(name: str, question: Question, setting: Setting, fault: str) -> 
         question.id,
         question,
         name,
-        dialect.NAME,
+        setting.dialect.name,
         setting.spec,
         setting.sampling,
         setting.limits,

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from PIL import Image
 
+from cof.dialects.cof import COF
+from cof.dialects.dialect import Dialect
 from cof.errors import InputError, MissingExtra
 from cof.focus.loop import Setting, run
 from cof.models.base import Model
 from cof.types import Limits, Question, Sampling, Trace, ViewSpec
 from cof.vision.load import load
+from cof.vision.views import PAPER
 
 Picture = str | Path | bytes | Image.Image
 
@@ -61,11 +64,18 @@ def open_model(name: str, adapter: str | None = None, batch: int = 16) -> Model:
 
 
 def setting_of(
-    model: Model, limits: Limits = Limits(), sampling: Sampling = Sampling(), budget: int | None = None
+    model: Model,
+    limits: Limits = Limits(),
+    sampling: Sampling = Sampling(),
+    budget: int | None = None,
+    dialect: Dialect = COF,
 ) -> Setting:
-    """How to run the model: by its own card where it has one, at `budget` visual tokens of the overview."""
-    spec: ViewSpec = getattr(model, "spec", ViewSpec())
-    setting = Setting(with_budget(spec, budget) if budget else spec, limits, sampling)
+    """How to run the model: by its own card, or else by its dialect's view rules; at `budget` visual tokens of the overview."""
+    own: ViewSpec | None = getattr(model, "spec", None)
+    spec = dialect.view if own is None else own
+    if own is not None and own == replace(PAPER, factor=own.factor):  # a model without a card
+        spec = replace(dialect.view, factor=own.factor)
+    setting = Setting(with_budget(spec, budget) if budget else spec, limits, sampling, dialect=dialect)
     opening = getattr(model, "zoom_opening", None)
     return replace(setting, zoom_opening=opening) if opening else setting
 

@@ -14,7 +14,8 @@ from typing import Literal
 
 from PIL import Image
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
+from cof.dialects.dialect import Dialect
 from cof.errors import InvalidBox, ModelError
 from cof.models.base import Model, Request
 from cof.types import Answer, Completion, Limits, Malformed, Question, Sampling, Stop, Trace, Turn, View, ViewSpec, Zoom
@@ -31,15 +32,16 @@ class Setting:
 
     `mode`: the model chooses whether to zoom ("focus"); may not ("direct"); has an answer without a zoom refused once
     ("always"); or is shown the question's true boxes before it speaks, and then chooses ("oracle"). `zoom_opening` is
-    how a turn begins that is made to zoom: by default with the bare call; a model that was trained to think first may
-    need its own words.
+    how a turn begins that is made to zoom: where empty, with the bare call; a model that was trained to think first may
+    need its own words. `transcript` asks for every turn's tokens.
     """
 
     spec: ViewSpec = ViewSpec()
     limits: Limits = Limits()
     sampling: Sampling = Sampling()
     mode: Mode = "focus"
-    zoom_opening: str = dialect.begin_call()
+    dialect: Dialect = COF
+    zoom_opening: str = ""
     transcript: bool = False
 
 
@@ -62,7 +64,7 @@ class Session:
             question.id,
             question,
             model,
-            dialect.NAME,
+            setting.dialect.name,
             setting.spec,
             setting.sampling,
             setting.limits,
@@ -87,12 +89,14 @@ class Session:
             return None
         trace, sampling = self.trace, self.setting.sampling
         self._render(trace.overview, *trace.views)
-        messages = dialect.messages(trace.question, trace.overview, trace.turns, self.setting.mode == "direct")
+        messages = self.setting.dialect.messages(
+            trace.question, trace.overview, trace.turns, self.setting.mode == "direct"
+        )
         spent = trace.tokens + (self.refused.completion.tokens if self.refused and self.prefix else 0)
         left = max(1, min(sampling.tokens, self.setting.limits.tokens - spent))
         tokens = sampling.tokens if self.asked else left
         wanted = replace(sampling, tokens=tokens)
-        return Request(messages, self.pixels, wanted, self.prefix, self.setting.transcript)
+        return Request(messages, self.pixels, wanted, self.prefix, self.setting.transcript, self.setting.dialect)
 
     def hear(self, completion: Completion | ModelError, seconds: float) -> None:
         if isinstance(completion, ModelError):
@@ -108,7 +112,7 @@ class Session:
         for box in self.trace.question.targets:
             look = Zoom((box,))
             view = views.zoom(box, self.trace.overview, self.setting.spec)
-            turn = Turn(Completion(dialect.write(look, self.trace.overview)), look, (view,), given=True)
+            turn = Turn(Completion(self.setting.dialect.write(look, self.trace.overview)), look, (view,), given=True)
             self.trace = replace(self.trace, turns=(*self.trace.turns, turn))
 
     def _render(self, *shown: View) -> None:
@@ -144,12 +148,13 @@ def run_many(
 
 def step(session: Session, completion: Completion, seconds: float) -> None:
     """Read one assistant turn, and add it to the session's trace with what it brings back."""
-    trace, action = session.trace, dialect.parse(completion.text, session.trace.overview)
+    trace, dialect = session.trace, session.setting.dialect
+    action = dialect.parse(completion.text, trace.overview, trace.views)
     shown: tuple[View, ...] = ()
     note = ""
     match action:
         case Answer() if session.must_zoom:
-            session.prefix = session.setting.zoom_opening
+            session.prefix = session.setting.zoom_opening or dialect.begin_call()
             session.refused = Turn(completion, action, seconds=seconds)
             return
         case Answer():
@@ -157,7 +162,7 @@ def step(session: Session, completion: Completion, seconds: float) -> None:
         case Zoom() if not session.asked:
             shown, note = _look(session, action)
         case Zoom():
-            note = dialect.ANSWER_NOW
+            note = dialect.answer_now
         case Malformed(fault):
             note = dialect.complain(fault)
     if session.prefix and session.refused:  # what the refused answer cost counts
@@ -177,7 +182,7 @@ def _look(session: Session, zoom: Zoom) -> tuple[tuple[View, ...], str]:
         try:
             view = views.zoom(box, trace.overview, spec)
         except InvalidBox as error:
-            return tuple(shown), dialect.complain(str(error))
+            return tuple(shown), session.setting.dialect.complain(str(error))
         if trace.zooms + len(shown) >= limits.zooms or trace.pixels + _pixels(shown) + view.pixels > limits.pixels:
             break
         shown.append(view)
@@ -201,7 +206,8 @@ def _enforce(session: Session) -> None:
         return
     session.asked = True
     last = session.trace.turns[-1]
-    note = f"{last.note} {dialect.ANSWER_NOW}".strip() if dialect.ANSWER_NOW not in last.note else last.note
+    order = session.setting.dialect.answer_now
+    note = f"{last.note} {order}".strip() if order not in last.note else last.note
     turns = (*session.trace.turns[:-1], replace(last, note=note))
     session.trace = replace(session.trace, turns=turns, stop=reached)
 

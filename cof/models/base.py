@@ -13,6 +13,8 @@ from typing import Protocol
 from PIL import Image
 
 from cof.dialects.base import Message
+from cof.dialects.cof import COF
+from cof.dialects.dialect import Dialect
 from cof.errors import ModelError
 from cof.types import Completion, Sampling, View
 
@@ -22,7 +24,8 @@ class Request:
     """One assistant turn that is wanted. `pixels` holds an RGB picture of exactly `view.size` for every view in it.
 
     The turn begins with the text `prefix`, which is given and not chosen by the model, and is part of the completion.
-    `transcript` asks for the completion's tokens, which only a model in this process can give.
+    `transcript` asks for the completion's tokens, which only a model in this process can give. `dialect` is how the model
+    speaks.
     """
 
     messages: tuple[Message, ...]
@@ -30,6 +33,7 @@ class Request:
     sampling: Sampling
     prefix: str = ""
     transcript: bool = False
+    dialect: Dialect = COF
 
 
 class Conversation(Protocol):
@@ -56,6 +60,25 @@ class Model(Protocol):
         A conversation that cannot be continued hears a ModelError, which spoils no other.
         """
         ...
+
+
+@dataclass
+class Usage:
+    """What a model did so far: prompt tokens read, tokens sampled, pictures encoded, seconds in the network.
+
+    Of a remote model: as its server counts, pictures that were sent, seconds until it answered.
+    """
+
+    prefilled: int = 0
+    decoded: int = 0
+    images: int = 0
+    seconds: float = 0.0
+
+    def add(self, other: Usage) -> None:
+        self.prefilled += other.prefilled
+        self.decoded += other.decoded
+        self.images += other.images
+        self.seconds += other.seconds
 
 
 def complete(model: Model, requests: Sequence[Request]) -> list[Completion]:

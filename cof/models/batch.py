@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from cof.errors import ModelError
-from cof.models.base import Conversation, Request
+from cof.models.base import Conversation, Request, Usage
 from cof.models.encoding import Codec, rotary_positions, views_in
 from cof.models.eyes import Eyes
 from cof.models.passes import passes
@@ -25,22 +25,6 @@ from cof.models.slots import Slots
 from cof.types import Completion, Sampling, Transcript, View
 
 FAULTS = (RuntimeError, IndexError, ValueError)  # what a forward pass raises
-
-
-@dataclass
-class Usage:
-    """What was done so far: prompt tokens read, tokens sampled, pictures encoded, seconds in the network."""
-
-    prefilled: int = 0
-    decoded: int = 0
-    images: int = 0
-    seconds: float = 0.0
-
-    def add(self, other: Usage) -> None:
-        self.prefilled += other.prefilled
-        self.decoded += other.decoded
-        self.images += other.images
-        self.seconds += other.seconds
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
-from cof.models.base import Conversation
-from cof.models.batch import Batch, Line, Mind, Usage
+from cof.models.base import Conversation, Usage
+from cof.models.batch import Batch, Line, Mind
 from cof.models.encoding import Codec
 from cof.models.eyes import Eyes
 

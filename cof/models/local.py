@@ -23,8 +23,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from cof.errors import ModelError
-from cof.models.base import Conversation
-from cof.models.batch import Usage
+from cof.models.base import Conversation, Usage
 from cof.models.encoding import IMAGE_PAD, Codec
 from cof.models.engine import Engine
 from cof.types import ViewSpec

@@ -13,14 +13,15 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from threading import Lock
 from typing import Any
 
 import httpx
 from PIL import Image
 
-from cof.dialects import cof as dialect
+from cof.dialects.dialect import Dialect
 from cof.errors import ModelError
-from cof.models.base import Conversation, Request
+from cof.models.base import Conversation, Request, Usage
 from cof.types import Completion, View
 
 KEY = "OPENAI_API_KEY"  # environment variable
@@ -37,6 +38,12 @@ class RemoteModel:
         key = key if key is not None else os.environ.get(KEY, "")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._client = httpx.Client(base_url=url.rstrip("/") + "/", headers=headers, timeout=seconds)
+        self.usage, self._lock = Usage(), Lock()
+
+    @property
+    def fingerprint(self) -> str:
+        """Where the model is: what lies there cannot be seen from here."""
+        return f"{self._client.base_url}{self.name}"
 
     def converse(self, conversations: Iterable[Conversation]) -> None:
         with ThreadPoolExecutor(self.batch) as pool:
@@ -55,7 +62,11 @@ class RemoteModel:
                 heard: Completion | ModelError = self._complete(request)
             except ModelError as error:
                 heard = error
-            conversation.hear(heard, time.monotonic() - began)
+            seconds = time.monotonic() - began
+            if isinstance(heard, Completion):
+                with self._lock:
+                    self.usage.add(Usage(heard.prompt_tokens, heard.tokens, len(request.pixels), seconds))
+            conversation.hear(heard, seconds)
 
     def _complete(self, request: Request) -> Completion:
         if request.prefix:
@@ -74,7 +85,7 @@ class RemoteModel:
         reply = self._post(body)
         try:
             choice, usage = reply["choices"][0], reply.get("usage") or {}
-            text = _text(choice["message"])
+            text = _text(choice["message"], request.dialect)
             cut = choice.get("finish_reason") == "length"
             tokens, prompt = int(usage.get("completion_tokens", 0)), int(usage.get("prompt_tokens", 0))
             return Completion(text, tokens, prompt, 0, "length" if cut else "stop")
@@ -103,7 +114,7 @@ class RemoteModel:
         raise ModelError(f"{self.name} at {self._client.base_url} did not answer ({fault})")
 
 
-def _text(message: Mapping[str, Any]) -> str:
+def _text(message: Mapping[str, Any], dialect: Dialect) -> str:
     """What the model said. Some servers take a turn apart into its thought, its calls and the rest."""
     if (
         not any(message.get(part) for part in ("content", "tool_calls", "reasoning_content"))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from cof.dialects import cof as dialect
+from cof.dialects.named import dialect_of
 from cof.scoring import adaptive, answers, overlap
 from cof.scoring.adaptive import Outcome
 from cof.types import Box, Malformed, Stop, Trace, Zoom
@@ -55,7 +55,7 @@ def graded(trace: Trace, score: Callable[..., answers.Score] = answers.score) ->
 
 def formed(trace: Trace) -> float:
     """1 if every turn keeps to the dialect's form and the last one answers, else 0."""
-    turns = trace.own
+    turns, dialect = trace.own, dialect_of(trace.dialect)
     kept = all(dialect.well_formed(turn.completion.text) and not isinstance(turn.action, Malformed) for turn in turns)
     return float(kept and trace.answer is not None)
 

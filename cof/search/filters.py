@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
 from cof.types import Answer, Trace, Turn, View, Zoom
 from cof.vision import boxes
 
@@ -103,7 +103,7 @@ def _says(text: str, answer: str) -> bool:
 def _reads_back(turn: Turn, first: View) -> bool:
     """Whether a trainer that reads the turn finds what was meant: no thought or label that spells tags or pictures."""
     text = turn.completion.text
-    read = dialect.parse(text, first)
+    read = COF.parse(text, first)
     spelt = any(token in text for token in (PICTURE, SPECIAL)) or any("\ud800" <= c <= "\udfff" for c in text)
     match read, turn.action:
         case Zoom(found, label, thought), Zoom(meant, own, aloud):

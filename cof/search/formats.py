@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cof.dialects import cof as dialect
 from cof.dialects.base import Message
+from cof.dialects.cof import COF
 from cof.errors import InputError, InvalidBox, InvalidImage, MissingExtra
 from cof.runs import publish
 from cof.search.filters import PICTURE
@@ -70,7 +70,7 @@ def write_verl(kept: Iterable[Trace], out: Path) -> int:
         raise MissingExtra("writing Parquet needs pyarrow; install chain-of-focus[train]") from None
     rows = []
     for n, trace in enumerate(kept):
-        opening = dialect.messages(trace.question, trace.overview)
+        opening = COF.messages(trace.question, trace.overview)
         (image,) = _save(trace, [trace.overview], out)
         rows.append(
             {
@@ -117,7 +117,7 @@ def _trace(row: dict[str, Any], file: Path, number: int, spec: ViewSpec) -> Trac
     turns = []
     for message in said:
         if message["role"] == "assistant":
-            action = dialect.parse(str(message["content"]), first)
+            action = COF.parse(str(message["content"]), first)
             shown = tuple(views.zoom(box, first, spec) for box in action.boxes) if isinstance(action, Zoom) else ()
             turns.append(Turn(Completion(str(message["content"])), action, shown))
     last = turns[-1].action
@@ -125,12 +125,12 @@ def _trace(row: dict[str, Any], file: Path, number: int, spec: ViewSpec) -> Trac
     question = Question(
         f"{file.stem}-{number}", str(image), said[0]["content"].replace(PICTURE, "").strip(), (), answer
     )
-    return Trace(question.id, question, file.stem, dialect.NAME, spec, Sampling(), Limits(), first, tuple(turns))
+    return Trace(question.id, question, file.stem, COF.name, spec, Sampling(), Limits(), first, tuple(turns))
 
 
 def _conversation(trace: Trace, out: Path) -> tuple[tuple[Message, ...], list[str]]:
     """A trace's messages, and where its pictures were written, relative to `out`."""
-    messages = dialect.told(trace)
+    messages = COF.told(trace)
     if any(isinstance(part, str) and PICTURE in part for message in messages for part in message.parts):
         raise InputError(f"trace {trace.id} says {PICTURE}, which stands for pictures in this form; leave it out")
     shown = [part for message in messages for part in message.parts if isinstance(part, View)]

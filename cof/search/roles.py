@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cof.dialects import cof as dialect
 from cof.dialects import search as words
 from cof.dialects.base import Message
+from cof.dialects.cof import COF
 from cof.dialects.search import Unreadable
 from cof.errors import ModelError
 from cof.focus.ask import open_model
@@ -140,7 +140,7 @@ def _asked(task: Task, call: Call) -> tuple[Message, ...]:
     question = task.question
     match call:
         case Try():
-            return dialect.messages(question, task.first, direct=True)
+            return COF.messages(question, task.first, direct=True)
         case Plan(events, places, advice):
             return words.plan(task.first, question.text, question.choices, _told(events, places), advice)
         case Locate(view, thing):
@@ -182,7 +182,7 @@ def _written(step: Step) -> dict[str, Any]:
 def _reply(task: Task, call: Call, text: str) -> Reply:
     """What a reply says. Raises Unreadable."""
     if isinstance(call, Try):
-        action = dialect.parse(text, task.first)
+        action = COF.parse(text, task.first)
         return action.text if isinstance(action, Answer) else None
     reply = words.json_object(text)
     match call:

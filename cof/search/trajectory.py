@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
 from cof.scoring.answers import score
 from cof.search.calls import Call, Check, Place, Read, Reply, Task, Try
 from cof.types import Answer, Box, Completion, Limits, Sampling, Trace, Turn, View, Zoom
@@ -89,8 +89,8 @@ def trajectory(task: Task, chain: Sequence[Place], thoughts: Sequence[str]) -> T
     ]
     answer = _turn(Answer(task.question.answer or "", last), (), first)
     asked = task.question
-    return Trace(asked.id, asked, AGENT, dialect.NAME, task.spec, Sampling(), Limits(), first, (*looks, answer))
+    return Trace(asked.id, asked, AGENT, COF.name, task.spec, Sampling(), Limits(), first, (*looks, answer))
 
 
 def _turn(action: Zoom | Answer, shown: tuple[View, ...], first: View) -> Turn:
-    return Turn(Completion(dialect.write(action, first)), action, shown)
+    return Turn(Completion(COF.write(action, first)), action, shown)

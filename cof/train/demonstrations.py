@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
 from cof.types import Answer, Box, Completion, Turn, View, ViewSpec, Zoom
 from cof.vision import boxes, views
 from cof.worlds.phrases import GRID, GUESS, NOT_HERE, READ, SEE, SMALL, evidence, label, too_small
 from cof.worlds.questions import Needle
 
-ZOOM_OPENING = dialect.THINK_OPEN + SMALL  # how most zooming turns begin
+ZOOM_OPENING = COF.think.open + SMALL  # how most zooming turns begin
 
 
 def demonstrate(needle: Needle, path: tuple[Box, ...], first: View, unit: float, spec: ViewSpec) -> tuple[Turn, ...]:
@@ -73,13 +73,13 @@ def _zoom(needle: Needle, target: Box, first: View, unit: float, spec: ViewSpec)
 
 
 def _turn(action: Zoom, first: View, spec: ViewSpec) -> Turn:
-    text = dialect.write(action, first)
+    text = COF.write(action, first)
     return Turn(Completion(text), action, tuple(views.zoom(box, first, spec) for box in action.boxes))
 
 
 def _answer(needle: Needle, thought: str, first: View) -> Turn:
     action = Answer(needle.answer, thought)
-    return Turn(Completion(dialect.write(action, first)), action)
+    return Turn(Completion(COF.write(action, first)), action)
 
 
 def _snap(box: Box, first: View) -> Box:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
 from cof.errors import ModelError
 from cof.models.local import LocalModel
 from cof.train import examples
@@ -25,7 +25,7 @@ def embed(model: LocalModel, trace: Trace) -> tuple[np.ndarray, float]:
     if trace.spec.factor != model.codec.factor:
         want = f"views in multiples of {model.codec.factor} pixels, as {model.name} takes them"
         raise ModelError(f"trace {trace.id} has views in multiples of {trace.spec.factor} pixels; want {want}")
-    row = examples.row([examples.Talk(dialect.told(trace))], model.codec.tokenizer, model.codec.factor)
+    row = examples.row([examples.Talk(COF.told(trace))], model.codec.tokenizer, model.codec.factor)
     picture = picture_of(trace.question)
     shown = [views.render(picture, view, trace.overview, trace.spec) for view in row.views]
     network: Any = model.network

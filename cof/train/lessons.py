@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
 from cof.focus.ask import with_budget
 from cof.train.demonstrations import ZOOM_OPENING, demonstrate, guess, recover, show_targets, zoom_anyway
 from cof.train.examples import Talk
@@ -82,13 +82,13 @@ def _conversation(
     question = Question("", "", needle.text, options)
     share = rng.uniform()
     if (share := share - lesson.direct) < 0:
-        return Talk(dialect.messages(question, first, guess(needle, path, first, side), True))
+        return Talk(COF.messages(question, first, guess(needle, path, first, side), True))
     if (share := share - lesson.given) < 0:
         shown = show_targets(needle, path, first, side, spec)
-        return Talk(dialect.messages(question, first, shown), len(shown) - 1)
+        return Talk(COF.messages(question, first, shown), len(shown) - 1)
     if share < lesson.forced:
-        return Talk(dialect.messages(question, first, zoom_anyway(needle, path, first, side, spec)), 0, ZOOM_OPENING)
+        return Talk(COF.messages(question, first, zoom_anyway(needle, path, first, side, spec)), 0, ZOOM_OPENING)
     right = turns = demonstrate(needle, path, first, side, spec)
     if rng.uniform() < lesson.recovery:
         turns = recover(right, first, spec, rng)
-    return Talk(dialect.messages(question, first, turns), len(turns) - len(right))
+    return Talk(COF.messages(question, first, turns), len(turns) - len(right))

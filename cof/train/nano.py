@@ -19,7 +19,8 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
+from cof.dialects.dialect import CHOICES
 from cof.errors import InvalidRun
 from cof.types import Box, View, Zoom
 from cof.worlds.phrases import GRID, PHRASES
@@ -104,10 +105,10 @@ def number_tokens(tokenizer: PreTrainedTokenizerFast) -> dict[int, int]:
 
 def _words() -> list[str]:
     frame_of_one = View(Box(0, 0, 1, 1), (1, 1))
-    call = dialect.write(Zoom((frame_of_one.region,), "x"), frame_of_one)
+    call = COF.write(Zoom((frame_of_one.region,), "x"), frame_of_one)
     opening, middle, closing = re.split(r"0, 0, 1, 1|(?<=\")x(?=\")", call.removeprefix("<think></think>"))
-    fixed = [dialect.SYSTEM, dialect.CLOSER, dialect.ANSWER_NOW, dialect.CHOOSE, opening, middle, closing]
-    tags = [dialect.THINK_OPEN, dialect.THINK_CLOSE, dialect.ANSWER_OPEN, dialect.ANSWER_CLOSE]
+    fixed = [COF.system, COF.closer, COF.answer_now, COF.choose.partition(CHOICES)[0], opening, middle, closing]
+    tags = [COF.think.open, COF.think.close, COF.answer.open, COF.answer.close]
     frame = [", ", ". ", ".\n", "?\n"]
     names = [*COLOURS, *KINDS, *PATTERNS, BOARD, "left", "right", "above", "below"]
     spaced = [" " + word for word in (*names, "the", "on", "have", "of", "or", "is", "at", "The", "On", "Is")]

@@ -27,7 +27,7 @@ from transformers import (
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
 from cof.train.nano import make_nano, number_tokens
 from cof.train.progress import Curves, StepOrder, common_arguments, last_checkpoint
 from cof.types import Box, View, ViewSpec
@@ -36,7 +36,7 @@ from cof.worlds.drawing import draw, jpeg
 from cof.worlds.labels import IGNORE, VOCABULARIES, TokenLabels, token_labels
 from cof.worlds.scenes import Contents, Scene, make_scene
 
-PREFIX = f"<|im_start|>system\n{dialect.SYSTEM}<|im_end|>\n<|im_start|>user\n<|vision_start|>"
+PREFIX = f"<|im_start|>system\n{COF.system}<|im_end|>\n<|im_start|>user\n<|vision_start|>"
 SIDE = 1792  # source pixels of one unit: the side of the pictures that views are cut from
 LARGEST_PLACE = 640  # pixels: no overview of 256 tokens that is drawn in training is longer
 SOFTNESS = 4.0  # pixels: width of the target distribution over numbers

@@ -15,7 +15,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
 from cof.models.encoding import IMAGE_PAD
 from cof.train import examples
 from cof.train.examples import Talk
@@ -111,7 +111,7 @@ def _vocabulary(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
     def ids(names: Iterable[str]) -> frozenset[int]:
         return frozenset(int(tokenizer.convert_tokens_to_ids(form)) for name in names for form in (name, f" {name}"))
 
-    tags = (IMAGE_PAD, dialect.THINK_OPEN, dialect.ANSWER_OPEN)
+    tags = (IMAGE_PAD, COF.think.open, COF.answer.open)
     numbers = {token: n for n, token in number_tokens(tokenizer).items()}
     return Vocabulary(
         numbers, ids(KINDS), ids((BOARD,)), ids(COLOURS), *(int(tokenizer.convert_tokens_to_ids(tag)) for tag in tags)

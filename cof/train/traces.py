@@ -15,7 +15,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
 from cof.errors import InvalidConfig
 from cof.plain import trace_from_json
 from cof.runs import read_records
@@ -47,7 +47,7 @@ class TraceLessons:
         traces = self.traces
         order = [_at(self.seed, steps[0]["step"] * self.rows + i, len(traces)) for i in range(self.rows)]
         chosen = [traces[i] for i in order]
-        rows = [examples.row([Talk(dialect.told(trace))], self.tokenizer, self.spec.factor) for trace in chosen]
+        rows = [examples.row([Talk(COF.told(trace))], self.tokenizer, self.spec.factor) for trace in chosen]
         pictures = [picture_of(trace.question) for trace in chosen]
         pixels = self.processor(
             [
@@ -107,7 +107,7 @@ class SceneTraces:
         chosen = [traces[i] for i in rng.permutation(len(traces))[: self.questions]]
         asked = {needle.text: needle for needle in needles(scene)}
         meant = tuple(meant_by(asked[trace.question.text], side, first) for trace in chosen)
-        return Taught(tuple(Talk(dialect.told(trace)) for trace in chosen), scene, side, first, meant)
+        return Taught(tuple(Talk(COF.told(trace)) for trace in chosen), scene, side, first, meant)
 
 
 def _read(file: Path) -> list[Trace]:

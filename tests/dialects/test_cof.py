@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cof.dialects import cof as dialect
 from cof.dialects.base import Message
+from cof.dialects.cof import COF
 from cof.types import Answer, Box, Completion, Malformed, Question, Turn, View, Zoom
 from cof.vision import boxes
 
@@ -29,19 +29,19 @@ def raw_call(numbers: str) -> str:
 
 
 def zoom(text: str) -> Zoom:
-    found = dialect.parse(text, FIRST)
+    found = COF.parse(text, FIRST)
     assert isinstance(found, Zoom), found
     return found
 
 
 def answer(text: str) -> Answer:
-    found = dialect.parse(text, FIRST)
+    found = COF.parse(text, FIRST)
     assert isinstance(found, Answer), found
     return found
 
 
 def fault(text: str) -> str:
-    found = dialect.parse(text, FIRST)
+    found = COF.parse(text, FIRST)
     assert isinstance(found, Malformed), found
     assert found.raw == text
     assert found.fault
@@ -273,7 +273,7 @@ def test_a_box_is_cut_at_the_picture_and_may_be_fractional(box: list[float], wan
 @pytest.mark.parametrize("side", [1, 1000, 1344, 60_000])
 def test_a_tiny_box_is_a_box_or_told(numbers: str, side: int) -> None:
     first = View(Box(0, 0, side, side), (448, 448))
-    match dialect.parse(raw_call(numbers), first):
+    match COF.parse(raw_call(numbers), first):
         case Zoom((box,)):
             assert boxes.contains(first.region, box, slack=0)
         case found:
@@ -298,36 +298,36 @@ def test_a_thousand_calls_are_read() -> None:
 
 
 def test_what_is_written() -> None:
-    assert dialect.write(Answer("B", "I see."), FIRST) == "<think>I see.</think><answer>B</answer>"
+    assert COF.write(Answer("B", "I see."), FIRST) == "<think>I see.</think><answer>B</answer>"
     body = '{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [10, 20, 30, 40], "label": "é"}}'
-    found = dialect.write(Zoom((Box(30, 60, 90, 120.4),), "é", "x"), FIRST)
+    found = COF.write(Zoom((Box(30, 60, 90, 120.4),), "é", "x"), FIRST)
     assert found == f"<think>x</think><tool_call>{body}</tool_call>"
-    assert '"label"' not in dialect.write(Zoom((FIRST.region,)), FIRST)
+    assert '"label"' not in COF.write(Zoom((FIRST.region,)), FIRST)
 
 
 def test_the_opening_messages() -> None:
-    system, user = dialect.messages(QUESTION, FIRST)
-    assert system == Message("system", (dialect.SYSTEM,))
+    system, user = COF.messages(QUESTION, FIRST)
+    assert system == Message("system", (COF.system,))
     assert user == Message("user", (FIRST, QUESTION.text))
 
 
 def test_choices_and_the_order_to_answer_at_once() -> None:
     question = Question("1", "a.jpg", "Which?", ("left", "right"))
-    assert dialect.ask(question, direct=True).splitlines() == [
+    assert COF.ask(question, direct=True).splitlines() == [
         "Which?",
         "Choose one of: left, right.",
-        dialect.ANSWER_NOW,
+        COF.answer_now,
     ]
 
 
 def test_what_comes_back_after_a_turn() -> None:
     close = View(Box(0, 0, 90, 90), (56, 56))
     looked = Turn(Completion("z"), Zoom((Box(0, 0, 90, 90),)), (close,))
-    wrong = Turn(Completion("w"), Malformed("no", "w"), note=dialect.complain("no"))
+    wrong = Turn(Completion("w"), Malformed("no", "w"), note=COF.complain("no"))
     said = Turn(Completion("a"), Answer("B"))
-    assert dialect.messages(QUESTION, FIRST, (looked, wrong, said))[2:] == (
+    assert COF.messages(QUESTION, FIRST, (looked, wrong, said))[2:] == (
         Message("assistant", ("z",)),
-        Message("user", (close, dialect.CLOSER)),
+        Message("user", (close, COF.closer)),
         Message("assistant", ("w",)),
         Message("user", ("That did not work: no.",)),
         Message("assistant", ("a",)),
@@ -398,7 +398,7 @@ def written(draw: st.DrawFn) -> tuple[Zoom | Answer, View]:
 def mutated(draw: st.DrawFn) -> tuple[str, View]:
     """A valid text that was cut, doubled or spliced in a few places."""
     action, first = draw(written())
-    text = dialect.write(action, first)
+    text = COF.write(action, first)
     for _ in range(draw(st.integers(1, 4))):
         a, b = sorted((draw(st.integers(0, len(text))), draw(st.integers(0, len(text)))))
         text = text[:a] + draw(st.one_of(LINES, st.just(text[a:b] * 2), st.just(""))) + text[b:]
@@ -406,7 +406,7 @@ def mutated(draw: st.DrawFn) -> tuple[str, View]:
 
 
 def check(text: str, first: View) -> None:
-    match dialect.parse(text, first):
+    match COF.parse(text, first):
         case Zoom(found):
             assert found
             assert all(boxes.contains(first.region, box, slack=0) for box in found)
@@ -440,7 +440,7 @@ def test_every_box_lies_within_the_picture(numbers: tuple[float, float, float, f
 @given(written())
 def test_what_is_written_is_read_as_it_was_meant(case: tuple[Zoom | Answer, View]) -> None:
     action, first = case
-    back = dialect.parse(dialect.write(action, first), first)
+    back = COF.parse(COF.write(action, first), first)
     if isinstance(action, Answer):
         assert back == action
         return
@@ -455,7 +455,7 @@ CLOSE = View(Box(0, 0, 90, 90), (56, 56))
 ACTIONS = st.sampled_from((Zoom((Box(0, 0, 90, 90),)), Answer("B"), Malformed("no", "w")))
 SHOWN = st.sampled_from(((), (CLOSE,), (CLOSE, FIRST)))
 TURNS = st.builds(
-    Turn, st.builds(Completion, st.text(max_size=4)), ACTIONS, SHOWN, st.sampled_from(("", "no", dialect.ANSWER_NOW))
+    Turn, st.builds(Completion, st.text(max_size=4)), ACTIONS, SHOWN, st.sampled_from(("", "no", COF.answer_now))
 )
 
 
@@ -463,9 +463,9 @@ TURNS = st.builds(
 @given(st.lists(TURNS, max_size=4), st.booleans(), st.text(max_size=8))
 def test_messages_only_grow(turns: list[Turn], direct: bool, text: str) -> None:
     question = Question("1", "a.jpg", text, (text, "B"))
-    whole = dialect.messages(question, FIRST, turns, direct)
+    whole = COF.messages(question, FIRST, turns, direct)
     for k in range(len(turns) + 1):
-        part = dialect.messages(question, FIRST, turns[:k], direct)
+        part = COF.messages(question, FIRST, turns[:k], direct)
         assert repr(part) == repr(whole[: len(part)])
 
 
@@ -487,12 +487,12 @@ def test_messages_only_grow(turns: list[Turn], direct: bool, text: str) -> None:
     ],
 )
 def test_the_form_of_a_turn(text: str, formed: bool) -> None:
-    assert dialect.well_formed(text) is formed
+    assert COF.well_formed(text) is formed
 
 
 def test_what_is_written_has_the_form() -> None:
     first = View(Box(0, 0, 448, 448), (448, 448))
     two = (Box(0, 0, 10, 10), Box(20, 20, 40, 40))
-    assert dialect.well_formed(dialect.write(Zoom(two, "a sign", "too small"), first))
-    assert dialect.well_formed(dialect.write(Answer("B", "I see"), first))
-    assert not dialect.well_formed("<think>" * 20_000)  # in no time
+    assert COF.well_formed(COF.write(Zoom(two, "a sign", "too small"), first))
+    assert COF.well_formed(COF.write(Answer("B", "I see"), first))
+    assert not COF.well_formed("<think>" * 20_000)  # in no time

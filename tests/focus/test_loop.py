@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
 from cof.errors import ModelError
 from cof.focus.loop import Mode, Setting, run, run_many
 from cof.models.base import Request
@@ -35,7 +35,7 @@ NONSENSE = "B, I think"
 
 def call(x0: float, y0: float, x1: float, y1: float) -> str:
     """A zoom in pixels of the overview."""
-    body = json.dumps({"name": dialect.TOOL, "arguments": {"bbox_2d": [x0, y0, x1, y1]}})
+    body = json.dumps({"name": COF.tool, "arguments": {"bbox_2d": [x0, y0, x1, y1]}})
     return f"<think>Closer.</think><tool_call>{body}</tool_call>"
 
 
@@ -82,7 +82,7 @@ def test_an_answer_at_once() -> None:
     assert (trace.answer, trace.stop, trace.error) == ("B", Stop.ANSWER, None)
     assert (trace.zooms, len(trace.turns), trace.pixels) == (0, 1, OVERVIEW_PIXELS)
     assert (trace.id, trace.model, trace.dialect, trace.question) == ("1", "scripted", "cof", question())
-    assert model.requests[0].messages == dialect.messages(question(), trace.overview)
+    assert model.requests[0].messages == COF.messages(question(), trace.overview)
     assert trace_from_json(json.loads(json.dumps(to_json(trace)))) == trace
 
 
@@ -98,7 +98,7 @@ def test_one_zoom_brings_back_its_region() -> None:
     assert view.region == Box(20, 20, 132, 132)
     assert view.size == (56, 56)
     assert trace.turns[0].action == Zoom((Box(20, 20, 132, 132),), "", "Closer.")
-    assert model.requests[1].messages[-1].parts == (view, dialect.CLOSER)
+    assert model.requests[1].messages[-1].parts == (view, COF.closer)
     assert trace.pixels == OVERVIEW_PIXELS + ZOOM_PIXELS
     (pixels,) = seen
     assert set(pixels) == {trace.overview, view}
@@ -116,7 +116,7 @@ def test_every_zoom_counts_in_the_first_picture() -> None:
 def test_several_boxes_in_one_turn() -> None:
     trace, model = asked([LOOK + call(0, 0, 28, 28), ANSWER])
     assert [view.region for view in trace.views] == [Box(20, 20, 132, 132), Box(0, 0, 56, 56)]
-    assert model.requests[1].messages[-1].parts == (*trace.views, dialect.CLOSER)
+    assert model.requests[1].messages[-1].parts == (*trace.views, COF.closer)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_bad_box_or_nonsense_is_told_and_costs_a_turn(line: str, words: str) -
 def test_a_conversation_is_its_trace() -> None:
     trace, model = asked([LOOK, NONSENSE, OUTSIDE, call(20, 20, 48, 48), ANSWER])
     for n, request in enumerate(model.requests):
-        assert request.messages == dialect.messages(question(), trace.overview, trace.turns[:n])
+        assert request.messages == COF.messages(question(), trace.overview, trace.turns[:n])
 
 
 def test_the_sampling_reaches_the_model() -> None:
@@ -166,12 +166,12 @@ def test_at_a_limit_the_answer_is_asked_for_once(
 ) -> None:
     trace, model = asked([*lines, ANSWER], limited(**limits))
     assert (trace.answer, trace.stop, len(trace.turns)) == ("B", stop, turns + 1)
-    assert told(model).endswith(dialect.ANSWER_NOW)
-    assert told(model).count(dialect.ANSWER_NOW) == 1
+    assert told(model).endswith(COF.answer_now)
+    assert told(model).count(COF.answer_now) == 1
 
     trace, model = asked([*lines, LOOK], limited(**limits))
     assert (trace.answer, trace.stop, len(trace.turns)) == (None, stop, turns + 1)
-    assert told(model).count(dialect.ANSWER_NOW) == 1
+    assert told(model).count(COF.answer_now) == 1
     assert trace.turns[-1].views == ()
 
     trace, _ = asked([*lines, NONSENSE], limited(**limits))
@@ -181,18 +181,18 @@ def test_at_a_limit_the_answer_is_asked_for_once(
 def test_what_still_fits_is_shown_before_the_answer_is_asked_for() -> None:
     trace, model = asked([LOOK + call(0, 0, 28, 28), ANSWER], limited(zooms=1))
     (view,) = trace.views
-    assert model.requests[1].messages[-1].parts == (view, dialect.ANSWER_NOW)
+    assert model.requests[1].messages[-1].parts == (view, COF.answer_now)
 
 
 def test_the_last_zoom_allowed_leaves_room_to_think() -> None:
     trace, model = asked([LOOK, ANSWER], limited(zooms=1))
-    assert (trace.zooms, trace.stop, told(model)) == (1, Stop.ANSWER, dialect.CLOSER)
+    assert (trace.zooms, trace.stop, told(model)) == (1, Stop.ANSWER, COF.closer)
 
 
 def test_a_complaint_and_the_order_to_answer_in_one_turn() -> None:
     _, model = asked([NONSENSE, ANSWER], limited(turns=1))
     assert told(model).startswith("That did not work: ")
-    assert told(model).endswith(dialect.ANSWER_NOW)
+    assert told(model).endswith(COF.answer_now)
 
 
 def test_a_turn_may_not_produce_more_tokens_than_are_left() -> None:
@@ -206,7 +206,7 @@ def test_a_turn_may_not_produce_more_tokens_than_are_left() -> None:
 
 def test_direct_says_so_from_the_start() -> None:
     trace, model = asked([ANSWER], replace(SETTING, mode="direct"))
-    assert told(model).endswith(dialect.ANSWER_NOW)
+    assert told(model).endswith(COF.answer_now)
     assert (trace.answer, trace.stop, trace.zooms) == ("B", Stop.ANSWER, 0)
 
 
@@ -300,7 +300,7 @@ def test_made_to_zoom_an_answer_is_not_accepted_and_a_call_begins() -> None:
     _, model = asked([ANSWER, LOOK, ANSWER], replace(SETTING, mode="always"))
     (refused, forced, *_) = model.requests
     assert refused.messages == forced.messages
-    assert (refused.prefix, forced.prefix) == ("", dialect.begin_call())
+    assert (refused.prefix, forced.prefix) == ("", COF.begin_call())
     assert forced.prefix.endswith('"bbox_2d": [')
 
 
@@ -343,7 +343,7 @@ def test_the_oracle_shows_the_true_boxes_first() -> None:
     assert (trace.zooms, trace.mode) == (0, "oracle")
     assert (trace.answer, trace.stop) == ("B", Stop.ANSWER)
     assert len(model.requests) == 1
-    assert model.requests[0].messages == dialect.messages(trace.question, trace.overview, trace.turns[:2])
+    assert model.requests[0].messages == COF.messages(trace.question, trace.overview, trace.turns[:2])
     assert run(ScriptedModel([ANSWER]), question(), picture(), replace(SETTING, mode="oracle")).views == ()
     limited = replace(SETTING, mode="oracle", limits=Limits(turns=1, zooms=0))
     assert run(ScriptedModel([ANSWER]), trace.question, picture(), limited).stop is Stop.ANSWER
@@ -379,5 +379,5 @@ def test_any_model_comes_to_an_end_within_its_limits(lines: list[str], limits: L
     assert trace.stop is not Stop.FAILED
     assert all(not isinstance(turn.action, Answer) for turn in trace.turns[:-1])
     assert all(boxes.contains(trace.overview.region, view.region) for view in trace.views)
-    now = [dialect.ANSWER_NOW in str(message.parts) for message in model.requests[-1].messages]
+    now = [COF.answer_now in str(message.parts) for message in model.requests[-1].messages]
     assert sum(now) <= 1

@@ -14,8 +14,7 @@ from PIL import Image
 
 from cof.errors import InputError
 from cof.focus.loop import Mode, Session, Setting, run_many
-from cof.models.base import Request, complete
-from cof.models.batch import Usage
+from cof.models.base import Request, Usage, complete
 from cof.models.encoding import Codec
 from cof.models.engine import _shares
 from cof.models.local import LocalModel

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
 from cof.errors import ModelError
 from cof.focus.loop import Setting, run, run_many
 from cof.models.base import Request, complete
@@ -83,7 +83,7 @@ def alone(model: LocalModel, request: Request) -> Completion:
 def requests_of(model: LocalModel, zooms: int = 1) -> list[Request]:
     """The last request of a walk of `zooms` zooms for each of `ASKED`, made with a scripted model."""
     first = views.overview((1000, 1000), small(model.codec.factor)).size
-    look = f'{{"name": "{dialect.TOOL}", "arguments": {{"bbox_2d": [2, 2, {first[0] // 3}, {first[1] // 3}]}}}}'
+    look = f'{{"name": "{COF.tool}", "arguments": {{"bbox_2d": [2, 2, {first[0] // 3}, {first[1] // 3}]}}}}'
     found: list[Request] = []
     for question, image in ASKED:
         kept: list[Request] = []

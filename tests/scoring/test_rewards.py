@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 import pytest
 from PIL import Image
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
 from cof.errors import ModelError
 from cof.focus.loop import Setting, run
 from cof.models.scripted import Line, ScriptedModel
@@ -29,7 +29,7 @@ def say(thought: str, answer: str) -> str:
 
 
 def call(*numbers: float, thought: str = "too small") -> str:
-    body = json.dumps({"name": dialect.TOOL, "arguments": {"bbox_2d": list(numbers), "label": "kite"}})
+    body = json.dumps({"name": COF.tool, "arguments": {"bbox_2d": list(numbers), "label": "kite"}})
     return f"<think>{thought}</think><tool_call>{body}</tool_call>"
 
 
@@ -148,8 +148,8 @@ CHEATS: Mapping[str, Sequence[Line]] = {
     "several boxes at once": (LOOK + call(2, 2, 30, 30).split("</think>")[1] * 8, WRONG),
     "a box without a size": (call(200, 200, 200, 200), WRONG),
     "a box that is not a number": (call(float("nan"), 0, 1, 1), WRONG),
-    "the tags of the prompt": (dialect.SYSTEM,),
-    "the tags of the prompt, then an answer": (dialect.SYSTEM + WRONG,),
+    "the tags of the prompt": (COF.system,),
+    "the tags of the prompt, then an answer": (COF.system + WRONG,),
     "the answer in the note": (LOOK, say("It is red.", "blue")),
     "the answer in the label": (LOOK.replace("kite", "red kite"), WRONG),
     "the answer in the thought alone": (say("red", "I cannot tell"),),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
 from cof.search.agent import search
 from cof.search.calls import (
     CANNOT_READ,
@@ -101,7 +101,7 @@ def test_laptop_sticker_letters() -> None:
     assert locate[0].view == TASK.first
     assert locate[1].view == views.zoom(found.proposed[0].box, TASK.first, TASK.spec)
     for turn in found.trace.turns:  # what is trained on is what the dialect reads
-        read = dialect.parse(turn.completion.text, TASK.first)
+        read = COF.parse(turn.completion.text, TASK.first)
         assert type(read) is type(turn.action)
         if isinstance(read, Zoom) and isinstance(turn.action, Zoom):
             assert boxes.iou(read.boxes[0], turn.action.boxes[0]) > 0.99
@@ -160,6 +160,6 @@ def test_boxes_on_the_grid_lie_in_the_picture_and_read_back_the_same(
     shown = TASK.first.from_source(written)
     assert all(abs(v / grid - round(v / grid)) < 1e-6 or v in TASK.first.size for v in shown.as_tuple())
     assert boxes.contains(TASK.first.region, written)
-    read = dialect.parse(found.trace.turns[0].completion.text, TASK.first)
+    read = COF.parse(found.trace.turns[0].completion.text, TASK.first)
     assert isinstance(read, Zoom)
     assert boxes.iou(read.boxes[0], written) > 0.999

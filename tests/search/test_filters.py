@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
 from cof.search.filters import (
     DUPLICATE,
     EVALUATION,
@@ -35,8 +35,8 @@ def trace(text: str = "What letter is on the star?", answer: str = "K", **other)
     zoom = Zoom((box,), other.get("label", "star"), other.get("thought", "It is too small. I look at the star."))
     last = Answer(answer, other.get("last", "It is a K."))
     turns = (
-        Turn(Completion(dialect.write(zoom, FIRST)), zoom, (views.zoom(box, FIRST, SPEC),)),
-        Turn(Completion(dialect.write(last, FIRST)), last),
+        Turn(Completion(COF.write(zoom, FIRST)), zoom, (views.zoom(box, FIRST, SPEC),)),
+        Turn(Completion(COF.write(last, FIRST)), last),
     )
     question = Question("q", "", text, other.get("choices", ()), answer)
     return Trace("q", question, AGENT, "cof", SPEC, Sampling(), Limits(), FIRST, turns)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
 from cof.errors import InvalidImage, ModelError
 from cof.focus.loop import Setting, run
 from cof.models.scripted import Line, ScriptedModel
@@ -89,18 +89,18 @@ def shown(*lines: Line, **options: object) -> Page:
 
 
 def zoom(*found: Box, label: str = "a cross", thought: str = "Too small.") -> str:
-    return dialect.write(Zoom(found, label, thought), FIRST)
+    return COF.write(Zoom(found, label, thought), FIRST)
 
 
 def answer(text: str = "P", thought: str = "Now I see.") -> str:
-    return dialect.write(Answer(text, thought), FIRST)
+    return COF.write(Answer(text, thought), FIRST)
 
 
 @functools.cache
 def calm() -> Trace:
     """A trace of a tiny picture, with every kind of turn."""
     question = Question("q", "q.jpg", "?", ("P", "W"), "P", "kind", 1, (Box(5, 5, 20, 20),))
-    lines = (dialect.write(Zoom((Box(5, 5, 40, 40),), "a", "b"), views.overview((56, 56), SPEC)), "?", answer())
+    lines = (COF.write(Zoom((Box(5, 5, 40, 40),), "a", "b"), views.overview((56, 56), SPEC)), "?", answer())
     return run(ScriptedModel(lines), question, tiny(), Setting())
 
 
@@ -216,7 +216,7 @@ def test_a_limit_is_named_and_what_was_refused_is_said() -> None:
     page = shown(zoom(ASKED, OTHER), answer(), setting=Setting(limits=Limits(zooms=1)))
     assert "limit on zooms (1), then answered" in page.text
     assert "this was not shown" in page.text
-    assert dialect.ANSWER_NOW in page.text
+    assert COF.answer_now in page.text
     assert len(page.of("img", "crop")) == 1
 
 

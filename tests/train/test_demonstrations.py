@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
 from cof.focus.loop import Session, Setting
 from cof.train.demonstrations import ZOOM_OPENING, demonstrate, guess, recover, show_targets, zoom_anyway
 from cof.types import Answer, Question, ViewSpec, Zoom
@@ -30,7 +30,7 @@ def test_a_demonstration_is_what_the_dialect_reads():
         turns = demonstrate(needle, path, first, UNIT, SPEC)
         assert len(turns) == len(path) + 1
         for turn in turns:
-            read = dialect.parse(turn.completion.text, first)
+            read = COF.parse(turn.completion.text, first)
             assert type(read) is type(turn.action)
             if isinstance(read, Zoom):
                 assert boxes.iou(read.boxes[0], turn.action.boxes[0]) > 0.99

@@ -3,7 +3,7 @@ import pytest
 import torch
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
 from cof.train import examples
 from cof.train.demonstrations import ZOOM_OPENING, demonstrate, zoom_anyway
 from cof.train.nano import make_nano, make_tokenizer
@@ -62,9 +62,7 @@ def conversations(seed, count=3):
     for case in cases(seed):
         found.setdefault((len(case[2]), case[1].attribute), case)
     talks = [
-        examples.Talk(
-            dialect.messages(Question("q", "", needle.text), first, demonstrate(needle, path, first, UNIT, SPEC))
-        )
+        examples.Talk(COF.messages(Question("q", "", needle.text), first, demonstrate(needle, path, first, UNIT, SPEC)))
         for first, needle, path in sorted(found.values(), key=lambda case: -len(case[2]))[:count]
     ]
     return scene, talks
@@ -89,7 +87,7 @@ def test_loss_falls_on_assistant_turns_only(tokenizer):
 def test_what_the_model_does_not_choose_gets_no_loss(tokenizer):
     first, needle, path = next(case for seed in range(9) for case in cases(seed) if case[2])
     turns = zoom_anyway(needle, path, first, UNIT, SPEC)
-    talk = dialect.messages(Question("q", "", needle.text), first, turns)
+    talk = COF.messages(Question("q", "", needle.text), first, turns)
     spoken = [turn.completion.text for turn in turns]
     assert trained_by(examples.Talk(talk, 0, ZOOM_OPENING), tokenizer) == [
         spoken[0].removeprefix(ZOOM_OPENING),

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
 from cof.errors import InvalidRun
 from cof.models.local import CARD, LocalModel, embedded_folder
 from cof.train.nano import make_nano, make_tokenizer, number_tokens, pack
@@ -22,7 +22,7 @@ def test_any_text_survives_the_tokenizer(text):
 
 
 def test_fixed_sentences_and_places_are_one_token():
-    for text in (dialect.SYSTEM, dialect.CLOSER, dialect.ANSWER_NOW, "0", "448", "1276"):
+    for text in (COF.system, COF.closer, COF.answer_now, "0", "448", "1276"):
         assert len(TOKENIZER(text, add_special_tokens=False).input_ids) == 1
 
 

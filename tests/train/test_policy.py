@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
 from cof.focus.loop import Setting, run_many
 from cof.models.encoding import views_in
 from cof.models.local import LocalModel
@@ -56,7 +56,7 @@ def test_the_tokens_are_those_of_the_conversation(model: LocalModel, episodes: l
         turns = each.trace.turns
         assert each.sampled.sum() == sum(turn.completion.tokens for turn in turns)
         assert not each.sampled[: each.prompt].any()
-        told = dialect.messages(each.trace.question, each.trace.overview, turns[:-1])
+        told = COF.messages(each.trace.question, each.trace.overview, turns[:-1])
         assert each.views == views_in(told)
         pictures = sum(view.pixels for view in each.views) // model.codec.factor**2
         assert (each.ids == model.codec.image_token).sum() == pictures

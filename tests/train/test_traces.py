@@ -12,7 +12,7 @@ from PIL import Image
 from transformers import AutoTokenizer
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from cof.dialects import cof as dialect
+from cof.dialects.cof import COF
 from cof.errors import InvalidConfig
 from cof.focus.loop import Setting, run
 from cof.models.scripted import ScriptedModel
@@ -116,7 +116,7 @@ def test_only_runs_that_ended_well_are_learnt_from(lessons: TraceLessons, tmp_pa
     mixed = TraceLessons(lessons.tokenizer, lessons.processor, SPEC, file, 0, 1)
     for step in range(3):
         told = lessons.tokenizer.decode(mixed([{"step": step}])["input_ids"][0])
-        assert dialect.ANSWER_NOW in told
+        assert COF.answer_now in told
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A whole build against `transformers serve` on loopback, with the embedded model in every part."""
+"""Against `transformers serve` on loopback, with the embedded model: a question, an evaluation, a whole build of data."""
 
 from __future__ import annotations
 
@@ -42,6 +42,29 @@ def wait_for(page: str, server: subprocess.Popen[bytes]) -> None:
         except httpx.HTTPError:
             time.sleep(0.2)
     pytest.fail(f"the server did not start; its exit code is {server.poll()}")
+
+
+def test_a_question_over_the_wire_gets_the_answer_it_gets_here(url: str) -> None:
+    examples = Path(__file__).parents[1] / "examples"
+    question = (examples / "plaza.txt").read_text().strip()
+    options = ["--url", url, "--model", str(embedded_folder()), "--dialect", "nano", "--json"]
+    command = [sys.executable, "-m", "cof", "ask", str(examples / "plaza.jpg"), question, *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["answer"] == (examples / "plaza.answer").read_text().strip()
+    assert found["zooms"] >= 1
+
+
+def test_an_evaluation_over_the_wire_counts_what_the_server_counts(url: str, tmp_path: Path) -> None:
+    options = ["--url", url, "--model", str(embedded_folder()), "--dialect", "nano", "--n", "3", "--side", "448"]
+    command = [sys.executable, "-m", "cof", "eval", "needle", *options, "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    arms = json.loads((tmp_path / "run" / "report.json").read_text())["arms"]
+    assert arms["focus"]["n"] == arms["direct"]["n"] == 3
+    assert arms["focus"]["failed"] == 0
+    assert "sampled 0" not in done.stderr
 
 
 def build(out: Path, roles: str) -> dict[str, float]:

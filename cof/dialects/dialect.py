@@ -1,0 +1,182 @@
+"""A dialect: what one model family expects on the wire, as a value. Prompts, tags and frames live in dialects only.
+
+A family is a Python constant or a TOML file (`named.py`), never code: how it thinks, calls and answers is said by patterns
+such as `<think>…</think>`, where `…` stands for what is said. `reading.py` reads what models say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from cof.dialects import frames, reading
+from cof.dialects.base import Message, Part
+from cof.dialects.frames import Unit
+from cof.dialects.reading import Tags
+from cof.errors import InvalidConfig
+from cof.types import Action, Answer, Box, Question, Trace, Turn, View, ViewSpec, Zoom
+from cof.vision.views import PAPER
+
+IMAGE, QUESTION, FAULT, CHOICES = "{image}", "{question}", "{fault}", "{choices}"
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One family. Where several patterns are given, the first is written and all are read.
+
+    Words: `system` opens the conversation; `user` stands around the `{question}`; `choose` lists `{choices}`; `answer_now`
+    forbids zooming; `reply` stands around the `{image}` of a zoom, where `{n}` counts closer looks from 1 and `{width}`,
+    `{height}` are its pixels; `complaint` tells a `{fault}`. Grammar: `thoughts`, `call`, and `answers`, where a lone `…` means
+    that any other text is an answer. A call is JSON as `shape` has it: a named `tool` with arguments, a bare object, a list of
+    objects, or numbers in text. Its keys are `box`, `label` (empty: none) and `source`, which names the picture that a box is
+    in (empty: always the first): counted from 0 or 1, or by the names "original_image" and "observation_1", as `sources` says.
+    `unit` is the frame of its numbers. `view` are the view rules of the released checkpoints, used where a model has no card.
+    `like` is the family that a file began from.
+    """
+
+    name: str
+    system: str
+    like: str = ""
+    user: str = "{question}"
+    choose: str = "Choose one of: {choices}."
+    answer_now: str = "Answer now, without zooming."
+    reply: str = "{image}This is the closer look. Think, then zoom again or answer."
+    complaint: str = "That did not work: {fault}."
+    thoughts: tuple[str, ...] = ("<think>…</think>",)
+    call: str = "<tool_call>…</tool_call>"
+    answers: tuple[str, ...] = ("<answer>…</answer>",)
+    shape: Literal["tool", "object", "list", "numbers"] = "tool"
+    tool: str = "image_zoom_in_tool"
+    box: str = "bbox_2d"
+    label: str = "label"
+    source: str = ""
+    sources: Literal["zero", "one", "name"] = "zero"
+    unit: Unit = "pixel"
+    view: ViewSpec = PAPER
+
+    def __post_init__(self) -> None:
+        for pattern in (*self.thoughts, self.call, *self.answers):
+            Tags.of(pattern)
+        needed = ((self.reply, IMAGE), (self.user, QUESTION), (self.complaint, FAULT), (self.choose, CHOICES))
+        if any(words.count(mark) != 1 for words, mark in needed):
+            want = f"want one {IMAGE} in reply, {QUESTION} in user, {FAULT} in complaint and {CHOICES} in choose"
+            raise InvalidConfig(f"dialect {self.name!r} leaves out what its words are about; {want}")
+
+    @property
+    def think(self) -> Tags:
+        return Tags.of(self.thoughts[0]) if self.thoughts else Tags("", "")
+
+    @property
+    def answer(self) -> Tags:
+        return Tags.of(self.answers[0])
+
+    @property
+    def closer(self) -> str:
+        """What is said after the picture of a closer look."""
+        return self.reply.partition(IMAGE)[2]
+
+    def messages(
+        self, question: Question, overview: View, turns: Sequence[Turn] = (), direct: bool = False
+    ) -> tuple[Message, ...]:
+        """The conversation so far; earlier messages never change from turn to turn. `direct` forbids zooming throughout."""
+        opening = (Message("system", (self.system,)), Message("user", (overview, self.ask(question, direct))))
+        shown, later = 0, list[Message]()
+        for turn in turns:
+            later += [Message("assistant", (turn.completion.text,)), *self._reply(turn, shown)]
+            shown += len(turn.views)
+        return (*opening, *later)
+
+    def told(self, trace: Trace) -> tuple[Message, ...]:
+        """The whole conversation of a trace."""
+        return self.messages(trace.question, trace.overview, trace.turns, trace.mode == "direct")
+
+    def ask(self, question: Question, direct: bool = False) -> str:
+        """The user's words: the question, its choices, and the order to answer at once where `direct`."""
+        lines = [question.text.strip()]  # a line end from a file must not change the answer
+        if question.choices:
+            lines.append(self.choose.replace(CHOICES, ", ".join(question.choices)))
+        asked = self.user.replace(QUESTION, "\n".join(lines))
+        return f"{asked}\n{self.answer_now}" if direct else asked
+
+    def fingerprint(self) -> str:
+        """A hash of all that this dialect says, and how."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+    def complain(self, fault: str) -> str:
+        """What the model is told after a turn that cannot be followed."""
+        return self.complaint.replace(FAULT, fault)
+
+    def write(self, action: Zoom | Answer, overview: View) -> str:
+        """The assistant turn that `parse` reads as `action`; boxes are rounded as the family writes them."""
+        thought = self.think.around(action.thought) if self.thoughts else action.thought
+        match action:
+            case Answer(text):
+                return thought + self.answer.around(text)
+            case Zoom(found, label):
+                return thought + self._calls([self._arguments(each, label, overview) for each in found])
+
+    def spoken(self, thought: str, content: str, calls: Sequence[tuple[str, str]]) -> str:
+        """The assistant turn that a server took apart: its thought, what is left, and (name, JSON arguments) of its calls."""
+        tags = Tags.of(self.call)
+        written = (tags.around(f'{{"name": {json.dumps(name)}, "arguments": {given}}}') for name, given in calls)
+        return (self.think.around(thought) if thought else "") + content + "".join(written)
+
+    def begin_call(self) -> str:
+        """The beginning of an assistant turn that goes on with a box: for a model that is made to zoom."""
+        frame = View(Box(0, 0, 1, 1), (1, 1))
+        turn = self.write(Zoom((frame.region,)), frame)
+        first = turn.rfind("[0")
+        return turn[: first + 1] if first >= 0 else self.think.around("") + Tags.of(self.call).open
+
+    def parse(self, text: str, overview: View, seen: Sequence[View] = ()) -> Action:
+        """What an assistant turn asks for; `seen` are the closer looks so far. Boxes come back in source pixels; a part outside
+        its picture is cut off."""
+        return reading.parse(self, text, (overview, *seen))
+
+    def well_formed(self, text: str) -> bool:
+        """Whether a turn has exactly the form: a thought that says something, then calls or one answer, and nothing else.
+
+        `parse` forgives more.
+        """
+        return reading.well_formed(self, text)
+
+    def _reply(self, turn: Turn, shown: int) -> tuple[Message, ...]:
+        before, after = self.reply.split(IMAGE)
+        if not turn.views:
+            return (Message("user", (turn.note,)),) if turn.note else ()
+        width, height = turn.views[0].size
+        filled = {"n": shown + 1, "width": width, "height": height}
+        opening, closing = (_fill(words, filled) for words in (before, turn.note or after))
+        parts: tuple[Part, ...] = (opening, *turn.views, closing)
+        return (Message("user", tuple(part for part in parts if part)),)
+
+    def _arguments(self, box: Box, label: str, overview: View) -> dict[str, Any]:
+        found = [frames.written(number, self.unit) for number in frames.numbers(box, overview, self.unit)]
+        first: Any = {"zero": 0, "one": 1, "name": reading.ORIGINAL}[self.sources]
+        named = {self.label: label} if label and self.label else {}
+        return {self.box: found} | named | ({self.source: first} if self.source else {})
+
+    def _calls(self, arguments: Sequence[dict[str, Any]]) -> str:
+        tags = Tags.of(self.call)
+        match self.shape:
+            case "list":
+                return tags.around(_json(list(arguments)))
+            case "object":
+                return "".join(tags.around(_json(each)) for each in arguments)
+            case "numbers":
+                return "".join(tags.around(_json(each[self.box])[1:-1]) for each in arguments)
+            case "tool":
+                return "".join(tags.around(_json({"name": self.tool, "arguments": each})) for each in arguments)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _fill(words: str, values: dict[str, int]) -> str:
+    for name, value in values.items():
+        words = words.replace(f"{{{name}}}", str(value))
+    return words

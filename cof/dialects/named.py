@@ -1,0 +1,79 @@
+"""The dialects by name: one TOML file a family beside this file, the user's own files, and prompts from their authors' code.
+
+A file may begin from a family with `like = "NAME"` and say only what is different. Code is read, never run.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import json
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+from cof.config import load_config, read_recipe
+from cof.dialects.cof import COF
+from cof.dialects.dialect import Dialect
+from cof.errors import InvalidConfig
+
+SUFFIX = ".toml"
+
+
+def names() -> list[str]:
+    """The families that come with the package."""
+    return sorted([COF.name, *(file.stem for file in _folder().glob(f"*{SUFFIX}"))])
+
+
+@functools.cache
+def dialect_of(name: str) -> Dialect:
+    """The dialect of a family, or of the TOML file at a path. Raises InvalidConfig where there is none."""
+    if name == COF.name:
+        return COF
+    path = Path(name) if name.endswith(SUFFIX) else _folder() / f"{name}{SUFFIX}"
+    if not path.is_file():
+        raise InvalidConfig(f"there is no dialect {name!r}; want one of {', '.join(names())}, or a TOML file")
+    like = read_recipe(path).get("like")
+    return load_config(Dialect, path, under=dialect_of(like) if isinstance(like, str) else None)
+
+
+def constants(file: Path) -> dict[str, str]:
+    """Every text that a Python file gives a name at its top level, found in its syntax tree. Raises InvalidConfig.
+
+    Texts may be added up or joined by standing side by side; nothing else is worked out.
+    """
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError, RecursionError) as error:
+        raise InvalidConfig(f"{file} cannot be read as Python ({error}); want the authors' own file") from None
+    found: dict[str, str] = {}
+    for node in tree.body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        text = _text(node.value, found) if targets and isinstance(node, ast.Assign | ast.AnnAssign) else None
+        found |= {target.id: text for target in targets if isinstance(target, ast.Name) and text is not None}
+    return found
+
+
+def imported(like: str, name: str, words: Mapping[str, str]) -> str:
+    """A dialect file that begins from the family `like` and has other `words`, by field."""
+    dialect_of(like)
+    lines = {"name": name, "like": like, **words}
+    return "".join(f"{field} = {json.dumps(text)}\n" for field, text in lines.items())  # JSON strings are TOML strings
+
+
+def _folder() -> Path:
+    return Path(str(resources.files("cof.dialects"))) / "families"
+
+
+def _text(node: ast.expr | None, known: Mapping[str, str]) -> str | None:
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.Name(id=name):
+            return known.get(name)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            parts = _text(left, known), _text(right, known)
+            return None if None in parts else "".join(part for part in parts if part is not None)
+    return None

@@ -1,0 +1,242 @@
+"""Every family in its own words: frames, answers and thoughts, what goes over the wire, and families from files."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from cof.dialects import frames
+from cof.dialects.dialect import Dialect
+from cof.dialects.named import constants, dialect_of, imported, names
+from cof.errors import InvalidConfig
+from cof.focus.loop import Setting, run
+from cof.models.scripted import ScriptedModel
+from cof.types import Answer, Box, Completion, Malformed, Question, Turn, View, Zoom
+from cof.vision import views
+
+SIZE = (3840, 2160)
+FAMILIES = names()
+
+
+def overview(dialect: Dialect) -> View:
+    return views.overview(SIZE, dialect.view)
+
+
+def call(dialect: Dialect, numbers: list[float], **more: object) -> str:
+    """A call with numbers as they are, not rounded."""
+    arguments = {dialect.box: numbers, **more}
+    body: object = {"name": dialect.tool, "arguments": arguments}
+    body = {"tool": body, "object": arguments, "list": [arguments], "numbers": numbers}[dialect.shape]
+    return dialect.call.replace("…", json.dumps(body).strip("[]") if dialect.shape == "numbers" else json.dumps(body))
+
+
+def test_every_family_that_is_known() -> None:
+    assert set(FAMILIES) == {
+        "cof", "deepeyes", "internvl2.5", "keye-vl", "mgpo", "mini-o3", "nano", "pixel-reasoner", "plain", "qwen2-vl",
+        "qwen2.5-vl", "qwen3-vl",
+    }  # fmt: skip
+    assert all(dialect_of(name).name == name for name in FAMILIES)
+    assert len({dialect_of(name).fingerprint() for name in FAMILIES}) == len(FAMILIES)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_500_regions_come_out_within_a_pixel_at_3840(name: str) -> None:
+    dialect, rng = dialect_of(name), random.Random(0)
+    first = overview(dialect)
+    for _ in range(500):
+        x, y = rng.uniform(0, SIZE[0] - 60), rng.uniform(0, SIZE[1] - 60)
+        box = Box(x, y, rng.uniform(x + 50, SIZE[0]), rng.uniform(y + 50, SIZE[1]))
+        said = call(dialect, list(frames.numbers(box, first, dialect.unit)))
+        read = dialect.parse(said, first)
+        assert isinstance(read, Zoom), (said, read)
+        crop, wanted = (views.zoom(each, first, dialect.view).region for each in (read.boxes[0], box))
+        assert all(abs(a - b) <= 1 for a, b in zip(crop.as_tuple(), wanted.as_tuple(), strict=True))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_a_family_writes_it_reads(name: str) -> None:
+    dialect = dialect_of(name)
+    first = overview(dialect)
+    box = Box(960, 540, 1920, 1080)
+    read = dialect.parse(dialect.write(Zoom((box,), "sign", "Too small."), first), first)
+    assert isinstance(read, Zoom)
+    step = max(first.region.width / first.size[0], first.region.width / 1000)
+    assert all(abs(a - b) <= step for a, b in zip(read.boxes[0].as_tuple(), box.as_tuple(), strict=True))
+    assert read.thought == "Too small."
+    assert read.label == ("sign" if dialect.label and dialect.shape != "numbers" else "")
+    told = dialect.write(Answer("B 2", "I see."), first)
+    assert dialect.parse(told, first) == Answer("B 2", "I see.")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_goes_through_the_loop(name: str) -> None:
+    """A zoom, a turn that means nothing, an answer; the picture of the zoom comes back in the family's own words."""
+    dialect = dialect_of(name)
+    first = overview(dialect)
+    script = [
+        dialect.write(Zoom((Box(960, 540, 1920, 1080),), "", "Look."), first),
+        "",
+        dialect.write(Answer("B"), first),
+    ]
+    model = ScriptedModel(script)
+    trace = run(model, Question("1", "", "Which?"), Image.new("RGB", SIZE), Setting(dialect.view, dialect=dialect))
+    assert (trace.answer, trace.zooms, trace.dialect) == ("B", 1, name)
+    assert isinstance(trace.turns[1].action, Malformed)
+    reply = model.requests[1].messages[-1]
+    assert [part for part in reply.parts if isinstance(part, View)] == list(trace.views)
+    assert "{" not in "".join(part for part in reply.parts if isinstance(part, str))
+    assert (
+        model.requests[2].messages[-1].parts[0].startswith("That did not work: there is neither a call nor an answer")
+    )  # type: ignore[union-attr]
+
+
+SAID = [
+    ("qwen3-vl", "The sign says B.", Answer("The sign says B.")),
+    ("qwen3-vl", "<think>Hm.</think>\nB", Answer("B", "Hm.")),
+    ("pixel-reasoner", r"It is small. So \boxed{\text{red}} then.", Answer(r"\text{red}", "It is small. So")),
+    ("pixel-reasoner", r"\boxed{a {b} c}", Answer("a {b} c")),
+    ("keye-vl", "<analysis>Easy: /no_think</analysis>B", Answer("B", "Easy: /no_think")),
+    (
+        "keye-vl",
+        "<analysis>Hard: /think</analysis><think>Hm.</think><answer>B</answer>",
+        Answer("B", "Hard: /think\nHm."),
+    ),
+    ("keye-vl", r"<think>Hm.</think>So \boxed{B}", Answer("B", "Hm.")),
+    ("mini-o3", "<think>Hm.</think><answer>B</answer>", Answer("B", "Hm.")),
+    ("plain", "B, I think.", Answer("B, I think.")),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "action"), SAID)
+def test_thoughts_and_answers_in_many_shapes(name: str, text: str, action: Answer) -> None:
+    dialect = dialect_of(name)
+    assert dialect.parse(text, overview(dialect)) == action
+
+
+def crop(dialect: Dialect) -> View:
+    return views.zoom(Box(1000, 1000, 1400, 1400), overview(dialect), replace(dialect.view, grow=1.0))
+
+
+@pytest.mark.parametrize(("name", "source"), [("qwen3-vl", 1), ("pixel-reasoner", 2), ("mini-o3", "observation_1")])
+def test_a_box_may_lie_in_a_closer_look(name: str, source: object) -> None:
+    dialect = dialect_of(name)
+    numbers = [500, 500, 1000, 1000] if dialect.unit == "thousand" else [0.5, 0.5, 1.0, 1.0]
+    view = crop(dialect)
+    read = dialect.parse(call(dialect, numbers, **{dialect.source: source}), overview(dialect), (view,))
+    assert isinstance(read, Zoom)
+    x, y = view.region.center
+    assert read.boxes[0].as_tuple() == pytest.approx((x, y, view.region.x1, view.region.y1))
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [("qwen3-vl", 2), ("qwen3-vl", -1), ("qwen3-vl", True), ("pixel-reasoner", 0), ("pixel-reasoner", 3),
+     ("mini-o3", "observation_2"), ("mini-o3", "observation_0x1"), ("mini-o3", 1), ("mini-o3", ["original_image"])],
+)  # fmt: skip
+def test_a_picture_that_is_not_there_is_told(name: str, source: object) -> None:
+    dialect = dialect_of(name)
+    said = call(dialect, [0.1, 0.1, 0.5, 0.5], **{dialect.source: source})
+    read = dialect.parse(said, overview(dialect), (crop(dialect),))
+    assert isinstance(read, Malformed)
+    assert "names none of the 2 pictures so far; want one of them" in read.fault
+
+
+def test_a_missing_picture_number_means_the_first() -> None:
+    dialect = dialect_of("qwen3-vl")
+    read = dialect.parse(call(dialect, [0, 0, 500, 500]), overview(dialect), (crop(dialect),))
+    assert isinstance(read, Zoom)
+    assert read.boxes[0].as_tuple() == pytest.approx((0, 0, 1920, 1080))
+
+
+def test_an_edge_at_one_does_not_flip_the_frame() -> None:
+    dialect = dialect_of("pixel-reasoner")
+    first = overview(dialect)
+    whole, pixels = (dialect.parse(call(dialect, numbers), first) for numbers in ([0, 0, 1, 1], [0, 0, 2, 2]))
+    assert isinstance(whole, Zoom)
+    assert isinstance(pixels, Zoom)
+    assert whole.boxes[0] == Box(0, 0, *SIZE)
+    assert pixels.boxes[0].width < 3
+
+
+def test_a_box_over_the_edge_is_cut_and_one_outside_is_told() -> None:
+    dialect = dialect_of("qwen2.5-vl")
+    first = overview(dialect)
+    w, h = first.size
+    over = dialect.parse(call(dialect, [w / 2, h / 2, w * 2, h * 2]), first)
+    assert isinstance(over, Zoom)
+    assert over.boxes[0].as_tuple() == pytest.approx((SIZE[0] / 2, SIZE[1] / 2, *SIZE))
+    assert isinstance(dialect.parse(call(dialect, [w + 5, 0, w + 9, 9]), first), Malformed)
+
+
+def test_replies_count_observations_and_say_sizes() -> None:
+    dialect = dialect_of("mini-o3")
+    first, view = overview(dialect), crop(dialect)
+    turns = [Turn(Completion("a"), Zoom((view.region,)), (view,)), Turn(Completion("b"), Zoom((view.region,)), (view,))]
+    replies = [
+        message.parts[0] for message in dialect.messages(Question("", "", "?"), first, turns) if message.role == "user"
+    ]
+    assert replies[1:] == ["Action 1 gave observation_1:", "Action 2 gave observation_2:"]
+    size = dialect_of("pixel-reasoner").messages(Question("", "", "?"), first, turns[:1])[-1].parts[0]
+    assert size == f"Here is that part, {view.size[0]} x {view.size[1]} pixels:"
+
+
+def test_a_file_adds_a_family(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('name = "mine"\nlike = "qwen3-vl"\nsystem = "Look."\nuser = "Q: {question}"\n[view]\ngrow = 1.5\n')
+    mine, theirs = dialect_of(str(file)), dialect_of("qwen3-vl")
+    assert mine == replace(
+        theirs, name="mine", like="qwen3-vl", system="Look.", user="Q: {question}", view=replace(theirs.view, grow=1.5)
+    )
+    assert mine.ask(Question("", "", "Which?"), direct=True) == "Q: Which?\nAnswer now, without zooming."
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('name = "x"', "system is required"),
+        ('name = "x"\nsystem = "s"\ncolour = 1', "unknown key 'colour'"),
+        ('name = "x"\nsystem = "s"\ncall = "<a>"', "has 0 of …; want one"),
+        ('name = "x"\nsystem = "s"\nreply = "no picture"', "want one {image} in reply"),
+        ('name = "x"\nlike = "nobody"', "there is no dialect 'nobody'; want one of cof, deepeyes"),
+        ("name = ", "is not TOML"),
+    ],
+)
+def test_a_file_that_is_no_dialect_is_one_line(tmp_path: Path, text: str, fault: str) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text(text)
+    with pytest.raises(InvalidConfig) as caught:
+        dialect_of(str(file))
+    assert fault in str(caught.value)
+
+
+AUTHORS = '''
+import os
+raise SystemExit("this must never run")
+SYSTEM = "You look " "closely. " + "Always."
+USER: str = """{question}
+Think first."""
+WHOLE = SYSTEM + USER
+COUNT, BUILT = 3, "".join(["no"])
+'''
+
+
+def test_a_prompt_is_taken_from_its_authors_file_which_never_runs(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.py"
+    file.write_text(AUTHORS)
+    found = constants(file)
+    assert found == {
+        "SYSTEM": "You look closely. Always.",
+        "USER": "{question}\nThink first.",
+        "WHOLE": "You look closely. Always.{question}\nThink first.",
+    }
+    out = tmp_path / "theirs.toml"
+    out.write_text(imported("deepeyes", "theirs", {"system": found["SYSTEM"], "user": found["USER"]}))
+    assert dialect_of(str(out)).system == "You look closely. Always."
+    file.write_text("SYSTEM = (")
+    with pytest.raises(InvalidConfig, match="cannot be read as Python"):
+        constants(file)
