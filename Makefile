@@ -23,6 +23,7 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/world.py
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/rollouts.py
 	$(BIN)/python benchmarks/search.py
 
 train-nano: $(VENV)/.dev  # some two hours on two cores by the times of its stages; never run from end to end
