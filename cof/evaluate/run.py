@@ -125,7 +125,7 @@ def _sessions(
         return
     group = item.group or asked.id
     try:
-        image = item.picture()
+        whole = Picture(item.picture())
     except InvalidImage as error:
         for resolution, arm in wanted:
             keep(Record(arm, resolution, seed, group, _impossible(name, asked, setting, str(error))))
@@ -133,7 +133,7 @@ def _sessions(
     for resolution in plan.resolutions:
         arms = [arm for r, arm in wanted if r == resolution]
         if arms:
-            question, picture, spec = _at(item, image, resolution, plan.source, setting.spec)
+            question, picture, spec = _at(item, whole, resolution, plan.source, setting.spec)
         for arm in arms:
             cell = partial(Record, arm, resolution, seed, group)
             chosen = replace(setting, spec=spec, mode=arm, sampling=replace(setting.sampling, seed=seed))
@@ -148,26 +148,27 @@ def _kept(keep: Callable[[Record], None], cell: Callable[[Trace], Record], trace
 
 
 def _at(
-    item: Item, image: Image.Image, resolution: int, source: Source, spec: ViewSpec
+    item: Item, whole: Picture, resolution: int, source: Source, spec: ViewSpec
 ) -> tuple[Question, Picture, ViewSpec]:
-    """The question, the picture and the view rules at a resolution."""
+    """The question, the picture and the view rules at a resolution; `whole` is the picture as it is."""
+    image, picture = whole.image, whole
     factor = min(1.0, resolution / max(image.size)) if resolution != NATIVE else 1.0
     size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
     question, native = item.question, spec
     if source == "resized" and size != image.size:
         sx, sy = size[0] / image.width, size[1] / image.height
-        image = image.resize(size, Image.Resampling.LANCZOS)
+        picture = Picture(image.resize(size, Image.Resampling.LANCZOS))
         question = replace(question, targets=tuple(boxes.scale(box, sx, sy) for box in question.targets))
     elif source == "original":
         most = min(spec.max_pixels, size[0] * size[1])
         spec, factor = replace(spec, max_pixels=most, min_pixels=min(spec.min_pixels, most)), 1.0
-    first = views.overview(image.size, spec)
+    first = views.overview(picture.size, spec)
     if item.route is not None:
         path = item.route(first, factor, spec)
         question = replace(question, depth=None if path is None else len(path), targets=path or question.targets)
     elif (factor, spec) != (1.0, native):
         question = replace(question, depth=None)  # what was needed at another size
-    return question, Picture(image), spec
+    return question, picture, spec
 
 
 def _impossible(name: str, question: Question, setting: Setting, fault: str) -> Trace:
