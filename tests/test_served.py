@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -20,9 +21,7 @@ START = 120.0  # seconds that a server may take to load
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "tests.serving", str(embedded_folder()), str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -33,7 +32,13 @@ def url() -> Iterator[str]:
         server.wait()
 
 
-def wait_for(page: str, server: subprocess.Popen[bytes]) -> None:
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def wait_for(page: str, server: subprocess.Popen[Any]) -> None:
     end = time.monotonic() + START
     while time.monotonic() < end and server.poll() is None:
         try:

@@ -72,7 +72,7 @@ class Session:
             mode=setting.mode,
         )
         self.setting, self.picture, self.on_end = setting, picture, on_end
-        self.ended, self.asked = False, setting.mode == "direct"
+        self.ended, self.asked, self.cancelled = False, setting.mode == "direct", False
         self.pixels: dict[View, Image.Image] = {}
         self.prefix = ""
         self.refused: Turn | None = None  # an answer that was not accepted, because the model had to zoom first
@@ -80,12 +80,17 @@ class Session:
             self._show_targets()
 
     @property
+    def gone(self) -> bool:
+        """Whether somebody has cancelled the session."""
+        return self.cancelled
+
+    @property
     def must_zoom(self) -> bool:
         """Whether an answer would be refused. That happens once: a model that cannot name a box may answer then."""
         return self.setting.mode == "always" and not (self.asked or self.refused or self.trace.zooms)
 
     def request(self) -> Request | None:
-        if self.ended:
+        if self.ended or self.cancelled:
             return None
         trace, sampling = self.trace, self.setting.sampling
         self._render(trace.overview, *trace.views)

@@ -6,9 +6,9 @@ together, and take in the next as soon as one ends.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -47,6 +47,26 @@ class Conversation(Protocol):
         """Take in the turn, or why there is none; `seconds` is its share of the model's time."""
         ...
 
+    @property
+    def gone(self) -> bool:
+        """Whether nobody waits for the turn any more, so that a model may drop it unheard."""
+        ...
+
+
+@runtime_checkable
+class Waiting(Protocol):
+    """Conversations that come in while others run, as a server's do. Iterating waits for the next, and ends when closed."""
+
+    def __iter__(self) -> Iterator[Conversation]: ...
+
+    def poll(self) -> Conversation | None:
+        """The next conversation, None if there is none now."""
+        ...
+
+    def wait(self) -> bool:
+        """Wait until `poll` may give one; False if none will ever come."""
+        ...
+
 
 class Model(Protocol):
     """Continues conversations. `name` goes into traces and manifests."""
@@ -55,7 +75,8 @@ class Model(Protocol):
     def name(self) -> str: ...
 
     def converse(self, conversations: Iterable[Conversation]) -> None:
-        """Continue every conversation until it is over. They are taken as there is room, so a generator may make them late.
+        """Continue every conversation until it is over. They are taken as there is room, so a generator may make them late,
+        or a `Waiting` line may be joined at any time.
 
         A conversation that cannot be continued hears a ModelError, which spoils no other.
         """
@@ -100,6 +121,10 @@ class _One:
 
     def hear(self, completion: Completion | ModelError, _seconds: float) -> None:
         self.wanted, self.heard = None, completion
+
+    @property
+    def gone(self) -> bool:
+        return False
 
     def result(self) -> Completion:
         if isinstance(self.heard, ModelError):

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from cof.errors import ModelError
-from cof.models.base import Conversation, Request, Usage
+from cof.models.base import Conversation, Request, Usage, Waiting
 from cof.models.encoding import Codec, rotary_positions, views_in
 from cof.models.eyes import Eyes
 from cof.models.passes import passes
@@ -41,11 +41,18 @@ class Mind:
 class Line:
     """Conversations that wait for a seat. `talk` is held while any conversation is spoken to, or the next is called."""
 
-    def __init__(self, conversations: Iterator[Conversation]) -> None:
-        self.waiting, self.talk, self.closed = conversations, RLock(), False
+    def __init__(self, conversations: Iterator[Conversation] | Waiting) -> None:
+        self.source, self.talk, self.closed = conversations, RLock(), False
 
     def call(self) -> Conversation | None:
-        return None if self.closed else next(self.waiting, None)
+        """The next one, None if there is none now."""
+        if self.closed:
+            return None
+        return self.source.poll() if isinstance(self.source, Waiting) else next(self.source, None)
+
+    def wait(self) -> bool:
+        """Wait for another one; False if none will come."""
+        return not self.closed and isinstance(self.source, Waiting) and self.source.wait()
 
 
 class Batch:
@@ -59,15 +66,19 @@ class Batch:
     @torch.inference_mode()
     def run(self) -> None:
         """Continue conversations until none is left, or the line is closed. What has a prompt to read goes first."""
-        while self._fill() and not self.line.closed:
+        while not self.line.closed:
+            if not self._fill():
+                if self.line.wait():
+                    continue
+                return
             rows = range(len(self.seats))
             reading = self._readers()
             for group in passes(reading or rows, lambda row: self.seats[row].unread, self.mind.network.device.type):
                 self._step(group)
 
     def _fill(self) -> bool:
-        """Those whose conversation is over leave, others take the free seats; False when none is left."""
-        for row in reversed([row for row, seat in enumerate(self.seats) if seat.over]):
+        """Those whose conversation is over, or gone, leave; others take the free seats. False if none is taken."""
+        for row in reversed([row for row, seat in enumerate(self.seats) if seat.over or seat.conversation.gone]):
             last = self.seats.pop()
             if row < len(self.seats):
                 self.seats[row] = last

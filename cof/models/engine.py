@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from cof.models.base import Conversation, Usage
+from cof.models.base import Conversation, Usage, Waiting
 from cof.models.batch import Batch, Line, Mind
 from cof.models.encoding import Codec
 from cof.models.eyes import Eyes
@@ -39,12 +39,10 @@ class Engine:
     def run(self, conversations: Iterable[Conversation]) -> None:
         """Continue every conversation until it is over. One at a time is spoken to, though by several threads."""
         threads = torch.get_num_threads() if self.mind.network.device.type == "cpu" else 1
-        source = iter(conversations)
-        first = list(islice(source, min(threads, SIDE_BY_SIDE, self.size)))
-        if not first:
+        line, parts = _line(conversations, min(threads, SIDE_BY_SIDE, self.size))
+        if not parts:
             return
-        line = Line(chain(first, source))
-        batches = [Batch(self.mind, line, size) for size in _shares(self.size, len(first))]
+        batches = [Batch(self.mind, line, size) for size in _shares(self.size, parts)]
         try:
             if len(batches) == 1:
                 batches[0].run()
@@ -54,6 +52,15 @@ class Engine:
             with self._lock:
                 for batch in batches:
                     self._spent.add(batch.usage)
+
+
+def _line(conversations: Iterable[Conversation], most: int) -> tuple[Line, int]:
+    """The line that batches call from, and how many batches it is worth, at most `most`."""
+    if isinstance(conversations, Waiting):
+        return Line(conversations), most
+    source = iter(conversations)
+    first = list(islice(source, most))
+    return Line(chain(first, source)), len(first)
 
 
 def _shares(whole: int, parts: int) -> list[int]:

@@ -60,6 +60,10 @@ class _Asking:
     def request(self) -> Request | None:
         return self.wanted
 
+    @property
+    def gone(self) -> bool:
+        return False
+
     def hear(self, completion: Completion | ModelError, _seconds: float) -> None:
         self.wanted = None
         self.keep(self.key, None if isinstance(completion, ModelError) else dialect.verdict(completion.text))

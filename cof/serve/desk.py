@@ -1,0 +1,106 @@
+"""The desk of a server: sessions join the model's batch whenever they come, are heard turn by turn, and can be given up.
+
+The model runs in a thread of its own for as long as the desk is open. At most `most` sessions wait; the next is refused.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from cof.errors import CofError, ModelError
+from cof.focus.loop import Session, Setting
+from cof.models.base import Conversation, Model
+from cof.types import Completion, Question, Trace
+from cof.vision.views import Picture
+
+
+class Busy(CofError):
+    """As many wait as may wait."""
+
+
+class Asked(Session):
+    """A session somebody waits for. `on_turn` hears the trace after every turn, from the model's thread."""
+
+    def __init__(
+        self, model: str, question: Question, picture: Picture, setting: Setting, on_turn: Callable[[Trace], None]
+    ) -> None:
+        super().__init__(model, question, picture, setting)
+        self.on_turn = on_turn
+
+    def hear(self, completion: Completion | ModelError, seconds: float) -> None:
+        if not self.cancelled:
+            super().hear(completion, seconds)
+            self.on_turn(self.trace)
+
+
+class Desk:
+    """Sessions on their way to `model`, which takes them as it has room. A `Waiting` line of conversations."""
+
+    def __init__(self, model: Model, most: int) -> None:
+        self.model, self.most = model, most
+        self._line, self._taken = deque[Asked](), list[Asked]()
+        self._changed, self._closed = threading.Condition(), False
+        self._thread = threading.Thread(target=self._work, name="model", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._line)
+
+    @property
+    def running(self) -> int:
+        return sum(not (one.ended or one.cancelled) for one in self._taken)
+
+    def ask(self, session: Asked) -> None:
+        """Let a session join. Raises Busy where too many wait."""
+        with self._changed:
+            if len(self._line) >= self.most or self._closed:
+                raise Busy(f"{len(self._line)} questions are waiting already; try again in a moment")
+            self._line.append(session)
+            self._changed.notify_all()
+
+    def give_up(self, session: Asked) -> None:
+        """Drop a session that nobody waits for: the model stops at its next token."""
+        with self._changed:
+            session.cancelled = True
+            self._line = deque(one for one in self._line if one is not session)
+
+    def close(self) -> None:
+        """Take no more, and drop what is under way."""
+        with self._changed:
+            self._closed = True
+            for one in (*self._line, *self._taken):
+                one.cancelled = True
+            self._line.clear()
+            self._changed.notify_all()
+        self._thread.join()
+
+    def __iter__(self) -> Iterator[Conversation]:
+        while self.wait():
+            if (one := self.poll()) is not None:
+                yield one
+
+    def poll(self) -> Conversation | None:
+        with self._changed:
+            if not self._line:
+                return None
+            self._taken = [one for one in self._taken if not (one.ended or one.cancelled)]
+            self._taken.append(self._line.popleft())
+            return self._taken[-1]
+
+    def wait(self) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self._line or self._closed)
+            return not self._closed
+
+    def _work(self) -> None:
+        """Serve until closed. Where the model itself breaks, those under way hear so, and it goes on with the next."""
+        while not self._closed:
+            try:
+                self.model.converse(self)
+            except Exception as error:
+                for one in self._taken:
+                    if not (one.ended or one.cancelled):
+                        one.hear(ModelError(f"the model broke off: {type(error).__name__}"), 0.0)

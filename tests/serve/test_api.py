@@ -1,0 +1,238 @@
+"""The server on loopback, with the embedded model, asked by the official client."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from cof.worlds.needle import samples
+from tests.test_served import free_port, wait_for
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+QUESTION = (EXAMPLES / "plaza.txt").read_text().strip()
+ANSWER = (EXAMPLES / "plaza.answer").read_text().strip()
+START = 120.0  # seconds that the server may take to load
+
+
+def data_url(file: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(file).decode()
+
+
+PLAZA = data_url((EXAMPLES / "plaza.jpg").read_bytes())
+
+
+def asked(text: str = QUESTION, url: str = PLAZA) -> list[dict[str, Any]]:
+    parts = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": text}]
+    return [{"role": "system", "content": "Be brief."}, {"role": "user", "content": parts}]
+
+
+def start(*options: str) -> tuple[subprocess.Popen[bytes], str]:
+    port = free_port()
+    command = [sys.executable, "-m", "cof", "serve", "--port", str(port), *options]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(f"http://127.0.0.1:{port}/health", server)
+    return server, f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    server, url = start("--waiting", "64", "--limit", "turns=4")
+    yield url
+    server.terminate()
+    assert server.wait(30) in (0, -15)
+
+
+@pytest.fixture(scope="module")
+def client(url: str) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+
+
+def test_the_official_client_gets_the_answer(client: openai.OpenAI) -> None:
+    reply = client.chat.completions.create(model="nano", messages=asked(), max_tokens=64)  # type: ignore[arg-type]
+    assert reply.choices[0].message.content == ANSWER
+    assert reply.choices[0].finish_reason == "stop"
+    assert "looks at" in reply.choices[0].message.reasoning_content  # type: ignore[attr-defined]
+    assert reply.usage is not None
+    assert reply.usage.completion_tokens > 5
+    told: dict[str, Any] = reply.cof  # type: ignore[attr-defined]
+    assert told["zooms"] >= 1
+    assert told["stop"] == "answer"
+    assert all(0 <= v <= 3840 for box in told["boxes"] for v in box)
+
+
+def test_the_official_client_gets_the_answer_in_pieces(client: openai.OpenAI) -> None:
+    stream = client.chat.completions.create(model="nano", messages=asked(), stream=True)  # type: ignore[call-overload]
+    pieces = list(stream)
+    deltas = [piece.choices[0].delta for piece in pieces]
+    assert "".join(delta.content or "" for delta in deltas) == ANSWER
+    thoughts = [thought for delta in deltas if (thought := getattr(delta, "reasoning_content", None))]
+    assert len(thoughts) >= 2
+    assert pieces[-1].choices[0].finish_reason == "stop"
+    assert len({piece.id for piece in pieces}) == 1
+
+
+def test_curl_gets_the_answer(url: str, tmp_path: Path) -> None:
+    (tmp_path / "body.json").write_text(json.dumps({"messages": asked()}))
+    command = ["curl", "-sS", f"{url}/v1/chat/completions", "-H", "Content-Type: application/json"]
+    done = subprocess.run([*command, "-d", f"@{tmp_path / 'body.json'}"], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["choices"][0]["message"]["content"] == ANSWER
+
+
+def test_cof_ask_asks_the_server(url: str) -> None:
+    """To the client the server is a model without training for zooms, that answers in plain words."""
+    options = ["--url", f"{url}/v1", "--dialect", "plain", "--json"]
+    command = [sys.executable, "-m", "cof", "ask", str(EXAMPLES / "plaza.jpg"), QUESTION, *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["answer"] == ANSWER
+
+
+def test_traces_are_kept_and_shown(url: str) -> None:
+    reply = httpx.post(f"{url}/v1/chat/completions", json={"messages": asked()}, timeout=60).json()
+    name = reply["cof"]["trace"]
+    trace = httpx.get(f"{url}/v1/traces/{name}").json()
+    assert trace["id"] == name
+    assert trace["question"]["text"] == QUESTION
+    page = httpx.get(f"{url}/traces/{name}")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "<img" in page.text
+    assert httpx.get(f"{url}/v1/traces/none").status_code == 404
+    assert 'cof_questions_total{stop="answer"}' in httpx.get(f"{url}/metrics").text
+    assert httpx.get(f"{url}/v1/models").json()["data"][0]["id"] == "nano"
+
+
+def test_extensions(url: str) -> None:
+    def ask(**cof: Any) -> dict[str, Any]:
+        found: dict[str, Any] = httpx.post(
+            f"{url}/v1/chat/completions", json={"messages": asked(), "cof": cof}, timeout=60
+        ).json()
+        return found
+
+    others = [letter for letter in "BCD" if letter != ANSWER]
+    assert ask(choices=[*others, ANSWER], letter=True)["choices"][0]["message"]["content"] == "ABCD"[len(others)]
+    assert ask(mode="direct")["cof"]["zooms"] == 0
+    assert ask(limits={"zooms": 0})["cof"]["zooms"] == 0
+    assert ask(limits={"turns": 1})["cof"]["stop"] in ("turns", "answer")
+
+
+PNG_1X1 = base64.b64encode(
+    base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC")
+).decode()
+BAD: dict[str, tuple[Any, int, str]] = {
+    "no JSON": (b"{", 400, "JSON"),
+    "no messages": ({}, 400, "messages"),
+    "empty messages": ({"messages": []}, 400, "messages"),
+    "no text": ({"messages": asked("  ")}, 400, "asks nothing"),
+    "no picture": ({"messages": [{"role": "user", "content": "Who?"}]}, 400, "no picture"),
+    "a file": ({"messages": asked(url="file:///etc/passwd")}, 400, "no data URL"),
+    "an address": ({"messages": asked(url="http://127.0.0.1:22/")}, 400, "fetches none"),
+    "a path": ({"messages": asked(url="/etc/passwd")}, 400, "no data URL"),
+    "no base64": ({"messages": asked(url="data:image/png;base64,%%%")}, 400, "not base64"),
+    "no picture in it": ({"messages": asked(url="data:image/png;base64,aGVsbG8=")}, 400, "JPEG, PNG or WEBP"),
+    "a sound": ({"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]}, 400, "content"),
+    "a number as text": ({"messages": [{"role": "user", "content": 5}]}, 400, "content"),
+    "two answers": ({"messages": asked(), "n": 2}, 400, "n:"),
+    "no temperature": ({"messages": asked(), "temperature": -1}, 400, "temperature"),
+    "one choice": ({"messages": asked(), "cof": {"choices": ["A"]}}, 400, "no choice"),
+    "no limit": ({"messages": asked(), "cof": {"limits": {"turns": 0}}}, 400, "turns"),
+}
+
+
+@pytest.mark.parametrize(("body", "status", "told"), BAD.values(), ids=BAD)
+def test_what_cannot_be_answered_is_one_clear_sentence(url: str, body: Any, status: int, told: str) -> None:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    reply = httpx.post(f"{url}/v1/chat/completions", content=content, timeout=60)
+    assert reply.status_code == status, reply.text
+    error = reply.json()["error"]
+    assert told in error["message"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert "/work" not in reply.text
+    assert "Traceback" not in reply.text
+
+
+def test_a_picture_of_one_pixel_is_answered_somehow(url: str) -> None:
+    reply = httpx.post(
+        f"{url}/v1/chat/completions", json={"messages": asked(url=f"data:image/png;base64,{PNG_1X1}")}, timeout=60
+    )
+    assert reply.status_code in (200, 400)
+
+
+def test_a_body_that_is_too_large_is_refused(url: str) -> None:
+    reply = httpx.post(f"{url}/v1/chat/completions", content=b"x" * (33 * 2**20), timeout=60)
+    assert reply.status_code == 413
+
+
+def test_many_clients_get_their_own_answers(client: openai.OpenAI) -> None:
+    """Each the answer that the model gives to the question alone."""
+    pictures = [(sample.question.text, data_url(sample.jpeg())) for sample in samples("validation", 11, 8, 896)]
+
+    def ask(of: tuple[str, str]) -> str:
+        reply = client.chat.completions.create(model="nano", messages=asked(*of))  # type: ignore[arg-type]
+        return str(reply.choices[0].message.content)
+
+    alone = [ask(of) for of in pictures]
+    with ThreadPoolExecutor(16) as pool:
+        together = list(pool.map(ask, pictures * 3))
+    assert together == alone * 3
+    assert len(set(alone)) > 2
+
+
+def test_a_client_that_hangs_up_stops_costing(url: str) -> None:
+    def running() -> float:
+        text = httpx.get(f"{url}/metrics").text
+        lines = (line for line in text.splitlines() if line.startswith(("cof_running ", "cof_waiting ")))
+        return sum(float(line.split()[1]) for line in lines)
+
+    def hang_up() -> None:
+        with pytest.raises(httpx.TimeoutException):
+            httpx.post(f"{url}/v1/chat/completions", json={"messages": asked()}, timeout=0.05)
+
+    people = [threading.Thread(target=hang_up) for _ in range(24)]
+    for one in people:
+        one.start()
+    for one in people:
+        one.join()
+    end = time.monotonic() + 10
+    while running() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert running() == 0
+
+
+def test_too_many_are_told_to_try_again_and_strangers_to_show_a_key(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("secret\n")
+    server, url = start("--waiting", "1", "--concurrency", "1", "--key-file", str(key))
+    try:
+        assert httpx.get(f"{url}/v1/models").status_code == 401
+        assert httpx.get(f"{url}/v1/models", headers={"Authorization": "Bearer wrong"}).status_code == 401
+        headers = {"Authorization": "Bearer secret"}
+
+        def ask(_: int) -> httpx.Response:
+            return httpx.post(f"{url}/v1/chat/completions", json={"messages": asked()}, headers=headers, timeout=60)
+
+        with ThreadPoolExecutor(8) as pool:
+            replies = list(pool.map(ask, range(8)))
+        assert {reply.status_code for reply in replies} == {200, 429}
+        assert all(reply.headers["Retry-After"] == "1" for reply in replies if reply.status_code == 429)
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_a_host_that_others_reach_wants_a_key() -> None:
+    command = [sys.executable, "-m", "cof", "serve", "--host", "0.0.0.0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "no key is set" in done.stderr
