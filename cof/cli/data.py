@@ -31,7 +31,7 @@ from cof.search.roles import ModelPlayers, Roles
 from cof.search.select import select, select_random
 from cof.search.sources import Drawn, count, file_tasks, needle_tasks
 from cof.search.trajectory import Rules
-from cof.serve.samples import write_samples
+from cof.serve.browse import Shown, write_pages
 from cof.types import ViewSpec
 from cof.vision.load import load
 from cof.vision.views import PAPER
@@ -158,7 +158,7 @@ def stats(
         print(f"{name.replace('_', ' ')}: {told}")
     if out is not None:
         shown = select_random(len(traces), samples, seed)
-        write_samples([traces[index] for index in sorted(shown)], out)
+        write_pages({"samples": [Shown(traces[index].id, traces[index]) for index in sorted(shown)]}, out)
         plot(figures, out / "stats.png")
         print(f"written to {out}: stats.png, index.html and {len(shown)} pages")
 

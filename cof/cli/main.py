@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import cof
-from cof.cli import data, evaluate, serve, train, world
+from cof.cli import data, evaluate, serve, train, view, world
 from cof.cli import dialect as dialects
 from cof.cli.options import Adapter, Budget, DialectName, LimitItems, ModelName, Url, opened
 from cof.config import replace_fields
@@ -30,6 +30,7 @@ app.command("eval")(evaluate.evaluation)
 app.command("report")(evaluate.comparison)
 app.add_typer(train.app, name="train")
 app.command("serve")(serve.serve)
+app.command("view")(view.view)
 app.add_typer(dialects.app, name="dialect")
 
 

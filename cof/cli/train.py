@@ -15,7 +15,7 @@ from rich.table import Table
 from cof.config import dump_config, load_config
 from cof.errors import MissingExtra
 from cof.runs import RunDir, publish
-from cof.serve.samples import write_samples
+from cof.serve.browse import Shown, write_pages
 from cof.types import Trace
 
 LAST = 10  # logged steps whose mean a report shows
@@ -47,7 +47,8 @@ def grpo(config: Recipe, out: Out, set_: Overrides = []) -> None:  # noqa: B006
     stage = _stage("cof.train.grpo")
 
     def show(step: int, traces: Sequence[Trace]) -> None:
-        write_samples(traces, out / "rollouts" / f"{step:06d}")
+        rollouts = [Shown(f"{n}", trace) for n, trace in enumerate(traces, 1)]
+        write_pages({f"step-{step}": rollouts}, out / "rollouts" / f"{step:06d}")
 
     _train(partial(stage.train_reinforced, show=show), load_config(stage.ReinforceConfig, config, set_), out)
 

@@ -70,7 +70,7 @@ def trace_page(trace: Trace, image: Image.Image) -> str:
     Raises InvalidImage when `image` is not of the size that the trace was made for.
     """
     size = boxes.full(image.size)
-    return _template().render(
+    return template("trace.html").render(
         trace=trace,
         steps=tuple(_steps(trace, image)),
         picture=_jpeg(_shrink(image), PICTURE_QUALITY),
@@ -164,13 +164,14 @@ def _settings(trace: Trace) -> dict[str, dict[str, object]]:
     }
 
 
-def _template() -> Template:
+def template(name: str) -> Template:
+    """A page of this room. Text is escaped, and hidden characters in it are spelt out."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_visible
     )
     environment.filters["sha256"] = _sha256
     environment.tests["same"] = _same
-    return environment.from_string(resources.files("cof.serve").joinpath("trace.html").read_text("utf-8"))
+    return environment.from_string(resources.files("cof.serve").joinpath(name).read_text("utf-8"))
 
 
 def _visible(value: object) -> object:

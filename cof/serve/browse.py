@@ -1,0 +1,68 @@
+"""Runs as a folder that a browser opens: an index with filters, a page for each trace, runs side by side. Needs no server.
+
+The pages are those of `page.py`. What models said is in the index as data alone, never as markup. Omits editing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from cof.plain import to_json
+from cof.runs import publish
+from cof.scoring.answers import score
+from cof.serve.page import template, trace_page
+from cof.types import Trace
+from cof.worlds.pictures import picture_of
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A trace to be shown. Traces of the same `key`, from different runs, are shown side by side."""
+
+    key: str
+    trace: Trace
+
+
+def write_pages(runs: Mapping[str, Sequence[Shown]], folder: Path) -> Path:
+    """Write the runs, by name, to `folder`; returns its `index.html`. Each run's traces are in `NAME/traces.jsonl`.
+
+    Raises InvalidImage where a trace's picture is not there any more.
+    """
+    entries = list[dict[str, Any]]()
+    for name, traces in runs.items():
+        own = folder / name
+        own.mkdir(parents=True, exist_ok=True)
+        for n, shown in enumerate(traces, 1):
+            publish(own / f"{n}.html", trace_page(shown.trace, picture_of(shown.trace.question)))
+            entries.append(_entry(name, f"{name}/{n}.html", shown))
+        lines = (json.dumps({"id": shown.key, "trace": to_json(shown.trace)}) + "\n" for shown in traces)
+        publish(own / "traces.jsonl", "".join(lines))
+    data = Markup(json.dumps(entries).replace("<", "\\u003c"))
+    page = template("index.html").render(title=", ".join(runs), runs=len(runs), data=data)
+    publish(folder / "index.html", page)
+    return folder / "index.html"
+
+
+def _entry(run: str, page: str, shown: Shown) -> dict[str, Any]:
+    """What the index knows of a trace."""
+    trace, question = shown.trace, shown.trace.question
+    right = score(question, trace.answer).value if question.answer is not None else None
+    return {
+        "run": run,
+        "page": page,
+        "key": shown.key,
+        "id": trace.id,
+        "question": question.text,
+        "category": question.category or "",
+        "answer": trace.answer,
+        "truth": question.answer,
+        "right": None if right is None else right == 1.0,
+        "zooms": trace.zooms,
+        "stop": trace.stop.value,
+    }
