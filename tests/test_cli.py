@@ -134,12 +134,12 @@ def test_training_data_is_built_described_converted_and_selected(built, tmp_path
     assert json.loads((built / "stats.json").read_text())["kept"] == kept
     described = cof("data", "stats", built, "--out", tmp_path / "stats", "--samples", 2)
     assert f"trajectories: {kept}" in described.stdout, described.stderr
-    assert sorted(path.name for path in (tmp_path / "stats").iterdir()) == [
-        "1.html",
-        "2.html",
-        "index.html",
-        "stats.png",
-    ]
+    made = sorted(path.relative_to(tmp_path / "stats").as_posix() for path in (tmp_path / "stats").rglob("*.*"))
+    assert made == ["index.html", "samples/1.html", "samples/2.html", "samples/traces.jsonl", "stats.png"]
+    seen = cof("view", built, "--n", 3, "--out", tmp_path / "view")
+    assert seen.returncode == 0, seen.stderr
+    assert "3 traces in" in seen.stdout
+    refused(cof("view", tmp_path / "none", "--out", tmp_path / "view"), "holds no traces", "traces.jsonl")
     converted = cof("data", "convert", built, "--to", "sharegpt", "--out", tmp_path / "form")
     assert len(json.loads((tmp_path / "form" / "cof.json").read_text())) == kept, converted.stderr
     again = cof("data", "convert", tmp_path / "form" / "cof.json", "--to", "traces", "--out", tmp_path / "traces")
