@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -60,7 +62,7 @@ def report(
 ) -> None:
     """Lay training runs side by side: curves, and what their last steps came to."""
     progress, watch = _stage("cof.train.progress"), _stage("cof.train.watch")
-    logged = {run.name: progress.read_metrics(run) for run in runs}
+    logged = {str(run): progress.read_metrics(run) for run in runs}
     publish(out, progress.plot(logged))
     table = Table("mean of the last steps", *logged)
     for name in dict.fromkeys(name for entries in logged.values() for name in entries[-1]):
@@ -95,5 +97,9 @@ def _stage(module: str) -> Any:
 
 
 def _train(stage: Callable[[Any, Path], Path], config: Any, out: Path) -> None:
-    with RunDir(out, dump_config(config)):
-        print(f"trained model in {stage(config, out)}")
+    """Run a stage. Of several processes that a launcher started, the first owns the run folder, and speaks."""
+    first = os.environ.get("RANK", "0") == "0"
+    with RunDir(out, dump_config(config)) if first else nullcontext():
+        model = stage(config, out)
+        if first:
+            print(f"trained model in {model}")

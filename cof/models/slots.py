@@ -41,7 +41,7 @@ class Slots(Cache):
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` tokens of one slot over another."""
-        for layer in self.layers:
+        for layer in (layer for layer in self.layers if length and layer.is_initialized):
             layer.make_room(max(self.height, source + 1, target + 1), length)
             layer.keys[target, :length] = layer.keys[source, :length]
             layer.values[target, :length] = layer.values[source, :length]

@@ -1,6 +1,6 @@
 """Answers that may be nearly right: words in common, letters in common, numbers close by. All in [0, 1].
 
-Each is 0 below a half, so that naming every option, or a long guess that holds the truth somewhere, earns nothing.
+`f1` and `anls` are 0 below a half, so that naming every option, or a long guess that holds the truth somewhere, earns nothing.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 def f1(answer: str, truth: str) -> float:
-    """The harmonic mean of precision and recall of words (SQuAD, arXiv 1606.05250), 0 below a half."""
-    said, meant = Counter(answer.casefold().split()), Counter(truth.casefold().split())
+    """The harmonic mean of precision and recall of words (SQuAD, arXiv 1606.05250), 0 below a half.
+
+    Articles, punctuation and case do not count.
+    """
+    said, meant = Counter(_words(answer)), Counter(_words(truth))
     common = (said & meant).total()
     value = 2 * common / (said.total() + meant.total()) if common else 0.0
     return value if value >= LEAST else 0.0
@@ -36,6 +39,10 @@ def near_number(answer: str, truth: str) -> float | None:
         return None
     said = _NUMBER.findall(answer.replace(",", ""))
     return float(len(said) == 1 and abs(float(said[0]) - float(meant[0])) <= TOLERANCE * abs(float(meant[0])))
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in re.findall(r"\w+", text.casefold()) if word not in ("a", "an", "the")]
 
 
 def _distance(one: str, other: str) -> int:

@@ -7,6 +7,7 @@ reward, and is not learnt from. Only what was shown counts as zoomed, only what 
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -15,6 +16,8 @@ from cof.scoring import adaptive, answers, overlap
 from cof.scoring.adaptive import Outcome
 from cof.types import Box, Malformed, Stop, Trace, Zoom
 from cof.vision import boxes
+
+ALIKE = 1e-6  # rewards of a group that differ by less are the same
 
 
 @dataclass(frozen=True)
@@ -113,17 +116,36 @@ def agar(group: Sequence[Rollout], form: Callable[[Sequence[Outcome]], list[floa
 
 
 def parts(group: Sequence[Rollout], weights: Weights) -> dict[str, list[float | None]]:
-    """Every reward of a group that weighs something, by its name."""
-    return {name: REWARDS[name](group) for name, weight in asdict(weights).items() if weight}
+    """Every reward of a group that weighs something, by its name; None throughout for a rollout whose model failed."""
+    failed = [one.trace.stop is Stop.FAILED for one in group]
+    values = {name: REWARDS[name](group) for name, weight in asdict(weights).items() if weight}
+    return {
+        name: [None if gone else value for gone, value in zip(failed, column, strict=True)]
+        for name, column in values.items()
+    }
 
 
 def total(values: Mapping[str, Sequence[float | None]], weights: Weights) -> list[float | None]:
     """The weighted sum for each rollout; None for one that lacks a part which another of its group has, or has none."""
+    if not values:
+        return []
     used = [name for name, column in values.items() if any(value is not None for value in column)]
     rows = (
         zip(*(values[name] for name in used), strict=True) if used else [(None,) for _ in next(iter(values.values()))]
     )
     return [_sum(row, [getattr(weights, name) for name in used]) for row in rows]
+
+
+def advantages_of(rewards: Sequence[float | None], scale: bool) -> list[float | None]:
+    """How much better than its group's mean each rollout is, in its deviations if `scale`; None where nothing is to be learnt.
+
+    That is where the reward is not known, or all known ones are alike.
+    """
+    known = [reward for reward in rewards if reward is not None]
+    if not known or max(known) - min(known) < ALIKE:
+        return [None] * len(rewards)
+    middle, deviation = statistics.mean(known), statistics.stdev(known) if scale else 1.0
+    return [None if reward is None else (reward - middle) / deviation for reward in rewards]
 
 
 def _sum(row: Sequence[float | None], weights: Sequence[float]) -> float | None:
@@ -138,12 +160,12 @@ def _against_truth(trace: Trace, part: Callable[[str, str], float | None]) -> fl
     return part(answer or "", truth)
 
 
-def _best(trace: Trace, overlap: Callable[[Box, Box], float], least: float) -> float | None:
+def _best(trace: Trace, shared: Callable[[Box, Box], float], least: float) -> float | None:
     """The mean over the true boxes of the best overlap of any box that was asked for."""
     targets, asked = trace.question.targets, _asked(trace)
     if not targets or trace.question.depth == 0:
         return None
-    return sum(max((overlap(box, target) for box in asked), default=least) for target in targets) / len(targets)
+    return sum(max((shared(box, target) for box in asked), default=least) for target in targets) / len(targets)
 
 
 def _asked(trace: Trace) -> list[Box]:

@@ -12,10 +12,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cof.dialects.cof import COF
 from cof.focus.loop import Session, Setting
+from cof.models.base import Request
+from cof.models.encoding import Codec
 from cof.models.local import LocalModel
 from cof.train.prompts import Prompt
-from cof.types import Trace, Transcript, View
+from cof.types import Question, Trace, Transcript, View
 from cof.vision.views import Picture
 
 
@@ -60,6 +63,15 @@ def episode(trace: Trace, picture: Picture) -> Episode:
         part = slice(len(turn.prompt), len(turn.prompt) + _kept(turn, ids))
         sampled[part], logprobs[part] = True, turn.logprobs[: part.stop - part.start]
     return Episode(_bare(trace), picture, ids, sampled, logprobs, len(told[0].prompt) if told else 0)
+
+
+def silent(other: Episode, codec: Codec) -> Episode:
+    """A rollout that looks at another's picture and says one token of padding: for a pass from which nothing is learnt."""
+    trace = replace(other.trace, turns=(), error=None)
+    asked = Request(COF.messages(Question("", "", "?"), trace.overview), {}, trace.sampling)
+    ids = np.array([*codec.ids(codec.text(asked), [trace.overview]), codec.pad], np.int64)
+    sampled = np.arange(len(ids)) == len(ids) - 1
+    return Episode(trace, other.picture, ids, sampled, np.zeros(len(ids), np.float32), len(ids) - 1)
 
 
 def _setting(setting: Setting, prompt: Prompt, seed: int) -> Setting:

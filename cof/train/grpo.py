@@ -3,7 +3,8 @@
 TRL owns the loop: which question comes when, the clipped loss and its KL to the start (low-variance estimator), optimizer,
 checkpoints. Ours are the rollouts (`environment.py`), their rewards over whole groups (`scoring/rewards.py`) and their
 log-probabilities (`policy.py`). Loss falls on sampled tokens only. A group whose rollouts all earn the same teaches nothing: it
-is counted, and skipped. Omits vLLM: rollouts come from the network that is trained, so that both are the same.
+is counted, and skipped. Omits vLLM and sharded weights: rollouts come from
+the whole network that is trained.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +32,15 @@ from cof.models.remote import RemoteModel
 from cof.plain import to_json
 from cof.runs import Journal
 from cof.scoring.judge import judged
-from cof.scoring.rewards import Rollout, Weights, graded, parts, total
-from cof.train.environment import Episode, play
+from cof.scoring.rewards import Rollout, Weights, advantages_of, graded, parts, total
+from cof.train.environment import Episode, play, silent
 from cof.train.policy import Packed, pack, score
 from cof.train.progress import Curves, common_arguments, last_checkpoint
 from cof.train.prompts import FilePrompts, NeedlePrompts, Prompt, Prompts
 from cof.train.sft import finish, lora
 from cof.train.watch import Watch, mean, measures
-from cof.types import Limits, Sampling, Trace
+from cof.types import Limits, Sampling, Stop, Trace
 from cof.worlds.needle import DEPTHS
-
-ALIKE = 1e-6  # rewards of a group that differ by less are the same
 
 
 @dataclass(frozen=True)
@@ -82,6 +81,20 @@ class ReinforceConfig:
     freeze_vision: bool = True
     lora_rank: int = 0
 
+    def __post_init__(self) -> None:
+        counts = ("steps", "groups", "accumulate", "branches", "seats", "tokens", "save_every", "show_every")
+        if low := [name for name in counts if getattr(self, name) < 1]:
+            raise InvalidConfig(f"{low[0]} = {getattr(self, low[0])} is not possible; want at least 1")
+        if self.group < 2 or self.temperature <= 0:
+            raise InvalidConfig(
+                f"group = {self.group} at temperature {self.temperature} gives nothing to compare; want two rollouts or more, "
+                "at a temperature above 0"
+            )
+        if not any(asdict(self.rewards).values()) or not (self.sides and self.budgets and self.depths):
+            raise InvalidConfig(
+                "rewards, sides, budgets or depths are empty; want a reward that weighs something, and some of each"
+            )
+
 
 Show = Callable[[int, Sequence[Trace]], None]
 
@@ -100,7 +113,9 @@ def train_reinforced(config: ReinforceConfig, out: Path, show: Show = lambda _st
         network.config.name_or_path = path  # of the reference, which stays at the start
     network.model.visual.requires_grad_(not config.freeze_vision)
     arguments = _arguments(config, out)
-    trainer = FocusTrainer(config, start, network, arguments, _prompts(config, start), show)
+    prompts = _prompts(config, start)
+    prompts(0)  # so that what cannot be asked is refused before anything runs
+    trainer = FocusTrainer(config, start, network, arguments, prompts, show)
     trainer.train(resume_from_checkpoint=resumed)
     card = {"spec": to_json(start.spec)} | ({"zoom_opening": start.zoom_opening} if start.zoom_opening else {})
     return finish(trainer, start.codec.processor, card, out / "model")
@@ -134,6 +149,7 @@ class FocusTrainer(GRPOTrainer):
         codec, seats = start.codec, config.seats
         self.player = LocalModel(start.name, bare, codec.tokenizer, codec.processor, start.spec, seats)
         self.config, self.prompts, self.show, self.never = config, prompts, show, never
+        self.judge = RemoteModel(config.judge, config.judge_model) if config.judge else None
         self.packed: Packed | None = None
         self.drawn: torch.Tensor | None = None
 
@@ -149,9 +165,10 @@ class FocusTrainer(GRPOTrainer):
         began, passes = time.perf_counter(), self.args.steps_per_generation
         episodes = self._play(rows)
         played = time.perf_counter()
-        advantages = torch.tensor(self._reward([episode.trace for episode in episodes]), device=self.accelerator.device)
+        earned = self._reward([episode.trace for episode in episodes])
+        advantages = torch.tensor([each or 0.0 for each in earned], device=self.accelerator.device)
         self._note({"seconds/rollout": played - began, "seconds/reward": time.perf_counter() - played})
-        masks = [e.sampled[e.prompt :] * bool(a) for e, a in zip(episodes, advantages, strict=True)]
+        masks = [e.sampled[e.prompt :] & (each is not None) for e, each in zip(episodes, earned, strict=True)]
         own = torch.tensor(sum(int(mask.sum()) for mask in masks), device=self.accelerator.device)
         learnt, size = self.accelerator.gather(own).sum(), len(episodes) // passes
         for part in (slice(n * size, (n + 1) * size) for n in range(passes)):
@@ -171,15 +188,18 @@ class FocusTrainer(GRPOTrainer):
         self.player.network.eval()
         episodes = play(self.player, asked, Setting(limits=config.limits, sampling=sampling))
         self.player.network.train()
-        if not any(episode.sampled.any() for episode in episodes):
-            raise ModelError(f"no rollout said anything: {episodes[0].trace.error}; see whether the model can answer")
         return episodes
 
-    def _reward(self, traces: Sequence[Trace]) -> list[float]:
-        """The advantage of each of this process's rollouts, from the rewards of whole groups."""
+    def _reward(self, traces: Sequence[Trace]) -> list[float | None]:
+        """The advantage of each of this process's rollouts, from the rewards of whole groups; None: nothing is learnt.
+
+        Raises ModelError, in all processes, where the model failed in every rollout.
+        """
         config, step = self.config, self.state.global_step
         everyone: list[Rollout] = gather_object(self._graded(traces))
-        advantages = list[float]()
+        if all(one.trace.stop is Stop.FAILED for one in everyone):
+            raise ModelError(f"every rollout failed: {everyone[0].trace.error}; see whether the model can answer")
+        advantages = list[float | None]()
         for first in range(0, len(everyone), config.group):
             group = everyone[first : first + config.group]
             values = parts(group, config.rewards)
@@ -187,8 +207,8 @@ class FocusTrainer(GRPOTrainer):
             own = advantages_of(sums, config.scale)
             advantages += own
             self._note({f"rewards/{name}": mean(column) for name, column in values.items()})
-            self._note({"reward": mean(sums), "signal": float(any(own))})
-        self._note(measures(everyone))
+            self._note({"reward": mean(sums), "signal": float(any(each is not None for each in own))})
+        self._note(measures(everyone) | {"processes": self.accelerator.num_processes})
         if step % config.show_every == 0 and self.accelerator.is_main_process:
             self.show(step, [one.trace for one in everyone[: config.group]])
         first = self.accelerator.process_index * len(traces)
@@ -206,14 +226,16 @@ class FocusTrainer(GRPOTrainer):
 
     def _inputs(self, episodes: Sequence[Episode], masks: Sequence[np.ndarray]) -> dict[str, Any]:
         """The tensors of one pass as TRL's loss takes them; what is not learnt from is not read by the network."""
-        device, width = self.accelerator.device, max(len(mask) for mask in masks)
+        device, width = self.accelerator.device, max(1, *(len(mask) for mask in masks))
         mask, drawn = torch.zeros(2, len(episodes), width, device=device)
         for n, (episode, own) in enumerate(zip(episodes, masks, strict=True)):
             mask[n, : len(own)] = torch.from_numpy(own.astype(np.float32))
             drawn[n, : len(own)] = torch.from_numpy(episode.logprobs[episode.prompt :])
         chosen = [n for n, own in enumerate(masks) if own.any()]
         if not chosen:  # every pass needs a gradient, if only of 0
-            chosen = [next(n for n, episode in enumerate(episodes) if episode.sampled.any())]
+            spoken = [n for n, episode in enumerate(episodes) if episode.sampled.any()]
+            episodes = episodes if spoken else [silent(episodes[0], self.player.codec), *episodes[1:]]
+            chosen = spoken[:1] or [0]
         packed = pack(episodes, chosen, self.player.codec, self.config.branches)
         nothing = torch.zeros(len(episodes), 0, dtype=torch.long, device=device)
         inputs = {"packed": packed, "drawn": drawn, "prompt_ids": nothing, "prompt_mask": nothing}
@@ -247,8 +269,9 @@ class FocusTrainer(GRPOTrainer):
         assert self.drawn is not None
         with self.accelerator.autocast():
             said, entropy = self._score(model, self.packed, input_ids.shape)
-        apart = (said.detach() - self.drawn)[self.packed.episode, self.packed.place].abs().mean()
-        self._note({"sampler_difference": float(apart)})
+        sampled = self.drawn != 0
+        apart = (said.detach() - self.drawn)[sampled & (said != 0)].abs()
+        self._note({"sampler_difference": float(apart.mean()) if len(apart) else None})
         return said, entropy, None
 
     def _note(self, metrics: Mapping[str, float | None]) -> None:
@@ -256,33 +279,19 @@ class FocusTrainer(GRPOTrainer):
             self._metrics["train"][name].append(math.nan if value is None else value)
 
 
-def advantages_of(rewards: Sequence[float | None], scale: bool) -> list[float]:
-    """How much better than its group's mean each rollout is, in its deviations if `scale`; 0 where nothing is to be learnt.
-
-    That is where the reward is not known, or all known ones are alike.
-    """
-    known = [reward for reward in rewards if reward is not None]
-    if not known or max(known) - min(known) < ALIKE:
-        return [0.0] * len(rewards)
-    middle, deviation = float(np.mean(known)), float(np.std(known, ddof=1)) if scale else 1.0
-    return [0.0 if reward is None else (reward - middle) / deviation for reward in rewards]
-
-
 def _prompts(config: ReinforceConfig, start: LocalModel) -> Prompts:
-    """What is asked; a file is read at once, so that a bad one is refused before anything runs."""
+    """What is asked."""
     if config.questions:
-        found = FilePrompts(Path(config.questions), config.seed)
-        found.pool  # noqa: B018
-        return found
+        return FilePrompts(Path(config.questions), config.seed, start.spec.factor)
     return NeedlePrompts(start.spec, config.seed, config.sides, config.budgets, config.depths)
 
 
 def _arguments(config: ReinforceConfig, out: Path) -> GRPOConfig:
-    processes, rollouts = PartialState().num_processes, config.groups * config.group
-    if rollouts % (processes * config.accumulate) or config.group < 2:
+    processes, rollouts = PartialState(cpu=not torch.cuda.is_available()).num_processes, config.groups * config.group
+    if rollouts % (processes * config.accumulate):
         raise InvalidConfig(
             f"{config.groups} groups of {config.group} rollouts cannot be shared by {processes} processes in "
-            f"{config.accumulate} passes each; want equal shares, and two rollouts a group or more"
+            f"{config.accumulate} passes each; want equal shares"
         )
     common = common_arguments(out, config.seed, config.steps, config.learning_rate, config.warmup, config.save_every)
     own = {

@@ -64,11 +64,12 @@ def score(
     ruled_out = torch.zeros(chosen.shape[-1], dtype=torch.bool, device=device)
     ruled_out[list(never)] = True
     shares = chosen.masked_fill(ruled_out, -torch.inf).log_softmax(-1)
-    entropy = -(shares.exp() * shares.masked_fill(ruled_out, 0.0)).sum(-1)
+    with torch.no_grad():
+        entropy = -(shares.exp() * shares.masked_fill(ruled_out, 0.0)).sum(-1)
     said = shares.gather(-1, packed.token.to(device)[:, None])[:, 0]
     cells = packed.episode.to(device), packed.place.to(device)
     empty = torch.zeros(shape, device=device)
-    return empty.index_put(cells, said), empty.index_put(cells, entropy.detach())
+    return empty.index_put(cells, said), empty.index_put(cells, entropy)
 
 
 def _rows(episodes: Sequence[Episode], chosen: Sequence[int], branches: int) -> Iterator[list[int]]:

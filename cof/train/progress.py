@@ -40,13 +40,16 @@ class Curves(TrainerCallback):
         self.out = out
 
     def on_log(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
-        self._write(state.log_history)
+        if state.is_world_process_zero:
+            self._write(state.log_history)
 
     def on_save(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
-        self._draw(state.log_history)
+        if state.is_world_process_zero:
+            self._draw(state.log_history)
 
     def on_train_end(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
-        self._draw(state.log_history)
+        if state.is_world_process_zero:
+            self._draw(state.log_history)
 
     def _write(self, history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         logged = [
@@ -107,7 +110,9 @@ def read_metrics(run: Path) -> list[dict[str, float]]:
     path = run / "metrics.jsonl"
     if not path.is_file():
         raise InvalidRun(f"{run} holds no metrics.jsonl; want the run folder of a training that has logged a step")
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    if not (logged := [json.loads(line) for line in path.read_text().splitlines()]):
+        raise InvalidRun(f"{run} has logged nothing yet; want a training that has logged a step")
+    return logged
 
 
 def plot(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from cof.worlds.pictures import picture_of
 from cof.worlds.scenes import make_scene
 
 FIRST = 1 << 53  # scenes from here on are asked about in reinforcement alone
+TRIES = 50  # scenes that are looked at for a question
 NEXT = 1 << 45  # from a scene without a question to the one that is asked about instead
 
 
@@ -53,8 +53,11 @@ class NeedlePrompts:
     def __call__(self, index: int) -> Prompt:
         rng = np.random.default_rng([self.seed, index])
         side, spec = int(rng.choice(self.sides)), with_budget(self.spec, int(rng.choice(self.budgets)))
-        scenes = (make_scene("train", FIRST + (self.seed << 32) + index + again * NEXT) for again in count())
-        sample = next(found for scene in scenes for found in asked(scene, side, spec, depths=self.depths))
+        scenes = (make_scene("train", FIRST + (self.seed << 32) + index + again * NEXT) for again in range(TRIES))
+        sample = next((found for scene in scenes for found in asked(scene, side, spec, depths=self.depths)), None)
+        if sample is None:
+            told = f"side {side}, a budget of {spec.max_pixels // spec.factor**2} tokens and depths {self.depths}"
+            raise InvalidConfig(f"no question can be asked at {told}; want a larger side or budget, or other depths")
         return Prompt(sample.question, Picture(sample.picture()), spec)
 
 
@@ -63,16 +66,18 @@ class FilePrompts:
     """Questions of a JSONL file of traces, as `cof data build` writes it: those that were answered rightly at some tries and
     wrongly at others, the more often the more undecided they are (p (1 - p), the variance of the reward).
 
-    Where no pass rates are known all are asked equally often. Raises InvalidConfig where there is nothing to ask.
+    Where no pass rates are known all are asked equally often. `factor` is the side of a visual token in pixels. Raises
+    InvalidConfig where there is nothing to ask, or a trace was made with tokens of another size.
     """
 
     file: Path
     seed: int
+    factor: int
 
     def __call__(self, index: int) -> Prompt:
-        asked, shares = self.pool
+        pool, shares = self.pool
         at = np.searchsorted(np.cumsum(shares), np.random.default_rng([self.seed, index]).uniform(0, sum(shares)))
-        question, spec = asked[min(int(at), len(asked) - 1)]
+        question, spec = pool[min(int(at), len(pool) - 1)]
         return Prompt(question, Picture(picture_of(question)), spec)
 
     @functools.cached_property
@@ -87,4 +92,8 @@ class FilePrompts:
         if not pairs:
             want = "want traces whose question has an answer, and a pass_rate between 0 and 1 if any has one"
             raise InvalidConfig(f"questions = {str(self.file)!r} holds nothing to ask; {want}")
+        if other := next((trace for trace, _ in pairs if trace.spec.factor != self.factor), None):
+            raise InvalidConfig(
+                f"trace {other.id} has visual tokens of {other.spec.factor} pixels; the model's have {self.factor}"
+            )
         return [(trace.question, trace.spec) for trace, _ in pairs], [share for _, share in pairs]

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from peft import LoraConfig
+from peft import LoraConfig, PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoTokenizer, PreTrainedModel
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
@@ -132,12 +132,18 @@ def lora(rank: int, freeze_vision: bool) -> LoraConfig:
 
 
 def finish(trainer: Any, processor: Any, card: dict[str, Any], folder: Path) -> Path:
-    """Write the trained model with all that `LocalModel.load` reads."""
+    """Write the trained model, adapters merged into it, with all that `LocalModel.load` reads."""
     if hasattr(trainer.model, "dense_heads"):
         del trainer.model.dense_heads
-    trainer.save_model(str(folder))
-    processor.save_pretrained(folder)
-    publish(folder / CARD, json.dumps(card, indent=1))
+    if isinstance(trainer.model, PeftModel):
+        if trainer.accelerator.is_main_process:
+            trainer.model.merge_and_unload().save_pretrained(folder)
+            trainer.processing_class.save_pretrained(folder)
+    else:
+        trainer.save_model(str(folder))
+    if trainer.accelerator.is_main_process:
+        processor.save_pretrained(folder)
+        publish(folder / CARD, json.dumps(card, indent=1))
     trainer.accelerator.end_training()
     return folder
 

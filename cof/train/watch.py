@@ -67,6 +67,8 @@ class Watch(TrainerCallback):
         self.raised = set[str]()
 
     def on_log(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+        if not state.is_world_process_zero:
+            return
         found = alarms([entry for entry in state.log_history if "loss" in entry])
         for told in found:
             if told not in self.raised:

@@ -14,7 +14,7 @@ from cof.errors import ModelError
 from cof.focus.loop import Setting, run
 from cof.models.scripted import Line, ScriptedModel
 from cof.scoring.answers import Score
-from cof.scoring.rewards import REWARDS, Rollout, Weights, graded, parts, total
+from cof.scoring.rewards import REWARDS, Rollout, Weights, advantages_of, graded, parts, total
 from cof.types import Box, Question, Trace, ViewSpec
 from cof.vision import boxes
 
@@ -134,6 +134,14 @@ def test_a_judge_may_score_what_the_layers_cannot_read() -> None:
 def test_every_reward_has_a_weight() -> None:
     assert [field.name for field in fields(Weights)] == list(REWARDS)
     assert parts([graded(trace_of(RIGHT))], Weights()) == {}
+
+
+def test_advantages() -> None:
+    assert advantages_of([1.0, 0.0], scale=False) == [0.5, -0.5]
+    assert advantages_of([1.0, 0.0, None], scale=True) == [pytest.approx(2**-0.5), pytest.approx(-(2**-0.5)), None]
+    assert advantages_of([1.0, 0.5, 0.0], scale=False) == [0.5, 0.0, -0.5]
+    assert advantages_of([0.8, 0.8, 0.8], scale=True) == [None] * 3
+    assert advantages_of([None, None], scale=True) == [None, None]
 
 
 CHEATS: Mapping[str, Sequence[Line]] = {

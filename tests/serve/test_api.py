@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,11 @@ import openai
 import pytest
 
 from cof.worlds.needle import samples
-from tests.test_served import free_port, wait_for
+from tests.serve.conftest import start
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 QUESTION = (EXAMPLES / "plaza.txt").read_text().strip()
 ANSWER = (EXAMPLES / "plaza.answer").read_text().strip()
-START = 120.0  # seconds that the server may take to load
 
 
 def data_url(file: bytes) -> str:
@@ -36,22 +34,6 @@ PLAZA = data_url((EXAMPLES / "plaza.jpg").read_bytes())
 def asked(text: str = QUESTION, url: str = PLAZA) -> list[dict[str, Any]]:
     parts = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": text}]
     return [{"role": "system", "content": "Be brief."}, {"role": "user", "content": parts}]
-
-
-def start(*options: str) -> tuple[subprocess.Popen[bytes], str]:
-    port = free_port()
-    command = [sys.executable, "-m", "cof", "serve", "--port", str(port), *options]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for(f"http://127.0.0.1:{port}/health", server)
-    return server, f"http://127.0.0.1:{port}"
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    server, url = start("--waiting", "64", "--limit", "turns=4")
-    yield url
-    server.terminate()
-    assert server.wait(30) in (0, -15)
 
 
 @pytest.fixture(scope="module")
@@ -125,48 +107,6 @@ def test_extensions(url: str) -> None:
     assert ask(mode="direct")["cof"]["zooms"] == 0
     assert ask(limits={"zooms": 0})["cof"]["zooms"] == 0
     assert ask(limits={"turns": 1})["cof"]["stop"] in ("turns", "answer")
-
-
-PNG_1X1 = base64.b64encode(
-    base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC")
-).decode()
-BAD: dict[str, tuple[Any, int, str]] = {
-    "no JSON": (b"{", 400, "JSON"),
-    "no messages": ({}, 400, "messages"),
-    "empty messages": ({"messages": []}, 400, "messages"),
-    "no text": ({"messages": asked("  ")}, 400, "asks nothing"),
-    "no picture": ({"messages": [{"role": "user", "content": "Who?"}]}, 400, "no picture"),
-    "a file": ({"messages": asked(url="file:///etc/passwd")}, 400, "no data URL"),
-    "an address": ({"messages": asked(url="http://127.0.0.1:22/")}, 400, "fetches none"),
-    "a path": ({"messages": asked(url="/etc/passwd")}, 400, "no data URL"),
-    "no base64": ({"messages": asked(url="data:image/png;base64,%%%")}, 400, "not base64"),
-    "no picture in it": ({"messages": asked(url="data:image/png;base64,aGVsbG8=")}, 400, "JPEG, PNG or WEBP"),
-    "a sound": ({"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]}, 400, "content"),
-    "a number as text": ({"messages": [{"role": "user", "content": 5}]}, 400, "content"),
-    "two answers": ({"messages": asked(), "n": 2}, 400, "n:"),
-    "no temperature": ({"messages": asked(), "temperature": -1}, 400, "temperature"),
-    "one choice": ({"messages": asked(), "cof": {"choices": ["A"]}}, 400, "no choice"),
-    "no limit": ({"messages": asked(), "cof": {"limits": {"turns": 0}}}, 400, "turns"),
-}
-
-
-@pytest.mark.parametrize(("body", "status", "told"), BAD.values(), ids=BAD)
-def test_what_cannot_be_answered_is_one_clear_sentence(url: str, body: Any, status: int, told: str) -> None:
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    reply = httpx.post(f"{url}/v1/chat/completions", content=content, timeout=60)
-    assert reply.status_code == status, reply.text
-    error = reply.json()["error"]
-    assert told in error["message"]
-    assert set(error) == {"message", "type", "param", "code"}
-    assert "/work" not in reply.text
-    assert "Traceback" not in reply.text
-
-
-def test_a_picture_of_one_pixel_is_answered_somehow(url: str) -> None:
-    reply = httpx.post(
-        f"{url}/v1/chat/completions", json={"messages": asked(url=f"data:image/png;base64,{PNG_1X1}")}, timeout=60
-    )
-    assert reply.status_code in (200, 400)
 
 
 def test_a_body_that_is_too_large_is_refused(url: str) -> None:

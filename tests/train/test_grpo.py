@@ -16,13 +16,13 @@ from cof.focus.loop import Setting
 from cof.models.local import LocalModel
 from cof.plain import to_json
 from cof.train.environment import play
-from cof.train.grpo import advantages_of
 from cof.train.progress import last_checkpoint
 from cof.train.prompts import FilePrompts, NeedlePrompts
+from tests.test_served import free_port
 from tests.train.test_resume import RECIPES
 
 SMALL = ("steps=2", "groups=3", "group=4", "save_every=1", "show_every=1", "sides=[448, 896]", "temperature=1.3")
-COUNTED = ("rewards/agar", "signal", "accuracy", "zooms", "tokens", "loss")
+COUNTED = ("rewards/agar", "signal", "accuracy", "zooms", "tokens", "loss", "grad_norm")
 
 
 def train(out: Path, *overrides: str, launch: tuple[str, ...] = ("-m",)) -> dict[str, float]:
@@ -39,13 +39,6 @@ def train(out: Path, *overrides: str, launch: tuple[str, ...] = ("-m",)) -> dict
 def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, float]]:
     out = tmp_path_factory.mktemp("alone") / "run"
     return out, train(out)
-
-
-def test_advantages() -> None:
-    assert advantages_of([1.0, 0.0], scale=False) == [0.5, -0.5]
-    assert advantages_of([1.0, 0.0, None], scale=True) == [pytest.approx(2**-0.5), pytest.approx(-(2**-0.5)), 0.0]
-    assert advantages_of([0.8, 0.8, 0.8], scale=True) == [0.0] * 3
-    assert advantages_of([None, None], scale=True) == [0.0, 0.0]
 
 
 def test_a_run_leaves_a_model_that_loads_and_weights_that_moved(alone: tuple[Path, dict[str, float]]) -> None:
@@ -67,8 +60,9 @@ def test_passes_are_a_matter_of_memory_alone(alone: tuple[Path, dict[str, float]
 
 def test_two_processes_reward_the_same_groups_as_one(alone: tuple[Path, dict[str, float]], tmp_path: Path) -> None:
     """Twelve rollouts, six for each of two processes, which split the second of the three groups."""
-    launch = ("-m", "accelerate.commands.launch", "--num_processes", "2", "--num_machines", "1", "--cpu", "-m")
+    launch = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(free_port()), "-m")
     both = train(tmp_path / "run", "accumulate=3", launch=launch)
+    assert both["processes"] == 2
     assert [both[name] for name in COUNTED] == [pytest.approx(alone[1][name], rel=0.05, abs=2e-3) for name in COUNTED]
     one, other = (load_file(f"{last_checkpoint(out)}/model.safetensors") for out in (alone[0], tmp_path / "run"))
     for name, weight in one.items():
@@ -94,11 +88,11 @@ def test_questions_of_a_file_are_those_that_are_undecided(tmp_path: Path) -> Non
     ]
     file = tmp_path / "traces.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    asked = FilePrompts(file, 0)
+    asked = FilePrompts(file, 0, 28)
     assert {asked(n).question for n in range(8)} == {traces[1].question}
     assert asked(0).picture.size == (448, 448) or max(asked(0).picture.size) == 448
     file.write_text("".join(json.dumps(line | {"pass_rate": 1.0}) + "\n" for line in lines))
     with pytest.raises(InvalidConfig, match="holds nothing to ask; want traces"):
-        FilePrompts(file, 0)(0)
+        FilePrompts(file, 0, 28)(0)
     with pytest.raises(InvalidConfig, match="holds nothing to ask"):
-        FilePrompts(tmp_path / "none.jsonl", 0)(0)
+        FilePrompts(tmp_path / "none.jsonl", 0, 28)(0)

@@ -51,5 +51,5 @@ def test_an_alarm_is_said_once_while_it_lasts(caplog: pytest.LogCaptureFixture) 
     watch, history = Watch(), [{**FINE, "formed": 0.0}] * WINDOW
     with caplog.at_level(logging.WARNING):
         for step in range(3):
-            watch.on_log(None, SimpleNamespace(log_history=history, global_step=step), None)
+            watch.on_log(None, SimpleNamespace(log_history=history, global_step=step, is_world_process_zero=True), None)
     assert [record.getMessage()[:28] for record in caplog.records] == ["step 0: the form collapsed: "]
