@@ -9,7 +9,7 @@ import typer
 
 from cof.dialects.base import Message
 from cof.dialects.dialect import QUESTION
-from cof.dialects.named import constants, dialect_of, imported, names
+from cof.dialects.named import SUFFIX, constants, dialect_of, imported, names
 from cof.errors import InvalidConfig
 from cof.runs import publish
 from cof.types import Answer, Box, Completion, Malformed, Question, Turn, View, Zoom
@@ -55,18 +55,31 @@ def take(
     user: Annotated[str, typer.Option(help="Python: the name of the text around the question, or after it.")] = "",
 ) -> None:
     """Take a prompt from its authors' file, which is read and never run."""
+    if out.suffix != SUFFIX:
+        raise InvalidConfig(f"--out {out} would not be found as a dialect; want a name that ends in {SUFFIX}")
     if file.suffix == ".py":
         found = constants(file)
         words = {field: _constant(found, name, file) for field, name in (("system", system), ("user", user)) if name}
     else:
-        words = {"system": file.read_text(encoding="utf-8")}
+        words = _whole(file, system or user)
     if not words:
         raise InvalidConfig(f"nothing was asked of {file}; want --system NAME, --user NAME or both")
     if "user" in words and QUESTION not in words["user"]:
         words["user"] = f"{QUESTION}\n{words['user']}"
     publish(out, imported(like, out.stem, words))
-    dialect_of(str(out))
     print(f"dialect in {out}; see it with: cof dialect show {out}")
+
+
+def _whole(file: Path, named: str) -> dict[str, str]:
+    """A text file as the system prompt."""
+    if named:
+        raise InvalidConfig(
+            f"{file} is no Python file, so nothing in it is called {named!r}; leave --system and --user out"
+        )
+    try:
+        return {"system": file.read_text(encoding="utf-8")}
+    except UnicodeDecodeError:
+        raise InvalidConfig(f"{file} is no text in UTF-8; want the authors' prompt, or their Python file") from None
 
 
 def _constant(found: dict[str, str], name: str, file: Path) -> str:

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,6 +38,7 @@ from cof.types import Limits, Sampling, ViewSpec
 NEEDLE = "needle"
 SIDE, SPLIT = 1792, "test"
 NEEDLES = 200  # questions, where --n does not say
+VERSIONED = ("torch", "transformers", "numpy")  # what may change figures, where it is installed
 TURN_TOKENS = 512  # most tokens of one turn, as the released checkpoints are evaluated (arXiv 2505.15436)
 WIDTH = 160  # characters of a table where there is no terminal
 
@@ -158,7 +160,7 @@ def _manifest(model: Any, setting: Setting, data: Path | None) -> dict[str, Any]
         "setting": to_json(setting) | {"mode": None, "dialect": setting.dialect.name},
         "prompts": setting.dialect.fingerprint(),
         "data": None if data is None else digest(data),
-        "versions": {"cof": cof.__version__} | {name: version(name) for name in ("torch", "transformers", "pillow")},
+        "versions": {"cof": cof.__version__} | {name: version(name) for name in VERSIONED if find_spec(name)},
     }
 
 

@@ -29,6 +29,8 @@ Budget = Annotated[int | None, typer.Option("--budget", min=4, help="Most visual
 
 def opened(model: str, adapter: str | None, batch: int = 16, url: str | None = None) -> Any:
     """The model in this process, without the bars that its library draws while loading, or behind `url`."""
+    if url is not None and adapter is not None:
+        raise InputError(f"--adapter {adapter} cannot be given to a model behind {url}; let its server load it")
     if url is not None:
         return RemoteModel(url, model, batch)
     os.environ.setdefault("TQDM_DISABLE", "1")

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from cof.dialects import frames, reading
 from cof.dialects.base import Message, Part
 from cof.dialects.frames import Unit
-from cof.dialects.reading import Tags
+from cof.dialects.reading import SAID, Tags
 from cof.errors import InvalidConfig
 from cof.types import Action, Answer, Box, Question, Trace, Turn, View, ViewSpec, Zoom
 from cof.vision.views import PAPER
 
-IMAGE, QUESTION, FAULT, CHOICES = "{image}", "{question}", "{fault}", "{choices}"
+IMAGE, WORDS, QUESTION, FAULT, CHOICES = "{image}", "{words}", "{question}", "{fault}", "{choices}"
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,11 @@ class Dialect:
     """One family. Where several patterns are given, the first is written and all are read.
 
     Words: `system` opens the conversation; `user` stands around the `{question}`; `choose` lists `{choices}`; `answer_now`
-    forbids zooming; `reply` stands around the `{image}` of a zoom, where `{n}` counts closer looks from 1 and `{width}`,
-    `{height}` are its pixels; `complaint` tells a `{fault}`. Grammar: `thoughts`, `call`, and `answers`, where a lone `…` means
-    that any other text is an answer. A call is JSON as `shape` has it: a named `tool` with arguments, a bare object, a list of
-    objects, or numbers in text. Its keys are `box`, `label` (empty: none) and `source`, which names the picture that a box is
+    forbids zooming; `reply` stands around the `{image}` of a zoom and its `{words}`, which are `closer` or what is to be told
+    instead; there `{n}` counts closer looks from 1 and `{width}`, `{height}` are its pixels; `complaint` tells a `{fault}`.
+    Grammar: `thoughts` (`must_think`: every turn has one), `call`, and `answers`, where a lone `…` means that any other text is
+    an answer. A call is JSON as `shape` has it: a named `tool` with arguments, a bare object, a list of objects; or `numbers`
+    in text, written as that says. Its keys are `box`, `label` (empty: none) and `source`, which names the picture that a box is
     in (empty: always the first): counted from 0 or 1, or by the names "original_image" and "observation_1", as `sources` says.
     `unit` is the frame of its numbers. `view` are the view rules of the released checkpoints, used where a model has no card.
     `like` is the family that a file began from.
@@ -43,12 +44,15 @@ class Dialect:
     user: str = "{question}"
     choose: str = "Choose one of: {choices}."
     answer_now: str = "Answer now, without zooming."
-    reply: str = "{image}This is the closer look. Think, then zoom again or answer."
+    reply: str = "{image}{words}"
+    closer: str = "This is the closer look. Think, then zoom again or answer."
     complaint: str = "That did not work: {fault}."
     thoughts: tuple[str, ...] = ("<think>…</think>",)
+    must_think: bool = True
     call: str = "<tool_call>…</tool_call>"
     answers: tuple[str, ...] = ("<answer>…</answer>",)
     shape: Literal["tool", "object", "list", "numbers"] = "tool"
+    numbers: str = "{x0}, {y0}, {x1}, {y1}"
     tool: str = "image_zoom_in_tool"
     box: str = "bbox_2d"
     label: str = "label"
@@ -58,11 +62,24 @@ class Dialect:
     view: ViewSpec = PAPER
 
     def __post_init__(self) -> None:
-        for pattern in (*self.thoughts, self.call, *self.answers):
-            Tags.of(pattern)
-        needed = ((self.reply, IMAGE), (self.user, QUESTION), (self.complaint, FAULT), (self.choose, CHOICES))
+        closed = [Tags.of(pattern) for pattern in (*self.thoughts, self.call)]
+        opened = [Tags.of(pattern) for pattern in self.answers if pattern != SAID]
+        if (
+            not self.answers
+            or any(not (tags.open and tags.close) for tags in closed)
+            or any(not tags.open for tags in opened)
+        ):
+            want = f"want tags around {SAID} in thoughts and call, and answers that begin with one, or are {SAID} alone"
+            raise InvalidConfig(f"dialect {self.name!r} has patterns without tags; {want}")
+        needed = (
+            (self.reply, IMAGE),
+            (self.reply, WORDS),
+            (self.user, QUESTION),
+            (self.complaint, FAULT),
+            (self.choose, CHOICES),
+        )
         if any(words.count(mark) != 1 for words, mark in needed):
-            want = f"want one {IMAGE} in reply, {QUESTION} in user, {FAULT} in complaint and {CHOICES} in choose"
+            want = f"want one {IMAGE} and {WORDS} in reply, {QUESTION} in user, {FAULT} in complaint and {CHOICES} in choose"
             raise InvalidConfig(f"dialect {self.name!r} leaves out what its words are about; {want}")
 
     @property
@@ -72,11 +89,6 @@ class Dialect:
     @property
     def answer(self) -> Tags:
         return Tags.of(self.answers[0])
-
-    @property
-    def closer(self) -> str:
-        """What is said after the picture of a closer look."""
-        return self.reply.partition(IMAGE)[2]
 
     def messages(
         self, question: Question, overview: View, turns: Sequence[Turn] = (), direct: bool = False
@@ -103,7 +115,8 @@ class Dialect:
 
     def fingerprint(self) -> str:
         """A hash of all that this dialect says, and how."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        said = asdict(self) | {"name": "", "like": ""}
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
     def complain(self, fault: str) -> str:
         """What the model is told after a turn that cannot be followed."""
@@ -111,7 +124,8 @@ class Dialect:
 
     def write(self, action: Zoom | Answer, overview: View) -> str:
         """The assistant turn that `parse` reads as `action`; boxes are rounded as the family writes them."""
-        thought = self.think.around(action.thought) if self.thoughts else action.thought
+        tagged = self.thoughts and (self.must_think or action.thought)
+        thought = self.think.around(action.thought) if tagged else action.thought
         match action:
             case Answer(text):
                 return thought + self.answer.around(text)
@@ -120,16 +134,27 @@ class Dialect:
 
     def spoken(self, thought: str, content: str, calls: Sequence[tuple[str, str]]) -> str:
         """The assistant turn that a server took apart: its thought, what is left, and (name, JSON arguments) of its calls."""
-        tags = Tags.of(self.call)
-        written = (tags.around(f'{{"name": {json.dumps(name)}, "arguments": {given}}}') for name, given in calls)
-        return (self.think.around(thought) if thought else "") + content + "".join(written)
+        tags, bare = Tags.of(self.call), self.shape in ("object", "list")
+        written = (
+            tags.around(given if bare else f'{{"name": {json.dumps(name)}, "arguments": {given}}}')
+            for name, given in calls
+        )
+        thought = (
+            self.think.around(thought) if thought and self.thoughts else ""
+        )  # without tags it would read as the answer
+        return thought + content + "".join(written)
 
     def begin_call(self) -> str:
         """The beginning of an assistant turn that goes on with a box: for a model that is made to zoom."""
         frame = View(Box(0, 0, 1, 1), (1, 1))
         turn = self.write(Zoom((frame.region,)), frame)
-        first = turn.rfind("[0")
-        return turn[: first + 1] if first >= 0 else self.think.around("") + Tags.of(self.call).open
+        if self.shape == "numbers":
+            return (
+                turn[: turn.index(Tags.of(self.call).open)]
+                + Tags.of(self.call).open
+                + self.numbers.partition("{x0}")[0]
+            )
+        return turn[: turn.rindex("[0") + 1]
 
     def parse(self, text: str, overview: View, seen: Sequence[View] = ()) -> Action:
         """What an assistant turn asks for; `seen` are the closer looks so far. Boxes come back in source pixels; a part outside
@@ -144,13 +169,12 @@ class Dialect:
         return reading.well_formed(self, text)
 
     def _reply(self, turn: Turn, shown: int) -> tuple[Message, ...]:
-        before, after = self.reply.split(IMAGE)
         if not turn.views:
             return (Message("user", (turn.note,)),) if turn.note else ()
         width, height = turn.views[0].size
-        filled = {"n": shown + 1, "width": width, "height": height}
-        opening, closing = (_fill(words, filled) for words in (before, turn.note or after))
-        parts: tuple[Part, ...] = (opening, *turn.views, closing)
+        template = _fill(self.reply, {"n": shown + 1, "width": width, "height": height})
+        before, after = (part.replace(WORDS, turn.note or self.closer) for part in template.split(IMAGE))
+        parts: tuple[Part, ...] = (before, *turn.views, after)
         return (Message("user", tuple(part for part in parts if part)),)
 
     def _arguments(self, box: Box, label: str, overview: View) -> dict[str, Any]:
@@ -167,7 +191,8 @@ class Dialect:
             case "object":
                 return "".join(tags.around(_json(each)) for each in arguments)
             case "numbers":
-                return "".join(tags.around(_json(each[self.box])[1:-1]) for each in arguments)
+                corners = (dict(zip(("x0", "y0", "x1", "y1"), each[self.box], strict=True)) for each in arguments)
+                return "".join(tags.around(_fill(self.numbers, each)) for each in corners)
             case "tool":
                 return "".join(tags.around(_json({"name": self.tool, "arguments": each})) for each in arguments)
 
@@ -176,7 +201,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _fill(words: str, values: dict[str, int]) -> str:
+def _fill(words: str, values: Mapping[str, float]) -> str:
     for name, value in values.items():
         words = words.replace(f"{{{name}}}", str(value))
     return words

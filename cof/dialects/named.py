@@ -18,6 +18,7 @@ from cof.dialects.dialect import Dialect
 from cof.errors import InvalidConfig
 
 SUFFIX = ".toml"
+LONGEST = 1_000_000  # letters of a prompt
 
 
 def names() -> list[str]:
@@ -33,8 +34,16 @@ def dialect_of(name: str) -> Dialect:
     path = Path(name) if name.endswith(SUFFIX) else _folder() / f"{name}{SUFFIX}"
     if not path.is_file():
         raise InvalidConfig(f"there is no dialect {name!r}; want one of {', '.join(names())}, or a TOML file")
-    like = read_recipe(path).get("like")
-    return load_config(Dialect, path, under=dialect_of(like) if isinstance(like, str) else None)
+    under, seen = read_recipe(path).get("like"), {name}
+    likes = under
+    while isinstance(likes, str) and likes.endswith(SUFFIX) and Path(likes).is_file():
+        if likes in seen:
+            raise InvalidConfig(
+                f"dialect {name!r} is like {likes!r}, which is like itself; want one that ends in a family"
+            )
+        seen.add(likes)
+        likes = read_recipe(Path(likes)).get("like")
+    return load_config(Dialect, path, under=dialect_of(under) if isinstance(under, str) else None)
 
 
 def constants(file: Path) -> dict[str, str]:
@@ -60,7 +69,12 @@ def imported(like: str, name: str, words: Mapping[str, str]) -> str:
     """A dialect file that begins from the family `like` and has other `words`, by field."""
     dialect_of(like)
     lines = {"name": name, "like": like, **words}
-    return "".join(f"{field} = {json.dumps(text)}\n" for field, text in lines.items())  # JSON strings are TOML strings
+    return "".join(f"{field} = {_toml(text)}\n" for field, text in lines.items())
+
+
+def _toml(text: str) -> str:
+    """A TOML string: JSON's, but that TOML wants DEL escaped too."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _folder() -> Path:
@@ -74,6 +88,6 @@ def _text(node: ast.expr | None, known: Mapping[str, str]) -> str | None:
         case ast.Name(id=name):
             return known.get(name)
         case ast.BinOp(left=left, op=ast.Add(), right=right):
-            parts = _text(left, known), _text(right, known)
-            return None if None in parts else "".join(part for part in parts if part is not None)
+            one, other = _text(left, known), _text(right, known)
+            return one + other if one is not None and other is not None and len(one) + len(other) <= LONGEST else None
     return None

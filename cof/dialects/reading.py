@@ -47,6 +47,8 @@ class Tags:
 
     def inside(self, text: str) -> str | None:
         """What stands before the closing tag, of a text that follows the opening one; None if it is not closed."""
+        if not self.close:
+            return text
         end = _closing_brace(text) if (self.open[-1:], self.close) == ("{", "}") else text.find(self.close)
         return text[:end] if end >= 0 else None
 
@@ -79,18 +81,25 @@ class _Fault(Exception):
 
 @functools.cache
 def _turn(dialect: Dialect) -> re.Pattern[str]:
-    """A turn that keeps to the form: thought, then calls or an answer."""
+    """A turn that keeps to the form: thought, then calls or an answer. Nothing in it can be read in two ways, so that no text
+    takes long."""
     tag = "|".join(re.escape(part) for part in _tags(dialect))
-    plain = rf"\s*(?!{tag}|<\|)\S(?:(?!{tag}|<\|).)*"  # says something, without a tag
+    plain = rf"\s*+(?!{tag}|<\|)\S(?:(?!{tag}|<\|).)*+"  # says something, without a tag
+    braced = r"\s*+[^\s{}](?:[^{}]|\{[^{}]*+\})*+"
 
     def around(pattern: str) -> str:
         tags = Tags.of(pattern)
-        return re.escape(tags.open) + plain + re.escape(tags.close) + r"\s*"
+        return re.escape(tags.open) + (braced if tags.close == "}" else plain) + re.escape(tags.close) + r"\s*+"
 
-    thought = r"\s*(?:" + "|".join(around(pattern) for pattern in dialect.thoughts) + ")" if dialect.thoughts else ""
-    said = [rf"(?:{around(dialect.call)})+", *(around(pattern) for pattern in dialect.answers)]
-    before = thought or rf"(?:{plain})?"
-    return re.compile(before + "(?:" + "|".join(said) + ")", re.DOTALL)
+    tagged = [rf"(?:{around(dialect.call)})++", *(around(pattern) for pattern in dialect.answers if pattern != SAID)]
+    thought = (
+        r"\s*+(?:" + "|".join(around(pattern) for pattern in dialect.thoughts) + ")" if dialect.thoughts else plain
+    )
+    needed = thought if dialect.thoughts and dialect.must_think else f"(?:{thought})?+"
+    turns = [rf"{needed}\s*+(?:{'|'.join(tagged)})"]
+    if SAID in dialect.answers:
+        turns.append(f"{needed if dialect.thoughts else ''}{plain}")
+    return re.compile("|".join(turns), re.DOTALL)
 
 
 @functools.cache
@@ -170,7 +179,8 @@ def _zoom(dialect: Dialect, calls: str, thought: str, shown: Sequence[View]) -> 
 def _arguments(dialect: Dialect, body: str) -> list[dict[str, Any]]:
     """The arguments of a call, which may be several."""
     if dialect.shape == "numbers":
-        return [{dialect.box: [float(number) for number in _NUMBER.findall(body)]}]
+        said = [float(number) for number in _NUMBER.findall(body)]
+        return [{dialect.box: said[n : n + 4]} for n in range(0, max(1, len(said)), 4)]
     try:
         call = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -206,10 +216,8 @@ def _box(dialect: Dialect, arguments: dict[str, Any], shown: Sequence[View]) -> 
         raise _Fault(f"{name} is not a list of four numbers; want [x1, y1, x2, y2]")
     view = shown[_picture(dialect, arguments, len(shown))]
     within = frames.described(view, dialect.unit)
-    if any(abs(v) > frames.LARGEST for v in said):
-        raise _Fault(f"{name} lies outside the picture of {within}")
     try:
-        return frames.box([float(v) for v in said], view, dialect.unit)
+        return frames.box(said, view, dialect.unit)
     except InvalidBox:  # also a box so thin that it vanishes among the floats of the source's frame
         raise _Fault(f"{name} {said} is empty, reversed or outside; want x1 < x2 and y1 < y2 within {within}") from None
 

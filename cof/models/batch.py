@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from threading import RLock
 from typing import Any, Literal
 
@@ -228,6 +227,8 @@ class _Seat:
         if not same:
             return 0
         end = other.starts[same] if same < len(other.shown) else len(other.ids) - 1
+        if end <= other.held:  # it holds that much itself
+            return 0
         return _common(self.tokens if ahead else self.tokens[: self.held], other.ids[:end])
 
     def prepare(self, request: Request, codec: Codec) -> None:
@@ -274,8 +275,14 @@ def _reason(error: Exception) -> str:
 
 
 def _common(one: Sequence[Any], other: Sequence[Any]) -> int:
-    """Length of the common front."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+    """Length of the common front of two lists or tuples; by halves, as comparing slices takes no time."""
+    low, high = 0, min(len(one), len(other))
+    if one[:high] == other[:high]:
+        return high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if one[low:middle] == other[low:middle] else (low, middle)
+    return low
 
 
 def _draw(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator | None) -> int:

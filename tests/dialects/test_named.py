@@ -201,7 +201,10 @@ def test_a_file_adds_a_family(tmp_path: Path) -> None:
         ('name = "x"', "system is required"),
         ('name = "x"\nsystem = "s"\ncolour = 1', "unknown key 'colour'"),
         ('name = "x"\nsystem = "s"\ncall = "<a>"', "has 0 of …; want one"),
-        ('name = "x"\nsystem = "s"\nreply = "no picture"', "want one {image} in reply"),
+        ('name = "x"\nsystem = "s"\nreply = "no picture"', "want one {image} and {words} in reply"),
+        ('name = "x"\nsystem = "s"\ncall = "…"', "has patterns without tags"),
+        ('name = "x"\nsystem = "s"\nanswers = []', "has patterns without tags"),
+        ('name = "x"\nsystem = "s"\nanswers = ["…</a>"]', "has patterns without tags"),
         ('name = "x"\nlike = "nobody"', "there is no dialect 'nobody'; want one of cof, deepeyes"),
         ("name = ", "is not TOML"),
     ],
@@ -212,6 +215,107 @@ def test_a_file_that_is_no_dialect_is_one_line(tmp_path: Path, text: str, fault:
     with pytest.raises(InvalidConfig) as caught:
         dialect_of(str(file))
     assert fault in str(caught.value)
+
+
+def tool_call(arguments: str, tool: str = "image_zoom_in_tool") -> str:
+    return f'<tool_call>{{"name": "{tool}", "arguments": {{{arguments}}}}}</tool_call>'
+
+
+PIXELS, THOUSANDTHS = '"bbox_2d": [0, 0, %(w)s, %(h)s]', '"bbox_2d": [250, 500, 500, 1000]'
+PARTS = '"bbox_2d": [0.25, 0.5, 0.5, 1.0]'
+LOW = (960, 1080, 1920, 2160)  # source pixels of a picture of 3840 x 2160
+BY_HAND = [  # family, a literal call, and the box it means, by reference.md section 2
+    ("cof", tool_call(PIXELS), None),
+    ("deepeyes", tool_call(PIXELS), None),
+    ("qwen2.5-vl", tool_call(PIXELS), None),
+    ("mgpo", f'```json [{{{PIXELS}, "label": "x"}}] ```', None),
+    ("qwen3-vl", tool_call(f'"img_idx": 0, "label": "x", {THOUSANDTHS}'), LOW),
+    ("keye-vl", tool_call(THOUSANDTHS), LOW),
+    ("plain", tool_call(THOUSANDTHS), LOW),
+    ("qwen2-vl", "<|box_start|>(250,500),(500,1000)<|box_end|>", LOW),
+    ("internvl2.5", "<box>[[250, 500, 500, 1000]]</box>", LOW),
+    ("pixel-reasoner", tool_call(f'{PARTS}, "target_image": 1', "crop_image_normalized"), LOW),
+    ("mini-o3", f'<grounding>{{{PARTS}, "source": "original_image"}}</grounding>', LOW),
+]
+
+
+@pytest.mark.parametrize(("name", "said", "box"), BY_HAND, ids=[name for name, _, _ in BY_HAND])
+def test_the_frame_of_each_family_by_hand(name: str, said: str, box: tuple[int, int, int, int] | None) -> None:
+    """None: half of the first picture as shown, in its own pixels."""
+    dialect = dialect_of(name)
+    first = overview(dialect)
+    w, h = (side // 2 for side in first.size)
+    read = dialect.parse(said.replace("%(w)s", str(w)).replace("%(h)s", str(h)), first)
+    assert isinstance(read, Zoom)
+    assert read.boxes[0].as_tuple() == pytest.approx(box or (0, 0, 1920, 1080), abs=1e-6)
+
+
+def test_view_rules_by_hand() -> None:
+    """Factor, grow and scale as reference.md section 2 has them."""
+    rules = {name: (view.factor, view.grow, view.scale) for name in FAMILIES for view in [dialect_of(name).view]}
+    assert rules["cof"] == (28, 1.5, 2.0)
+    assert rules["deepeyes"] == rules["mgpo"] == rules["mini-o3"] == (28, 1.0, 1.0)
+    assert rules["qwen3-vl"] == (32, 1.0, 1.0)
+    assert rules["pixel-reasoner"] == (28, 1.2, 1.0)
+    mgpo, qwen = dialect_of("mgpo").view, dialect_of("qwen3-vl").view
+    assert (mgpo.zoom_min_pixels, mgpo.zoom_max_pixels) == (200_704, 1_003_520)
+    assert qwen.zoom_min_pixels == 256 * 32**2
+    assert dialect_of("deepeyes").view.max_pixels == 16_384 * 28**2
+
+
+@pytest.mark.parametrize("name", ["deepeyes", "qwen3-vl"])
+def test_a_note_beside_a_picture_leaves_its_tags_closed(name: str) -> None:
+    dialect = dialect_of(name)
+    view = crop(dialect)
+    turn = Turn(Completion("a"), Zoom((view.region,)), (view,), "Answer {n} now.")
+    parts = dialect.messages(Question("", "", "?"), overview(dialect), [turn])[-1].parts
+    assert parts == ("<tool_response>", view, "</tool_response>Answer {n} now.")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_form_of_each_family(name: str) -> None:
+    dialect = dialect_of(name)
+    first = overview(dialect)
+    zoom = dialect.write(Zoom((Box(960, 540, 1920, 1080),), "", "Look."), first)
+    answer = dialect.write(Answer("B", "I see."), first)
+    assert dialect.well_formed(zoom)
+    assert dialect.well_formed(answer)
+    assert not dialect.well_formed("")
+    assert not dialect.well_formed(answer + zoom)
+    assert dialect.well_formed(Answer("B").text) is (
+        "…" in dialect.answers and not (dialect.thoughts and dialect.must_think)
+    )
+    for long in (
+        " " * 50_000,
+        "a" * 50_000,
+        "<think>a</think>" + " " * 50_000,
+        r"\boxed{" + "{a}" * 20_000,
+        "<think>" * 20_000,
+    ):
+        dialect.well_formed(long)  # in no time: were it quadratic, this test would not end
+        dialect.parse(long, first)
+
+
+def test_turns_that_a_server_took_apart_are_put_together_as_the_family_writes_them() -> None:
+    assert dialect_of("qwen2-vl").spoken("I think hard. Maybe A.", "B", []) == "B"
+    body = '{"bbox_2d": [0.1, 0.1, 0.5, 0.5], "source": "original_image"}'
+    dialect = dialect_of("mini-o3")
+    assert isinstance(dialect.parse(dialect.spoken("Hm.", "", [("grounding", body)]), overview(dialect)), Zoom)
+
+
+def test_a_file_that_is_like_itself_is_refused(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.toml", tmp_path / "other.toml"
+    one.write_text(f'name = "one"\nlike = "{other}"\n')
+    other.write_text(f'name = "other"\nlike = "{one}"\n')
+    with pytest.raises(InvalidConfig, match="which is like itself"):
+        dialect_of(str(one))
+
+
+def test_any_prompt_can_be_taken(tmp_path: Path) -> None:
+    words = 'Look \U0001f50d "closely"\t\x7f\n{question}'
+    out = tmp_path / "any.toml"
+    out.write_text(imported("cof", "any", {"user": words}), encoding="utf-8")
+    assert dialect_of(str(out)).user == words
 
 
 AUTHORS = '''
