@@ -200,7 +200,8 @@ class Sampling:
 @dataclass(frozen=True)
 class Transcript:
     """A completion in the model's own tokens, for training: the `prompt`, with a placeholder once a visual token, what was
-    `sampled` after it, the end of the turn included, and the logarithm of the probability with which each was drawn."""
+    `sampled` after it, the end of the turn included, and the logarithm of the probability of each at the temperature of the
+    sampling (1 where that is 0), before `top_p` cuts off the unlikely."""
 
     prompt: tuple[int, ...]
     sampled: tuple[int, ...]

@@ -15,7 +15,6 @@ from cof.focus.loop import Setting, run
 from cof.models.base import Model
 from cof.types import Limits, Question, Sampling, Trace, ViewSpec
 from cof.vision.load import load
-from cof.vision.views import PAPER
 
 Picture = str | Path | bytes | Image.Image
 
@@ -73,11 +72,13 @@ def setting_of(
     """How to run the model: by its own card, or else by its dialect's view rules; at `budget` visual tokens of the overview."""
     own: ViewSpec | None = getattr(model, "spec", None)
     spec = dialect.view if own is None else own
-    if own is not None and own == replace(PAPER, factor=own.factor):  # a model without a card
+    if own is not None and not getattr(model, "carded", True):
         spec = replace(dialect.view, factor=own.factor)
     setting = Setting(with_budget(spec, budget) if budget else spec, limits, sampling, dialect=dialect)
     opening = getattr(model, "zoom_opening", None)
-    return replace(setting, zoom_opening=opening) if opening else setting
+    if opening and opening.startswith(dialect.think.open):
+        return replace(setting, zoom_opening=opening)
+    return setting
 
 
 def with_budget(spec: ViewSpec, tokens: int) -> ViewSpec:

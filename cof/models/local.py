@@ -38,7 +38,10 @@ LOAD_FAULTS = (OSError, ValueError, RuntimeError, SafetensorError)  # what trans
 
 
 class LocalModel:
-    """Continues conversations with a transformers model, `batch` of them at a time. `usage` counts what that took."""
+    """Continues conversations with a transformers model, `batch` of them at a time. `usage` counts what that took.
+
+    `carded` says that `spec` is the model's own, by its card.
+    """
 
     def __init__(
         self,
@@ -49,8 +52,9 @@ class LocalModel:
         spec: ViewSpec,
         batch: int = 16,
         zoom_opening: str | None = None,
+        carded: bool = True,
     ) -> None:
-        self.name, self.spec, self.zoom_opening = name, spec, zoom_opening
+        self.name, self.spec, self.zoom_opening, self.carded = name, spec, zoom_opening, carded
         self.network, self.codec = network, Codec(tokenizer, processor)
         never = (network.config.image_token_id, network.config.video_token_id)  # they would stand for pictures
         self.engine = Engine(network, self.codec, _ends(network, tokenizer), never, batch)
@@ -100,7 +104,8 @@ class LocalModel:
                 network = _with_adapter(network, adapter)
         except LOAD_FAULTS as error:
             raise ModelError(f"cannot load model {full}: {_reason(error)}; {WANT}") from None
-        return cls(full, network.to(device).eval(), tokenizer, processor, spec, batch, opening)
+        carded = (Path(path) / CARD).is_file()
+        return cls(full, network.to(device).eval(), tokenizer, processor, spec, batch, opening, carded)
 
 
 def embedded_folder() -> Path:
