@@ -67,6 +67,7 @@ class Batch:
         """Continue conversations until none is left, or the line is closed. What has a prompt to read goes first."""
         while not self.line.closed:
             if not self._fill():
+                self.slots = Slots(len(self.slots.layers))  # what long conversations took is given back
                 if self.line.wait():
                     continue
                 return

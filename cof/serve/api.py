@@ -11,12 +11,12 @@ import hmac
 import json
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from pydantic import ValidationError
@@ -24,34 +24,41 @@ from pydantic import ValidationError
 from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.errors import InputError, InvalidImage
-from cof.focus.ask import question_of, setting_of
+from cof.focus.ask import question_of, setting_of, with_budget
 from cof.focus.loop import Setting
 from cof.models.base import Model
 from cof.plain import to_json
 from cof.serve import wire
-from cof.serve.desk import Asked, Busy, Desk
+from cof.serve.desk import Asked, Busy, Desk, Room
 from cof.serve.page import trace_page
 from cof.serve.wire import ChatRequest
-from cof.types import Limits, Sampling, Stop, Trace
-from cof.vision.load import load
+from cof.types import Limits, Question, Sampling, Stop, Trace
+from cof.vision.load import load, pixels_of
 from cof.vision.views import Picture
 
 RETRY_AFTER = 1  # seconds
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+UNDER_WAY = 64  # questions beside those that wait
 GONE = 0.2  # seconds between looks whether a client still waits
 
 
 @dataclass(frozen=True)
 class Service:
-    """What a server allows. `body` in bytes; `body_seconds` is the time that a body may take to arrive; `waiting` questions
-    may wait for the model; `decoding` pictures are decoded at once; `kept` finished traces can be asked for by id."""
+    """What a server allows.
+
+    `letters` of a question with its choices; `body` in bytes, which may take `body_seconds` to arrive; `waiting` questions may
+    wait for the model; `pixels` are decoded at most for all questions under way, 4 bytes each, the others wait; `decoding`
+    pictures are decoded at once; `kept` finished traces can be asked for by id.
+    """
 
     limits: Limits = Limits()
     dialect: Dialect = COF
     key: str | None = None
     body: int = 32 * 2**20
     body_seconds: float = 30.0
+    letters: int = 2_000
     waiting: int = 256
+    pixels: int = 250_000_000
     decoding: int = 2
     kept: int = 64
 
@@ -71,7 +78,7 @@ class Server:
         self.model, self.service = model, service
         self.desk = Desk(model, service.waiting)
         self.traces = OrderedDict[str, tuple[Trace, bytes]]()
-        self.decoding = asyncio.Semaphore(service.decoding)
+        self.decoding, self.room, self.asking = asyncio.Semaphore(service.decoding), Room(service.pixels), 0
         self.registry = CollectorRegistry()
         self.questions = Counter("cof_questions", "Questions, by how they ended", ["stop"], registry=self.registry)
         self.refused = Counter("cof_refused", "Requests refused, by status", ["status"], registry=self.registry)
@@ -100,9 +107,10 @@ def make_app(model: Model, service: Service = Service()) -> FastAPI:
         yield
         await asyncio.to_thread(server.desk.close)
 
-    app = FastAPI(title="Chain-of-Focus", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Chain-of-Focus", lifespan=lifespan, docs_url=None, redoc_url=None, dependencies=[Depends(_guard(server))]
+    )
     app.exception_handler(Refused)(lambda _, refused: _refusal(server, refused))
-    app.middleware("http")(_guard(server))
     app.get("/health")(lambda: {"status": "ok"})
     app.get("/metrics", response_class=PlainTextResponse)(lambda: generate_latest(server.registry).decode())
     app.get("/v1/models")(
@@ -119,17 +127,14 @@ def make_app(model: Model, service: Service = Service()) -> FastAPI:
     return app
 
 
-def _guard(server: Server) -> Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]:
+def _guard(server: Server) -> Callable[[Request], None]:
     """Lets nobody in without the key, if there is one; health is for everybody."""
     expected = f"Bearer {server.service.key}".encode()
 
-    async def guard(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
+    def guard(request: Request) -> None:
         given = request.headers.get("authorization", "").encode()
         if server.service.key and request.url.path != "/health" and not hmac.compare_digest(given, expected):
-            return _refusal(
-                server, Refused(401, "authentication_error", "the key is missing or wrong; want a Bearer token")
-            )
-        return await call(request)
+            raise Refused(401, "authentication_error", "the key is missing or wrong; want a Bearer token")
 
     return guard
 
@@ -139,40 +144,43 @@ async def _chat(server: Server, request: Request) -> Response:
     wanted = _read(await _body(server, request))
     try:
         text, file = wire.question_in(wanted)
-        question = question_of("", text, wanted.cof.choices)
-        async with server.decoding:
-            picture = Picture(await asyncio.to_thread(load, file))
-        setting = _setting(server, wanted)
+        question, setting = question_of("", text, wanted.cof.choices), _setting(server, wanted)
+        if (letters := len(text) + sum(map(len, wanted.cof.choices))) > server.service.letters:
+            raise InputError(f"the question has {letters} letters; want at most {server.service.letters}")
+        pixels = pixels_of(file)
     except (InputError, InvalidImage) as error:
         raise Refused(400, "invalid_request_error", str(error)) from None
-    loop, turns = asyncio.get_running_loop(), asyncio.Queue[Trace]()
-
-    def heard_of(trace: Trace) -> None:
-        loop.call_soon_threadsafe(turns.put_nowait, trace)
-
-    session = Asked(server.model.name, replace(question, id=uuid.uuid4().hex), picture, setting, heard_of)
-    try:
-        server.desk.ask(session)
-    except Busy as error:
-        raise Refused(429, "rate_limit_error", str(error)) from None
-    heard = _heard(server, request, session, turns, file)
+    heard = _heard(server, request, (question, setting, file, pixels))
+    last = await anext(heard)  # at once, so that what is refused is refused with a status of its own
     if wanted.stream:
         return StreamingResponse(_pieces(server, wanted, heard), media_type="text/event-stream")
-    async for _ in heard:
-        pass
-    trace = session.trace
-    if trace.stop is Stop.FAILED or not session.ended:
+    async for trace in heard:
+        last = trace
+    if last.stop is Stop.FAILED or (last.answer is None and not last.turns):
         raise Refused(502, "server_error", "the model failed; try again")
-    answer, cut = _answer(server, wanted, trace)
-    return JSONResponse(wire.completion(server.model.name, trace, answer, cut))
+    answer, cut = _answer(server, wanted, last)
+    return JSONResponse(wire.completion(server.model.name, last, answer, cut))
 
 
-async def _heard(
-    server: Server, request: Request, session: Asked, turns: asyncio.Queue[Trace], file: bytes
-) -> AsyncIterator[Trace]:
-    """The trace after every turn, until the session ends; it is given up where the client is gone."""
+async def _heard(server: Server, request: Request, asked: tuple[Question, Setting, bytes, int]) -> AsyncIterator[Trace]:
+    """The trace at its beginning and after every turn, until the session ends; given up where the client is gone."""
+    question, setting, file, pixels = asked
+    if server.asking >= server.service.waiting + UNDER_WAY:
+        raise Refused(429, "rate_limit_error", "too many questions are under way; try again in a moment")
+    server.asking += 1
+    await server.room.enter(pixels)
+    session: Asked | None = None
     try:
         with server.seconds.time():
+            loop, turns = asyncio.get_running_loop(), asyncio.Queue[Trace]()
+
+            def heard_of(trace: Trace) -> None:
+                loop.call_soon_threadsafe(turns.put_nowait, trace)
+
+            picture = await _decoded(server, file)
+            session = Asked(server.model.name, replace(question, id=uuid.uuid4().hex), picture, setting, heard_of)
+            server.desk.ask(session)
+            yield session.trace
             while not session.ended or not turns.empty():
                 try:
                     yield await asyncio.wait_for(turns.get(), GONE)
@@ -180,9 +188,20 @@ async def _heard(
                     if await request.is_disconnected():
                         return
         server.keep(session.trace, file)
+    except InvalidImage as error:
+        raise Refused(400, "invalid_request_error", str(error)) from None
+    except Busy as error:
+        raise Refused(429, "rate_limit_error", str(error)) from None
     finally:
-        if not session.ended:
+        if session is not None and not session.ended:
             server.desk.give_up(session)
+        server.asking -= 1
+        await server.room.leave(pixels)
+
+
+async def _decoded(server: Server, file: bytes) -> Picture:
+    async with server.decoding:
+        return Picture(await asyncio.to_thread(load, file))
 
 
 async def _pieces(server: Server, wanted: ChatRequest, heard: AsyncIterator[Trace]) -> AsyncIterator[str]:
@@ -235,8 +254,10 @@ def _setting(server: Server, wanted: ChatRequest) -> Setting:
     asked = {name: value for name, value in wanted.cof.limits.model_dump().items() if value is not None}
     limits = replace(most, **{name: min(value, getattr(most, name)) for name, value in asked.items()})
     sampling = Sampling(wanted.temperature, wanted.top_p, seed=wanted.seed)
-    setting = setting_of(server.model, limits, sampling, wanted.cof.budget, server.service.dialect)
-    return replace(setting, mode=wanted.cof.mode)
+    setting = setting_of(server.model, limits, sampling, dialect=server.service.dialect)
+    most_tokens = setting.spec.max_pixels // setting.spec.factor**2
+    spec = with_budget(setting.spec, min(wanted.cof.budget or most_tokens, most_tokens))
+    return replace(setting, spec=spec, mode=wanted.cof.mode)
 
 
 def _answer(server: Server, wanted: ChatRequest, trace: Trace) -> tuple[str, bool]:

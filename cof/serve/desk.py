@@ -5,6 +5,7 @@ The model runs in a thread of its own for as long as the desk is open. At most `
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -18,6 +19,25 @@ from cof.vision.views import Picture
 
 class Busy(CofError):
     """As many wait as may wait."""
+
+
+class Room:
+    """Room for the decoded pixels of all questions at once, at most `most` but for a single larger picture."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.used = most, 0
+        self._changed = asyncio.Condition()
+
+    async def enter(self, pixels: int) -> None:
+        """Wait until there is room for so many."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.used == 0 or self.used + pixels <= self.most)
+            self.used += pixels
+
+    async def leave(self, pixels: int) -> None:
+        async with self._changed:
+            self.used -= pixels
+            self._changed.notify_all()
 
 
 class Asked(Session):
@@ -66,6 +86,7 @@ class Desk:
         with self._changed:
             session.cancelled = True
             self._line = deque(one for one in self._line if one is not session)
+            self._taken = [one for one in self._taken if one is not session]
 
     def close(self) -> None:
         """Take no more, and drop what is under way."""

@@ -14,6 +14,8 @@ import os
 import stat
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -77,14 +79,27 @@ def load(source: Source, limits: LoadLimits = LoadLimits()) -> Image.Image:
     Raises InvalidImage where there is no such file, where it is not a whole JPEG, PNG or WEBP, or beyond `limits`.
     Keeps no file open, and neither reads nor sets any of Pillow's process-wide limits for JPEG and PNG.
     """
+    with _read(source, limits) as picture:
+        picture.load()
+        return _upright_rgb(picture)
+
+
+def pixels_of(source: Source, limits: LoadLimits = LoadLimits()) -> int:
+    """How many pixels `load` would give, by the picture's header: nothing is decoded. Raises InvalidImage as `load` does."""
+    with _read(source, limits) as picture:
+        return picture.width * picture.height
+
+
+@contextmanager
+def _read(source: Source, limits: LoadLimits) -> Iterator[ImageFile.ImageFile]:
+    """The picture with its header read and its size checked; whatever damage shows in the block becomes InvalidImage."""
     name = "the picture given as bytes" if isinstance(source, bytes) else f"picture {os.fspath(source)!r}"
     with _open(source, name, limits) as stream:
         reader = _reader(stream, name)
         try:
             picture = reader(stream)
             _check_size(picture.size, name, limits)
-            picture.load()
-            return _upright_rgb(picture)
+            yield picture
         except Image.DecompressionBombError as error:  # WEBP alone: Pillow checks before it makes a decoder
             raise InvalidImage(f"{name} has more pixels than Pillow allows a WEBP; downscale it first") from error
         except DAMAGE as error:
