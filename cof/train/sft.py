@@ -144,6 +144,7 @@ def finish(trainer: Any, processor: Any, card: dict[str, Any], folder: Path) -> 
     if trainer.accelerator.is_main_process:
         processor.save_pretrained(folder)
         publish(folder / CARD, json.dumps(card, indent=1))
+    trainer.accelerator.wait_for_everyone()  # a process that leaves first would leave the others waiting for it
     trainer.accelerator.end_training()
     return folder
 
