@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -47,8 +48,20 @@ def serve(
         raise InputError(
             f"{host} can be reached by others, and no key is set; want --key-file or ${KEY}, or a loopback host"
         )
-    spoken = dialect_of(dialect)
-    loaded = opened(model, adapter, concurrency, upstream)
-    service = Service(replace_fields(Limits(), limit), spoken, key, waiting=waiting)
-    print(f"serving {loaded.name} at http://{host}:{port}/v1", flush=True)
-    uvicorn.run(make_app(loaded, service), host=host, port=port, log_level="warning", server_header=False)
+    service = Service(replace_fields(Limits(), limit), dialect_of(dialect), key, waiting=waiting)
+    with _bound(host, port) as listening:
+        loaded = opened(model, adapter, concurrency, upstream)
+        print(f"serving {loaded.name} at http://{host}:{listening.getsockname()[1]}/v1", flush=True)
+        server = uvicorn.Server(uvicorn.Config(make_app(loaded, service), log_level="warning", server_header=False))
+        server.run(sockets=[listening])
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket that listens; taken before a model is loaded for nothing."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise InputError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}; want another --port or --host"
+        ) from None

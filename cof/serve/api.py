@@ -20,6 +20,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 
 from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
@@ -39,6 +40,7 @@ from cof.vision.views import Picture
 RETRY_AFTER = 1  # seconds
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 UNDER_WAY = 64  # questions beside those that wait
+NO_ROUTE = "invalid_request_error", "there is nothing here that answers so; want POST /v1/chat/completions"
 GONE = 0.2  # seconds between looks whether a client still waits
 
 
@@ -111,6 +113,7 @@ def make_app(model: Model, service: Service = Service()) -> FastAPI:
         title="Chain-of-Focus", lifespan=lifespan, docs_url=None, redoc_url=None, dependencies=[Depends(_guard(server))]
     )
     app.exception_handler(Refused)(lambda _, refused: _refusal(server, refused))
+    app.exception_handler(HTTPException)(lambda _, error: _refusal(server, Refused(error.status_code, *NO_ROUTE)))
     app.get("/health")(lambda: {"status": "ok"})
     app.get("/metrics", response_class=PlainTextResponse)(lambda: generate_latest(server.registry).decode())
     app.get("/v1/models")(

@@ -171,6 +171,15 @@ def test_too_many_are_told_to_try_again_and_strangers_to_show_a_key(tmp_path: Pa
         server.wait()
 
 
+def test_a_port_in_use_is_one_line(url: str) -> None:
+    command = [sys.executable, "-m", "cof", "serve", "--port", url.rpartition(":")[2]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "want another --port" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_host_that_others_reach_wants_a_key() -> None:
     command = [sys.executable, "-m", "cof", "serve", "--host", "0.0.0.0"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
