@@ -104,6 +104,7 @@ def test_an_evaluation_that_cannot_be_is_one_line(tmp_path):
     refused(cof("eval", "vstar", *out), "--data")
     refused(cof("eval", "hrbench", "--data", tmp_path, *out), "hr_bench_4k.tsv")
     refused(cof("eval", "needle", "--resolutions", "224,x", *out), "224,448")
+    refused(cof("eval", "needle", "--resolutions", "0", *out), "28 pixels and more")
     refused(cof("eval", "needle", "--source", "elsewhere", *out), "resized, original")
     refused(cof("report", tmp_path), "manifest.json")
 

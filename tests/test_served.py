@@ -72,6 +72,14 @@ def test_an_evaluation_over_the_wire_counts_what_the_server_counts(url: str, tmp
     assert "sampled 0" not in done.stderr
 
 
+def test_an_evaluation_in_which_everything_failed_is_a_failure(tmp_path: Path) -> None:
+    options = ["--url", f"http://127.0.0.1:{free_port()}/v1", "--model", "x", "--n", "1", "--side", "448"]
+    command = [sys.executable, "-m", "cof", "eval", "needle", *options, "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1
+    assert "the model failed at every question" in done.stderr
+
+
 def build(out: Path, roles: str) -> dict[str, float]:
     (out / "roles.toml").write_text(roles)
     options = ["--n", "3", "--side", "448", "--concurrency", "3", "--roles", str(out / "roles.toml")]

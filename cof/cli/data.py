@@ -11,10 +11,11 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 import cof
 from cof.cli.options import Adapter, ModelName, opened
+from cof.cli.progress import counting
 from cof.config import dump_config, load_config
 from cof.errors import InputError, InvalidConfig, InvalidImage
 from cof.plain import to_json
@@ -87,13 +88,9 @@ def build(
     tasks, total = _tasks(source, drawn, view, tokens)
     asked = {"source": source, "drawn": to_json(drawn) if source == NEEDLE else digest(Path(source)), "method": method}
     asked |= {"budgets": list(tokens), "spec": to_json(view), "rules": to_json(rules), "roles": played}
-    columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with (
-        RunDir(out, asked | {"version": cof.__version__}) as run,
-        Progress(*columns, console=Console(stderr=True)) as bar,
-    ):
-        line = bar.add_task("searching", total=total, completed=len(run.journal("searches").done))
-        run_build(players, tasks, rules, run, METHODS[method], concurrency, most_calls, lambda: bar.advance(line))
+    with RunDir(out, asked | {"version": cof.__version__}) as run:
+        with counting("searching", total, len(run.journal("searches").done)) as advance:
+            run_build(players, tasks, rules, run, METHODS[method], concurrency, most_calls, advance)
         kept = publish_kept(run, filters)
     _tell(kept, out)
 

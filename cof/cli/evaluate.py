@@ -13,14 +13,14 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 import cof
 from cof.cli.options import Adapter, Budget, DialectName, LimitItems, ModelName, Url, opened, split_of
+from cof.cli.progress import counting
 from cof.config import replace_fields
 from cof.dialects.named import dialect_of
-from cof.errors import InputError, InvalidConfig
+from cof.errors import InputError, InvalidConfig, ModelError
 from cof.evaluate.benchmarks import needle
 from cof.evaluate.benchmarks.base import Item
 from cof.evaluate.benchmarks.known import BENCHMARKS
@@ -39,6 +39,7 @@ NEEDLE = "needle"
 SIDE, SPLIT = 1792, "test"
 NEEDLES = 200  # questions, where --n does not say
 VERSIONED = ("torch", "transformers", "numpy")  # what may change figures, where it is installed
+LEAST = 28  # pixels of a side: one visual token
 TURN_TOKENS = 512  # most tokens of one turn, as the released checkpoints are evaluated (arXiv 2505.15436)
 WIDTH = 160  # characters of a table where there is no terminal
 
@@ -88,6 +89,8 @@ def evaluation(
     used = loaded.usage
     told = f"read {used.prefilled} tokens and {used.images} pictures, sampled {used.decoded}, {used.seconds:.0f} s in the model"
     print(told, file=sys.stderr)
+    if all(arm["failed"] and not arm["n"] for arm in figures["arms"].values()):
+        raise ModelError("the model failed at every question; the same command tries them again")
 
 
 def comparison(
@@ -115,14 +118,15 @@ def _arms(text: str) -> tuple[Mode, ...]:
 
 
 def _resolutions(text: str) -> tuple[int, ...]:
+    if not text.strip():
+        return (NATIVE,)
     try:
-        sides = tuple(int(part) for part in text.split(",")) if text.strip() else (NATIVE,)
+        sides = tuple(int(part) for part in text.split(","))
     except ValueError:
         sides = ()
-    if not sides or len({*sides}) < len(sides) or min(sides) < 0:
-        raise InvalidConfig(
-            f"--resolutions {text!r} is not understood; want different sides in pixels, such as 224,448"
-        )
+    if not sides or len({*sides}) < len(sides) or min(sides) < LEAST:
+        want = f"want different sides of {LEAST} pixels and more, such as 224,448"
+        raise InvalidConfig(f"--resolutions {text!r} is not understood; {want}")
     return sides
 
 
@@ -173,10 +177,8 @@ def _measure(
     model: Any, items: Items, plan: Plan, setting: Setting, folder: RunDir, total: int, judge: RemoteModel | None
 ) -> dict[str, Any]:
     """Do the evaluation's work in its run folder, with progress; returns the report of all its traces."""
-    columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with folder as run, Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("answering", total=total, completed=len(run.journal("traces").done))
-        evaluate(model, items, plan, setting, run, lambda _: bar.advance(task))
+    with folder as run, counting("answering", total, len(run.journal("traces").done)) as advance:
+        evaluate(model, items, plan, setting, run, lambda _: advance())
         found = list(records(run))
         if errors := [record.trace.error for record in found if record.trace.error]:
             print(f"{len(errors)} failed; the first: {errors[0]}", file=sys.stderr)
