@@ -111,13 +111,10 @@ def _tags(dialect: Dialect) -> tuple[str, ...]:
 
 def _form(dialect: Dialect) -> str:
     """What a turn should look like."""
-    call, answer = (
-        Tags.of(dialect.call).around("JSON" if dialect.shape != "numbers" else "x1, y1, x2, y2"),
-        dialect.answer,
-    )
-    call = call.replace("JSON", "{JSON}") if dialect.shape in ("tool", "object") else call
-    after = f" after {dialect.think.close}" if dialect.thoughts else ""
-    return f"want {call} or {answer.around('text')}{after}"
+    numbers = dialect.numbers.replace("{", "").replace("}", "")
+    said = {"list": "[{JSON}]", "numbers": numbers}.get(dialect.shape, "{JSON}")
+    after = f" after {dialect.think.close}" if dialect.thoughts and dialect.must_think else ""
+    return f"want {Tags.of(dialect.call).around(said)} or {dialect.answer.around('text')}{after}"
 
 
 def _split_thought(dialect: Dialect, text: str) -> tuple[str, str]:

@@ -171,9 +171,10 @@ async def _heard(server: Server, request: Request, asked: tuple[Question, Settin
     if server.asking >= server.service.waiting + UNDER_WAY:
         raise Refused(429, "rate_limit_error", "too many questions are under way; try again in a moment")
     server.asking += 1
-    await server.room.enter(pixels)
-    session: Asked | None = None
+    session, entered = None, False
     try:
+        await server.room.enter(pixels)
+        entered = True
         with server.seconds.time():
             loop, turns = asyncio.get_running_loop(), asyncio.Queue[Trace]()
 
@@ -199,7 +200,8 @@ async def _heard(server: Server, request: Request, asked: tuple[Question, Settin
         if session is not None and not session.ended:
             server.desk.give_up(session)
         server.asking -= 1
-        await server.room.leave(pixels)
+        if entered:
+            await server.room.leave(pixels)
 
 
 async def _decoded(server: Server, file: bytes) -> Picture:

@@ -3,8 +3,7 @@
 TRL owns the loop: which question comes when, the clipped loss and its KL to the start (low-variance estimator), optimizer,
 checkpoints. Ours are the rollouts (`environment.py`), their rewards over whole groups (`scoring/rewards.py`) and their
 log-probabilities (`policy.py`). Loss falls on sampled tokens only. A group whose rollouts all earn the same teaches nothing: it
-is counted, and skipped. Omits vLLM and sharded weights: rollouts come from
-the whole network that is trained.
+is counted, and skipped. Omits vLLM and sharded weights: rollouts come from the whole network that is trained.
 """
 
 from __future__ import annotations
@@ -215,13 +214,12 @@ class FocusTrainer(GRPOTrainer):
         return advantages[first : first + len(traces)]
 
     def _graded(self, traces: Sequence[Trace]) -> list[Rollout]:
-        if not self.config.judge:
+        if self.judge is None:
             return [graded(trace) for trace in traces]
         with closing(
             Journal(Path(self.args.output_dir) / f"verdicts-{self.accelerator.process_index}.jsonl")
         ) as journal:
-            judge = RemoteModel(self.config.judge, self.config.judge_model)
-            scored = judged(judge, [(trace.question, trace.answer) for trace in traces], journal)
+            scored = judged(self.judge, [(trace.question, trace.answer) for trace in traces], journal)
         return [graded(trace, scored) for trace in traces]
 
     def _inputs(self, episodes: Sequence[Episode], masks: Sequence[np.ndarray]) -> dict[str, Any]:
