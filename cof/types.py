@@ -277,6 +277,11 @@ class Trace:
         return tuple(turn for turn in self.turns if not turn.given)
 
     @property
+    def asked(self) -> tuple[Box, ...]:
+        """The boxes that the model named itself, shown or not."""
+        return tuple(box for turn in self.own if isinstance(turn.action, Zoom) for box in turn.action.boxes)
+
+    @property
     def zooms(self) -> int:
         """Views that the model asked for."""
         return sum(len(turn.views) for turn in self.own)

@@ -32,6 +32,9 @@ def serve(
     waiting: Annotated[
         int, typer.Option(min=0, help="Questions that may wait; further ones are told to try again.")
     ] = 256,
+    fetch_from: Annotated[
+        list[str], typer.Option(metavar="HOST", help="Host that pictures may be fetched from; any: all public ones.")
+    ] = [],  # noqa: B006
     key_file: Annotated[
         Path | None, typer.Option(help=f"File with the key that clients must send; else ${KEY}.")
     ] = None,
@@ -40,7 +43,9 @@ def serve(
     try:
         import uvicorn
 
-        from cof.serve.api import Service, make_app
+        from cof.serve.api import make_app
+        from cof.serve.fetch import Fetching
+        from cof.serve.service import Service
     except ImportError as error:
         raise MissingExtra(f"serving needs {error.name}; install chain-of-focus[serve]") from None
     key = key_file.read_text().strip() if key_file else os.environ.get(KEY)
@@ -48,7 +53,10 @@ def serve(
         raise InputError(
             f"{host} can be reached by others, and no key is set; want --key-file or ${KEY}, or a loopback host"
         )
-    service = Service(replace_fields(Limits(), limit), dialect_of(dialect), key, waiting=waiting)
+    hosts = None if "any" in fetch_from else frozenset(fetch_from)
+    fetching = Fetching(hosts) if fetch_from else None
+    limits = replace_fields(Limits(), limit)
+    service = Service(limits, dialect_of(dialect), key, waiting=waiting, fetching=fetching)
     with _bound(host, port) as listening:
         loaded = opened(model, adapter, concurrency, upstream)
         print(f"serving {loaded.name} at http://{host}:{listening.getsockname()[1]}/v1", flush=True)

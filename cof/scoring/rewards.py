@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from cof.dialects.named import dialect_of
 from cof.scoring import adaptive, answers, overlap
 from cof.scoring.adaptive import Outcome
-from cof.types import Box, Malformed, Stop, Trace, Zoom
+from cof.types import Box, Malformed, Stop, Trace
 from cof.vision import boxes
 
 ALIKE = 1e-6  # rewards of a group that differ by less are the same
@@ -79,7 +79,7 @@ def box_giou(trace: Trace) -> float | None:
 
 def box_count(trace: Trace) -> float | None:
     """How near the number of boxes is to that of true ones that need a look, in [0, 1]; None where that is not known."""
-    needed, used = trace.question.depth, len(_asked(trace))
+    needed, used = trace.question.depth, len(trace.asked)
     return None if needed is None else 1 - abs(used - needed) / max(used, needed, 1)
 
 
@@ -105,7 +105,7 @@ def length(trace: Trace) -> float:
 
 def zooms(trace: Trace) -> float:
     """Minus the share of the zooms that the run might take, refused ones counted, in [-1, 0]."""
-    return -min(1.0, len(_asked(trace)) / max(1, trace.limits.zooms))
+    return -min(1.0, len(trace.asked) / max(1, trace.limits.zooms))
 
 
 def agar(group: Sequence[Rollout], form: Callable[[Sequence[Outcome]], list[float]]) -> list[float | None]:
@@ -162,15 +162,10 @@ def _against_truth(trace: Trace, part: Callable[[str, str], float | None]) -> fl
 
 def _best(trace: Trace, shared: Callable[[Box, Box], float], least: float) -> float | None:
     """The mean over the true boxes of the best overlap of any box that was asked for."""
-    targets, asked = trace.question.targets, _asked(trace)
+    targets, asked = trace.question.targets, trace.asked
     if not targets or trace.question.depth == 0:
         return None
     return sum(max((shared(box, target) for box in asked), default=least) for target in targets) / len(targets)
-
-
-def _asked(trace: Trace) -> list[Box]:
-    """Every box of the model's own zooms, shown or not."""
-    return [box for turn in trace.own if isinstance(turn.action, Zoom) for box in turn.action.boxes]
 
 
 def _each(part: Callable[[Trace], float | None]) -> Reward:

@@ -1,4 +1,5 @@
 """The wire form of OpenAI's chat completions, as far as a picture and a question need it: requests read, replies written.
+Other forms are read into this one.
 
 The question is the last user message; the picture is the latest one that a user sent, as a data URL. What clients send beyond
 that is ignored where it cannot change the answer. Extensions stand under `cof`.
@@ -8,29 +9,39 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cof.errors import InputError
-from cof.types import Answer, Malformed, Trace, Turn, Zoom
+from cof.types import Answer, Box, Malformed, Stop, Trace, Turn, Zoom
 
 DATA_URL = re.compile(r"data:image/(?:jpeg|jpg|png|webp);base64,")
 WANTED = 'want {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,…"}}'
+FAILED = "the model failed; try again"
 
 
-class _Wire(BaseModel):
+class Wire(BaseModel):
+    """What came as JSON. Unknown fields are ignored; one that is null counts as not sent."""
+
     model_config = ConfigDict(extra="ignore", strict=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def sent(cls, data: Any) -> Any:
+        return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
 
-class ImageUrl(_Wire):
+
+class ImageUrl(Wire):
     url: str
 
 
-class Part(_Wire):
+class Part(Wire):
     """A part of a message; one of another type than text and image_url is refused."""
 
     type: Literal["text", "image_url"]
@@ -38,12 +49,12 @@ class Part(_Wire):
     image_url: ImageUrl | str | None = None
 
 
-class ChatMessage(_Wire):
+class ChatMessage(Wire):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | list[Part] | None = None
 
 
-class WireLimits(_Wire):
+class WireLimits(Wire):
     """Limits of one request, within the server's."""
 
     turns: int | None = Field(default=None, ge=1)
@@ -53,7 +64,7 @@ class WireLimits(_Wire):
     seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
-class Extension(_Wire):
+class Extension(Wire):
     """What OpenAI's form has no place for. `letter`: the answer is the letter of its choice, from A on."""
 
     limits: WireLimits = WireLimits()
@@ -63,7 +74,7 @@ class Extension(_Wire):
     letter: bool = False
 
 
-class ChatRequest(_Wire):
+class ChatRequest(Wire):
     """The body of a request; `max_tokens` is the length of the answer, not of the thoughts."""
 
     messages: list[ChatMessage] = Field(min_length=1)
@@ -78,8 +89,30 @@ class ChatRequest(_Wire):
     cof: Extension = Extension()
 
 
-def question_in(request: ChatRequest) -> tuple[str, bytes]:
-    """The question, and the file that the picture is. Raises InputError."""
+@dataclass(frozen=True)
+class Reply:
+    """The answer in the form it was asked for; `cut`: it was longer."""
+
+    answer: str
+    cut: bool = False
+
+
+@dataclass(frozen=True)
+class Form:
+    """How an API of OpenAI's asks and is answered.
+
+    `read` makes a chat request of its `request`; `whole` is the reply to a finished trace under the model's name; `pieces` are
+    the server-sent events of a trace that is under way, from its beginning and the traces after every turn.
+    """
+
+    request: type[Wire]
+    read: Callable[[Any], ChatRequest]
+    whole: Callable[[str, Trace, Reply], dict[str, Any]]
+    pieces: Callable[[str, Trace, AsyncIterator[Trace], Callable[[Trace], Reply]], AsyncIterator[str]]
+
+
+def question_in(request: ChatRequest) -> tuple[str, str]:
+    """The question, and the URL of its picture. Raises InputError."""
     users = [message for message in request.messages if message.role == "user"]
     text = "\n".join(part.text for part in _parts(users[-1]) if part.type == "text").strip() if users else ""
     if not text:
@@ -88,7 +121,7 @@ def question_in(request: ChatRequest) -> tuple[str, bytes]:
     if not urls or urls[-1] is None:
         raise InputError(f"there is no picture in the user's messages; {WANTED}")
     last = urls[-1]
-    return text, picture_in(last if isinstance(last, str) else last.url)
+    return text, last if isinstance(last, str) else last.url
 
 
 def picture_in(url: str) -> bytes:
@@ -102,10 +135,11 @@ def picture_in(url: str) -> bytes:
         raise InputError(f"the picture's data URL is not base64; {WANTED}") from None
 
 
-def completion(name: str, trace: Trace, answer: str, cut: bool) -> dict[str, Any]:
+def completion(name: str, trace: Trace, reply: Reply) -> dict[str, Any]:
     """The whole reply."""
-    message = {"role": "assistant", "content": answer, "reasoning_content": "\n".join(map(thought, trace.own))}
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "length" if cut else "stop"}
+    thoughts = "\n".join(map(thought, trace.own))
+    message = {"role": "assistant", "content": reply.answer, "reasoning_content": thoughts}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "length" if reply.cut else "stop"}
     return _envelope("chat.completion", name, trace) | {
         "choices": [choice],
         "usage": usage(trace),
@@ -113,8 +147,33 @@ def completion(name: str, trace: Trace, answer: str, cut: bool) -> dict[str, Any
     }
 
 
-def chunk(name: str, trace: Trace, delta: dict[str, str], finish: str | None = None) -> dict[str, Any]:
-    """A piece of a streamed reply."""
+async def pieces(
+    name: str, trace: Trace, heard: AsyncIterator[Trace], reply_of: Callable[[Trace], Reply]
+) -> AsyncIterator[str]:
+    """Server-sent events: thoughts and steps as they come, then the answer, what it cost, and the end."""
+    told = 0
+    async for trace in heard:
+        for turn in trace.own[told:]:
+            role = {"role": "assistant"} if told == 0 else {}
+            delta = {**role, "reasoning_content": thought(turn) + "\n"}
+            yield event(_chunk(name, trace, delta) | {"cof": {"step": step(turn)}})
+            told += 1
+    if trace.stop is Stop.FAILED:
+        yield event(failure("server_error", FAILED, "model_failed"))
+    else:
+        reply = reply_of(trace)
+        yield event(_chunk(name, trace, {"content": reply.answer}))
+        last = _chunk(name, trace, {}, "length" if reply.cut else "stop")
+        yield event(last | {"usage": usage(trace), "cof": extension(trace)})
+    yield "data: [DONE]\n\n"
+
+
+def event(data: dict[str, Any]) -> str:
+    """A server-sent event."""
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+def _chunk(name: str, trace: Trace, delta: dict[str, str], finish: str | None = None) -> dict[str, Any]:
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
     return _envelope("chat.completion.chunk", name, trace) | {"choices": [choice]}
 
@@ -127,15 +186,36 @@ def usage(trace: Trace) -> dict[str, int]:
 
 def extension(trace: Trace) -> dict[str, Any]:
     """What the form has no place for: why the run ended, and where it looked (source pixels)."""
-    asked = [box for turn in trace.own if isinstance(turn.action, Zoom) for box in turn.action.boxes]
     return {
         "trace": trace.id,
         "stop": trace.stop.value,
         "zooms": trace.zooms,
         "visual_tokens": trace.visual_tokens,
-        "boxes": [[round(v, 1) for v in box.as_tuple()] for box in asked],
+        "boxes": [_corners(box) for box in trace.asked],
         "seconds": round(trace.seconds, 3),
     }
+
+
+def step(turn: Turn) -> dict[str, Any]:
+    """A turn for whoever watches: what it did, what it asked to see (`boxes`) and was shown (`regions`), in source pixels."""
+    told = {
+        "kind": type(turn.action).__name__.lower(),
+        "regions": [_corners(view.region) for view in turn.views],
+        "note": turn.note,
+        "tokens": turn.completion.tokens,
+        "seconds": round(turn.seconds, 3),
+    }
+    match turn.action:
+        case Zoom(found, label, said):
+            return told | {"label": label, "thought": said, "boxes": [_corners(box) for box in found]}
+        case Answer(text, said):
+            return told | {"answer": text, "thought": said}
+        case Malformed(fault):
+            return told | {"fault": fault}
+
+
+def _corners(box: Box) -> list[float]:
+    return [round(v, 1) for v in box.as_tuple()]
 
 
 def thought(turn: Turn) -> str:
@@ -162,5 +242,12 @@ def _parts(message: ChatMessage) -> Iterator[Part]:
         yield from message.content or ()
 
 
+def _same(request: ChatRequest) -> ChatRequest:
+    return request
+
+
 def _envelope(kind: str, name: str, trace: Trace) -> dict[str, Any]:
     return {"id": f"chatcmpl-{trace.id}", "object": kind, "created": int(time.time()), "model": name}
+
+
+FORM = Form(ChatRequest, _same, completion, pieces)

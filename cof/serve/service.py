@@ -1,0 +1,45 @@
+"""What a server allows, and how it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cof.dialects.cof import COF
+from cof.dialects.dialect import Dialect
+from cof.serve.fetch import Fetching
+from cof.types import Limits
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a server allows.
+
+    `letters` of a question with its choices; `body` in bytes, which may take `body_seconds` to arrive; `waiting` questions may
+    wait for the model; `pixels` are decoded at most for all questions under way, 4 bytes each, the others wait; `decoding`
+    pictures are decoded at once; `kept` finished traces can be asked for by id; `fetching`: pictures may be given by address.
+    """
+
+    limits: Limits = Limits()
+    dialect: Dialect = COF
+    key: str | None = None
+    body: int = 32 * 2**20
+    body_seconds: float = 30.0
+    letters: int = 2_000
+    waiting: int = 256
+    pixels: int = 250_000_000
+    decoding: int = 2
+    kept: int = 64
+    fetching: Fetching | None = None
+
+
+class Refused(Exception):
+    """Carries a refusal out of a route: status, the kind of error, and one sentence."""
+
+    def __init__(self, status: int, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.kind, self.message = status, kind, message
+
+
+def bad(message: str) -> Refused:
+    """A request that cannot be answered as it is."""
+    return Refused(400, "invalid_request_error", message)
