@@ -9,6 +9,8 @@ from cof.types import View
 
 Part = str | View
 
+LETTER_REQUEST = "Answer with the letter of the right option."  # of options that are written in the picture
+
 
 @dataclass(frozen=True)
 class Message:

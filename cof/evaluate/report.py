@@ -66,10 +66,12 @@ def _scored(records: Sequence[Record], judge: Judgement) -> list[Scored]:
 
 
 def _arm(found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored]) -> dict[str, Any]:
+    categories = _by(found, base, lambda s: s.trace.question.category)
     return {
         **figures(found, base),
+        "category_mean": _mean(one["accuracy"] for one in categories.values() if one["accuracy"] is not None),
         "by_resolution": _by(found, base, lambda s: s.record.resolution),
-        "by_category": _by(found, base, lambda s: s.trace.question.category),
+        "by_category": categories,
         "by_depth": _by(found, base, lambda s: s.trace.question.depth),
         "by_tag": _by(found, base, lambda s: s.trace.question.tags),
     }

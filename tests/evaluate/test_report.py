@@ -50,6 +50,15 @@ def test_a_failure_is_counted_and_is_no_wrong_answer():
     assert (arm["accuracy"], arm["n"], arm["failed"], arm["stops"]) == (1.0, 1, 1, {"answer": 1, "failed": 1})
 
 
+def test_the_mean_of_categories_weighs_each_the_same():
+    rare = record("focus", "r", "B")
+    rare = replace(rare, trace=replace(rare.trace, question=replace(rare.trace.question, category="rare")))
+    figures = report([*(record("focus", str(i), "A") for i in range(3)), rare])
+    assert figures["arms"]["focus"]["accuracy"] == 0.75
+    assert figures["arms"]["focus"]["category_mean"] == 0.5
+    assert ("mean of categories", "50.0") in {(c["group"], c["accuracy %"]) for c in map(cells, rows_of("r", figures))}
+
+
 def test_zooms_boxes_and_depths():
     arm = arm_of([record("focus", "q", "A", zoom=True, depth=1), record("focus", "r", "B")])
     assert arm["box_iou"] == pytest.approx(1.0)

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import difflib
 import json
 import reprlib
+from collections.abc import Sequence
 from typing import Any
 
 from cof.errors import InputError, InvalidBox
 from cof.evaluate.benchmarks.rows import Row
 from cof.types import Box
+
+SIMILAR = 0.82  # share of letters in common from which a name counts as misspelt
+
+
+def check_spelling(row: Row, names: Sequence[str]) -> None:
+    """Refuse a field that nobody reads and that is almost one of `names`, where that one is missing. Raises InputError."""
+    for given in set(row.fields) - set(names):
+        meant = difflib.get_close_matches(given.lower(), [name for name in names if name not in row.fields], 1, SIMILAR)
+        if meant:
+            raise InputError(
+                f"{row.place} has a field {given!r}; want {meant[0]!r}, or another name if something else is meant"
+            )
 
 
 def text(row: Row, name: str) -> str:

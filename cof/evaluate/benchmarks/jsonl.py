@@ -14,6 +14,8 @@ choices   option texts, without letters; without them the answer is open
 answer    an option word for word, else a letter; without it the question is asked and not scored
 category  any text, to count by
 targets   [[x0, y0, x1, y1], ...] in pixels of the picture, in the order in which to look
+
+Other fields are ignored; one that is spelled almost like these is refused.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from cof.evaluate.benchmarks.rows import Row
 from cof.types import Question
 
 GET = "put it there, or give its path relative to the file"
+FIELDS = ("question", "image", "id", "choices", "answer", "category", "targets")
 BASE64_STARTS = ("/9j/", "iVBORw0KGgo", "UklGR")  # a JPEG, PNG and WEBP in base64, which has no dot; a file's name has
 
 
@@ -41,6 +44,7 @@ def items(data: Path, seed: int) -> Iterator[Item]:  # noqa: ARG001  the options
 
 
 def _item(row: Row) -> Item:
+    fields.check_spelling(row, FIELDS)
     name, picture = _picture(row)
     choices = _choices(row)
     question = Question(

@@ -1,7 +1,7 @@
 """MME-RealWorld and its Lite: monitoring, driving, remote sensing, charts and text in real scenes, for people hard too.
 
 Dataset: 23,609 English questions with 5 options, Lite 1,919 of them; academic research only, no redistribution.
-Metric: accuracy over all questions and by category; the published means over categories are not computed.
+Metric: accuracy over all questions, by category, and the mean over categories (`category_mean`).
 Source: https://huggingface.co/datasets/yifanzhang114/MME-RealWorld-lite-lmms-eval or .../MME-RealWorld (arXiv 2408.13257).
 
 Two schemas are read. Parquet (`bytes`, in the authors' lmms-eval repositories) and TSV (`image`, mme_realworld_lite.tsv

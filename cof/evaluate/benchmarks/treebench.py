@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from cof.dialects.base import LETTER_REQUEST
 from cof.evaluate.benchmarks import fields, options, pictures, rows
 from cof.evaluate.benchmarks.base import Item
 from cof.evaluate.benchmarks.ids import unique
@@ -23,7 +24,6 @@ from cof.types import Question
 
 GET = "get TreeBench.tsv from https://huggingface.co/datasets/HaochenWang/TreeBench and give its path"
 IN_THE_PICTURE = "Perception/OCR"
-LETTER_REQUEST = "Answer with the letter of the right option."
 
 
 def items(data: Path, seed: int) -> Iterator[Item]:  # noqa: ARG001  the options' order is the file's

@@ -80,6 +80,8 @@ def test_order_and_ids(tmp_path):
         ({"choices": ["red", "red"]}, "want two or more different texts"),
         ({"choices": ["red", "blue"], "answer": "green"}, "field 'answer' is 'green'; want one of A, B"),
         ({"answer": True}, "field 'answer' is True; want text"),
+        ({"anwser": "red"}, "has a field 'anwser'; want 'answer'"),
+        ({"Choice": ["red", "blue"]}, "has a field 'Choice'; want 'choices'"),
         ({"targets": [[4, 4, 1, 1]]}, "is empty or reversed"),
         ({"targets": [["a", 0, 1, 1]]}, "want four numbers a box"),
     ],
