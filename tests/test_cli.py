@@ -155,11 +155,20 @@ def test_training_data_is_built_described_converted_and_selected(built, tmp_path
         assert {*lines} <= {*(built / "traces.jsonl").read_text().splitlines()}
 
 
+def test_a_build_in_which_everything_failed_says_so(tmp_path):
+    roles = tmp_path / "roles.toml"
+    roles.write_text('retries = 0\n[everyone]\nurl = "http://127.0.0.1:9/v1"\nmodel = "none"\nseconds = 1.0\n')
+    result = cof("data", "build", "--n", 1, "--side", 896, "--roles", roles, "--out", tmp_path / "run")
+    assert result.returncode == 1, result.stderr
+    assert "every search failed" in result.stderr
+    assert json.loads((tmp_path / "run" / "stats.json").read_text())["dropped"]["failed"] == 1
+
+
 def test_data_that_cannot_be_built_is_one_line(built, tmp_path):
     out = ["--out", tmp_path / "run"]
     refused(cof("data", "build", "--source", tmp_path / "none.jsonl", *out), "TOML file of roles")
     refused(cof("data", "build", "--roles", tmp_path / "none.toml", *out), "none.toml")
-    refused(cof("data", "build", "--budgets", "many", *out), "--budgets", "64,256")
+    refused(cof("data", "build", "--budgets", "many", *out), "--budgets", "256,1024")
     refused(cof("data", "build", "--side", 10, *out), "28")
     refused(cof("data", "build", "--spec", "mine", *out), "nano, paper")
     refused(cof("data", "build", "--method", "guess", *out), "search, ground")

@@ -17,7 +17,7 @@ import cof
 from cof.cli.options import Adapter, ModelName, opened
 from cof.cli.progress import counting
 from cof.config import dump_config, load_config
-from cof.errors import InputError, InvalidConfig, InvalidImage
+from cof.errors import InputError, InvalidConfig, InvalidImage, ModelError
 from cof.plain import to_json
 from cof.runs import RunDir, digest
 from cof.search.build import METHODS, publish_kept
@@ -64,7 +64,9 @@ def build(
     per_picture: Annotated[
         int, typer.Option(min=1, help="needle: questions about one picture at most.")
     ] = Drawn.per_picture,
-    side: Annotated[int, typer.Option(help="needle: longer side of the pictures in pixels.")] = Drawn.side,
+    side: Annotated[
+        str, typer.Option(help="needle: longer side of the pictures in pixels; several, comma-separated, in turn.")
+    ] = "1792",
     spec: Annotated[str, typer.Option(help="View rules: nano's, or those of the paper's 7B checkpoints.")] = "nano",
     rounds: Annotated[int, typer.Option(min=1, help="Proposals that a search may make.")] = Rules.rounds,
     expert_error: Annotated[
@@ -79,8 +81,9 @@ def build(
     """Search questions for their answers, and keep one verified trajectory each."""
     if method not in METHODS:
         raise InvalidConfig(f"--method {method!r} is not known; want one of {', '.join(METHODS)}")
-    rules, tokens, view = Rules(grid=GRID if source == NEEDLE else 1, rounds=rounds), _budgets(budgets), _spec(spec)
-    drawn = Drawn(n, seed, side, per_picture)
+    rules, view = Rules(grid=GRID if source == NEEDLE else 1, rounds=rounds), _spec(spec)
+    tokens, sides = _numbers("--budgets", budgets), _numbers("--side", side)
+    drawn = Drawn(n, seed, sides or Drawn.sides, per_picture)
     if source != NEEDLE and drawn != Drawn():
         raise InvalidConfig(f"--n, --seed, --side and --per-picture apply to {NEEDLE} alone; leave them out")
     players, played = _players(roles, source, expert_error, seed)
@@ -185,14 +188,14 @@ def _spec(name: str) -> ViewSpec:
     return SPECS[name]
 
 
-def _budgets(text: str) -> tuple[int, ...]:
-    """Visual tokens of overviews; none where the view rules are to stay as they are."""
+def _numbers(option: str, text: str) -> tuple[int, ...]:
+    """The numbers of an option, if it has any."""
     try:
         found = tuple(int(part) for part in text.split(",")) if text.strip() else ()
     except ValueError:
         found = (0,)
     if found and min(found) < 1:
-        raise InvalidConfig(f"--budgets {text!r} is not understood; want visual tokens, such as 64,256")
+        raise InvalidConfig(f"{option} {text!r} is not understood; want whole numbers above 0, such as 256,1024")
     return found
 
 
@@ -236,3 +239,5 @@ def _tell(stats: dict[str, Any], out: Path) -> None:
     for name in ("box_precision_proposed", "box_precision_kept", "answer_precision_kept"):
         if stats[name] is not None:
             print(f"{name.replace('_', ' ')}: {stats[name]:.3f}")
+    if not stats["asked"] and stats["dropped"]["failed"]:
+        raise ModelError("every search failed; failures.jsonl says why, and the same command tries them again")

@@ -21,17 +21,18 @@ from cof.worlds.needle import Sample, samples
 
 @dataclass(frozen=True)
 class Drawn:
-    """Which questions of the needle world: `n` of `seed`, at most `per_picture` about one of `side` pixels."""
+    """Which questions of the needle world: `n` of `seed`, at most `per_picture` about one; pictures take the `sides`
+    (pixels of the longer one) in turn."""
 
     n: int = 300
     seed: int = 0
-    side: int = 1792
+    sides: tuple[int, ...] = (1792,)
     per_picture: int = 1
 
 
 def needle_tasks(drawn: Drawn, spec: ViewSpec, budgets: Sequence[int] = ()) -> Iterator[NeedleTask]:
     """Questions about training scenes, each at every one of the overview `budgets`. Raises InputError on a bad side."""
-    found = samples("train", drawn.seed, drawn.n, drawn.side, spec, per_scene=drawn.per_picture)
+    found = samples("train", drawn.seed, drawn.n, drawn.sides, spec, per_scene=drawn.per_picture)
     return (task for sample in found for task in _needle_tasks(sample, spec, budgets))
 
 

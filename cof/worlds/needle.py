@@ -52,18 +52,19 @@ def samples(
     split: Split,
     seed: int,
     count: int,
-    side: int,
+    side: int | tuple[int, ...],
     spec: ViewSpec = ViewSpec(),
     multiple_choice: bool = False,
     per_scene: int = 1,
 ) -> Iterator[Sample]:
-    """`count` samples, at most `per_scene` about one picture; depths are those at `spec`'s overview budget.
+    """`count` samples, at most `per_scene` about one picture, of one longer side or of several that pictures take in turn.
 
-    Raises InputError on a bad side.
+    Depths are those at `spec`'s overview budget. Raises InputError on a bad side.
     """
-    if not SIDES[0] <= side <= SIDES[1]:
-        raise InputError(f"side {side} is out of range; want {SIDES[0]} to {SIDES[1]} pixels")
-    return _found(split, seed, count, side, spec, multiple_choice, per_scene)
+    sides = side if isinstance(side, tuple) else (side,)
+    if bad := [one for one in sides if not SIDES[0] <= one <= SIDES[1]]:
+        raise InputError(f"side {bad[0]} is out of range; want {SIDES[0]} to {SIDES[1]} pixels")
+    return _found(split, seed, count, sides, spec, multiple_choice, per_scene)
 
 
 def asked(
@@ -122,17 +123,17 @@ def write(found: Iterator[Sample], folder: Path) -> int:
 
 
 def _found(
-    split: Split, seed: int, count: int, side: int, spec: ViewSpec, multiple_choice: bool, per_scene: int
+    split: Split, seed: int, count: int, sides: tuple[int, ...], spec: ViewSpec, multiple_choice: bool, per_scene: int
 ) -> Iterator[Sample]:
     found, index = 0, 0
     while found < count:
-        scene = make_scene(split, seed * SEEDS + index, Contents())
+        scene, side = make_scene(split, seed * SEEDS + index, Contents()), sides[index % len(sides)]
         index += 1
         for sample in islice(asked(scene, side, spec, multiple_choice, per_scene), count - found):
             found += 1
             yield sample
-        if not found and index > 50:
-            raise InputError(f"no question can be answered at side {side}; want a larger side or overview budget")
+        if not found and index > 50 * len(sides):
+            raise InputError(f"no question can be answered at side {max(sides)}; want a larger side or overview budget")
 
 
 def _jpeg(scene: Scene, side: int) -> bytes:

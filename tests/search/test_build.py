@@ -88,6 +88,12 @@ def test_a_small_overview_needs_more_looks(tmp_path):
     assert any(small > large for small, large in both)
 
 
+def test_pictures_take_several_sides_in_turn():
+    tasks = list(needle_tasks(Drawn(12, sides=(448, 896)), SPEC))
+    assert {max(task.size) for task in tasks} == {448, 896}
+    assert len({task.question.id for task in tasks}) == 12
+
+
 def test_what_ends_first_does_not_matter(tmp_path):
     class Slow(Experts):
         def play(self, task: Task, call: Call, ledger: Ledger) -> Reply:

@@ -31,7 +31,7 @@ SPEC = ViewSpec()
 def kept(tmp_path_factory: pytest.TempPathFactory) -> list[Trace]:
     folder = tmp_path_factory.mktemp("build")
     with RunDir(folder, {}) as run:
-        build(Experts(0.0), needle_tasks(Drawn(8, side=896), SPEC), Rules(grid=4), run)
+        build(Experts(0.0), needle_tasks(Drawn(8, sides=(896,)), SPEC), Rules(grid=4), run)
         publish_kept(run, Filters())
     return [trace_from_json(record["trace"]) for record in read_records(folder / "traces.jsonl")]
 
