@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 import cof
-from cof.cli.options import Adapter, Budget, DialectName, LimitItems, ModelName, Url, opened, split_of
+from cof.cli.options import Adapter, Budget, DialectName, KeyFile, LimitItems, ModelName, Urls, opened, split_of
 from cof.cli.progress import counting
 from cof.config import replace_fields
 from cof.dialects.named import dialect_of
@@ -25,6 +25,7 @@ from cof.evaluate.benchmarks import needle
 from cof.evaluate.benchmarks.base import Item
 from cof.evaluate.benchmarks.known import BENCHMARKS
 from cof.evaluate.compare import BRIEF, Row, as_json, cells, markdown, read_runs, rows_of
+from cof.evaluate.inspect_log import PICTURES, write_logs
 from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, SOURCES, Plan, Source, evaluate, records
 from cof.focus.ask import setting_of
@@ -32,7 +33,7 @@ from cof.focus.loop import MODES, Mode, Setting
 from cof.models.remote import RemoteModel
 from cof.plain import to_json
 from cof.runs import RunDir, digest, publish
-from cof.scoring.judge import judged
+from cof.scoring.judge import judged, remembered
 from cof.types import Limits, Sampling, ViewSpec
 
 NEEDLE = "needle"
@@ -52,7 +53,8 @@ def evaluation(
     data: Annotated[Path | None, typer.Option(help="Your local copy of the benchmark.")] = None,
     model: ModelName = "nano",
     adapter: Adapter = None,
-    url: Url = None,
+    url: Urls = [],  # noqa: B006
+    key_file: KeyFile = None,
     dialect: DialectName = "cof",
     arms: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(MODES)}.")] = "direct,focus",
     resolutions: Annotated[str, typer.Option(help="Longer sides in pixels, comma-separated; else as they are.")] = "",
@@ -77,7 +79,7 @@ def evaluation(
     """Measure a model on a benchmark: accuracy with its interval, zooms and tokens, by arm, resolution and category."""
     plan = Plan(_arms(arms), _resolutions(resolutions), _source(source), tuple(range(seed, seed + seeds)))
     limits, sampling = replace_fields(Limits(), limit), Sampling(temperature, tokens=TURN_TOKENS)
-    spoken, loaded = dialect_of(dialect), opened(model, adapter, concurrency, url)
+    spoken, loaded = dialect_of(dialect), opened(model, adapter, concurrency, url, key_file, limits.seconds)
     setting = setting_of(loaded, limits, sampling, budget, spoken)
     asked = {"benchmark": bench, "n": n, "side": side, "split": split, "multiple_choice": multiple_choice}
     items = _items(bench, data, n, side, split, multiple_choice, setting.spec)
@@ -96,6 +98,11 @@ def evaluation(
 def comparison(
     runs: Annotated[list[Path], typer.Argument(help="Folders of finished evaluations.")],
     out: Annotated[Path | None, typer.Option(help="Folder for report.md, comparison.json and plots.")] = None,
+    inspect: Annotated[Path | None, typer.Option(help="Folder for logs of inspect-ai, one of every arm.")] = None,
+    pictures: Annotated[
+        int, typer.Option(min=0, help="--inspect: samples of a log that show what the model saw.")
+    ] = PICTURES,
+    judge_model: Annotated[str, typer.Option(help="--inspect: the judge's name, if `cof eval` had one.")] = "judge",
 ) -> None:
     """Lay evaluations side by side, with published figures where the protocol is the same."""
     rows = read_runs(runs)
@@ -108,6 +115,10 @@ def comparison(
         publish(out / "comparison.json", as_json(rows))
         names = ["report.md", "comparison.json", *(path.name for path in draw(rows, out))]
         print(f"written to {out}: {', '.join(names)}")
+    if inspect is not None:
+        for run in runs:
+            for path in write_logs(run, inspect, remembered(judge_model, run / "verdicts.jsonl"), pictures):
+                print(f"written: {path}")
 
 
 def _arms(text: str) -> tuple[Mode, ...]:
@@ -179,7 +190,7 @@ def _measure(
     """Do the evaluation's work in its run folder, with progress; returns the report of all its traces."""
     with folder as run, counting("answering", total, len(run.journal("traces").done)) as advance:
         evaluate(model, items, plan, setting, run, lambda _: advance())
-        found = list(records(run))
+        found = list(records(run.folder))
         if errors := [record.trace.error for record in found if record.trace.error]:
             print(f"{len(errors)} failed; the first: {errors[0]}", file=sys.stderr)
         if judge is None:

@@ -13,7 +13,7 @@ import typer
 import cof
 from cof.cli import data, evaluate, serve, train, view, world
 from cof.cli import dialect as dialects
-from cof.cli.options import Adapter, Budget, DialectName, LimitItems, ModelName, Url, opened
+from cof.cli.options import Adapter, Budget, DialectName, KeyFile, LimitItems, ModelName, Urls, opened
 from cof.config import replace_fields
 from cof.dialects.named import dialect_of
 from cof.errors import CofError, InputError
@@ -41,7 +41,8 @@ def ask(
     choice: Annotated[list[str], typer.Option("--choice", help="A possible answer; repeatable.")] = [],  # noqa: B006
     model: ModelName = "nano",
     adapter: Adapter = None,
-    url: Url = None,
+    url: Urls = [],  # noqa: B006
+    key_file: KeyFile = None,
     dialect: DialectName = "cof",
     limit: LimitItems = [],  # noqa: B006
     budget: Budget = None,
@@ -51,7 +52,7 @@ def ask(
     """Ask a question about a picture, and see where the model looked."""
     limits, picture = replace_fields(Limits(), limit), load(image)
     asked = question_of(str(image), question, choice)
-    spoken, loaded = dialect_of(dialect), opened(model, adapter, url=url)
+    spoken, loaded = dialect_of(dialect), opened(model, adapter, urls=url, key_file=key_file, seconds=limits.seconds)
     found = cof.run(loaded, asked, picture, setting_of(loaded, limits, budget=budget, dialect=spoken))
     if trace is not None:
         _write(trace, trace_page(found, picture))

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cof.errors import InputError
 from cof.focus.ask import open_model
-from cof.models.remote import RemoteModel
+from cof.models.remote import KEY, SECONDS, RemoteModel
 from cof.worlds.scenes import SPLITS, Split
 
 ModelName = Annotated[
     str,
     typer.Option("--model", help="nano, a folder in Hugging Face layout, or a hub id; with --url the name it goes by."),
 ]
-Url = Annotated[str | None, typer.Option("--url", help="An OpenAI-compatible endpoint that has the model, up to /v1.")]
+Urls = Annotated[
+    list[str],
+    typer.Option("--url", help="An OpenAI-compatible endpoint that has the model, up to /v1; repeat it for replicas."),
+]
+KeyFile = Annotated[Path | None, typer.Option("--key-file", help=f"File with the endpoint's key; else ${KEY}.")]
+UpstreamKeyFile = Annotated[
+    Path | None, typer.Option("--upstream-key-file", help=f"File with the upstream's key; else ${KEY}.")
+]
 DialectName = Annotated[
     str, typer.Option("--dialect", help="How the model speaks: `cof dialect list`, or a TOML file.")
 ]
@@ -27,14 +36,36 @@ LimitItems = Annotated[
 Budget = Annotated[int | None, typer.Option("--budget", min=4, help="Most visual tokens of the overview.")]
 
 
-def opened(model: str, adapter: str | None, batch: int = 16, url: str | None = None) -> Any:
-    """The model in this process, without the bars that its library draws while loading, or behind `url`."""
-    if url is not None and adapter is not None:
-        raise InputError(f"--adapter {adapter} cannot be given to a model behind {url}; let its server load it")
-    if url is not None:
-        return RemoteModel(url, model, batch)
+def opened(
+    model: str,
+    adapter: str | None,
+    batch: int = 16,
+    urls: Sequence[str] = (),
+    key_file: Path | None = None,
+    seconds: float = SECONDS,
+) -> Any:
+    """The model in this process, without the bars that its library draws while loading, or behind `urls`.
+
+    A turn over the wire has `seconds`, a conversation's limit, but no less than usual: at the limit a model is asked for its
+    answer, which it could not give if its turn were cut off there.
+    """
+    if urls and adapter is not None:
+        raise InputError(f"--adapter {adapter} cannot be given to a model behind an endpoint; let its server load it")
+    if urls:
+        key = None if key_file is None else key_in(key_file)
+        return RemoteModel(urls, model, batch, max(SECONDS, seconds), key)
+    if key_file is not None:
+        raise InputError(f"the key in {key_file} is for no endpoint, as the model runs here; leave it out")
     os.environ.setdefault("TQDM_DISABLE", "1")
     return open_model(model, adapter, batch)
+
+
+def key_in(file: Path) -> str:
+    """The key that a file holds. Raises InputError, or OSError where the file cannot be read."""
+    key = file.read_text(encoding="utf-8", errors="replace").strip()
+    if not key:
+        raise InputError(f"{file} holds no key; want the key and nothing else in it")
+    return key
 
 
 def split_of(name: str) -> Split:

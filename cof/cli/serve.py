@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cof.cli.options import Adapter, DialectName, LimitItems, ModelName, opened
+from cof.cli.options import Adapter, DialectName, LimitItems, ModelName, UpstreamKeyFile, opened
 from cof.config import replace_fields
 from cof.dialects.named import dialect_of
 from cof.errors import InputError, MissingExtra
@@ -22,8 +22,12 @@ def serve(
     model: ModelName = "nano",
     adapter: Adapter = None,
     upstream: Annotated[
-        str | None, typer.Option(help="An OpenAI-compatible endpoint that has the model, up to /v1; else it runs here.")
-    ] = None,
+        list[str],
+        typer.Option(
+            help="An OpenAI-compatible endpoint that has the model, up to /v1; repeat it for replicas. Else it runs here."
+        ),
+    ] = [],  # noqa: B006
+    upstream_key_file: UpstreamKeyFile = None,
     dialect: DialectName = "cof",
     host: Annotated[str, typer.Option(help="Address to listen on; others than loopback want a key.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any.")] = 8000,
@@ -58,7 +62,7 @@ def serve(
     limits = replace_fields(Limits(), limit)
     service = Service(limits, dialect_of(dialect), key, waiting=waiting, fetching=fetching)
     with _bound(host, port) as listening:
-        loaded = opened(model, adapter, concurrency, upstream)
+        loaded = opened(model, adapter, concurrency, upstream, upstream_key_file, limits.seconds)
         print(f"serving {loaded.name} at http://{host}:{listening.getsockname()[1]}/v1", flush=True)
         server = uvicorn.Server(uvicorn.Config(make_app(loaded, service), log_level="warning", server_header=False))
         server.run(sockets=[listening])

@@ -34,8 +34,9 @@ class Dialect:
     an answer. A call is JSON as `shape` has it: a named `tool` with arguments, a bare object, a list of objects; or `numbers`
     in text, written as that says. Its keys are `box`, `label` (empty: none) and `source`, which names the picture that a box is
     in (empty: always the first): counted from 0 or 1, or by the names "original_image" and "observation_1", as `sources` says.
-    `unit` is the frame of its numbers. `view` are the view rules of the released checkpoints, used where a model has no card.
-    `like` is the family that a file began from.
+    `unit` is the frame of its numbers. `native`: over the wire a named tool is called by the server's own form, and crops come
+    back in the tool's message, or in a user turn for families that do not look at a tool's pictures. `view` are the view rules
+    of the released checkpoints, used where a model has no card. `like` is the family that a file began from.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Dialect:
     source: str = ""
     sources: Literal["zero", "one", "name"] = "zero"
     unit: Unit = "pixel"
+    native: Literal["no", "tool", "user"] = "no"
     view: ViewSpec = PAPER
 
     def __post_init__(self) -> None:
@@ -81,6 +83,9 @@ class Dialect:
         if any(words.count(mark) != 1 for words, mark in needed):
             want = f"want one {IMAGE} and {WORDS} in reply, {QUESTION} in user, {FAULT} in complaint and {CHOICES} in choose"
             raise InvalidConfig(f"dialect {self.name!r} leaves out what its words are about; {want}")
+        if self.native != "no" and self.shape != "tool":
+            want = 'want shape = "tool", whose calls have a name'
+            raise InvalidConfig(f"dialect {self.name!r} is native with calls of the shape {self.shape!r}; {want}")
 
     @property
     def think(self) -> Tags:
@@ -116,6 +121,8 @@ class Dialect:
     def fingerprint(self) -> str:
         """A hash of all that this dialect says, and how."""
         said = asdict(self) | {"name": "", "like": ""}
+        if self.native == "no":
+            del said["native"]  # evaluations that began before there were native calls go on
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
     def complain(self, fault: str) -> str:

@@ -170,7 +170,8 @@ def _zoom(dialect: Dialect, calls: str, thought: str, shown: Sequence[View]) -> 
         raise _Fault("the call names no box; want one")
     asked = tuple(dict.fromkeys(_box(dialect, arguments, shown) for arguments in found))
     label = found[0].get(dialect.label, "")
-    return Zoom(asked, label if isinstance(label, str) else "", thought)
+    label = label.encode(errors="replace").decode() if isinstance(label, str) else ""  # JSON may spell half a character
+    return Zoom(asked, label, thought)
 
 
 def _arguments(dialect: Dialect, body: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
@@ -91,13 +92,13 @@ def evaluate(
     model.converse(sessions())
 
 
-def records(run: RunDir) -> Iterator[Record]:
-    """What was journaled so far: the trace of every cell, or its last failure where there is none."""
+def records(folder: Path) -> Iterator[Record]:
+    """What was journaled so far in a run folder: the trace of every cell, or its last failure where there is none."""
     done = set[str]()
-    for found in read_records(run.folder / "traces.jsonl"):
+    for found in read_records(folder / "traces.jsonl"):
         done.add(found["id"])
         yield _record(found)
-    failed = {record.id: record for record in map(_record, read_records(run.folder / "failures.jsonl"))}
+    failed = {record.id: record for record in map(_record, read_records(folder / "failures.jsonl"))}
     yield from (record for name, record in failed.items() if name not in done)
 
 

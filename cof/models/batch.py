@@ -23,6 +23,7 @@ from cof.models.passes import passes
 from cof.models.slots import Slots
 from cof.types import Completion, Sampling, Transcript, View
 
+COLDEST = 1e-4  # below it sampling is greedy: what is divided by less leaves the range of float32
 FAULTS = (RuntimeError, IndexError, ValueError)  # what a forward pass raises
 
 
@@ -170,11 +171,12 @@ class Batch:
         """Sample a token, and end the turn if it ends there."""
         sampling = seat.request.sampling
         try:
-            drawn = best if sampling.temperature == 0 else _draw(logits, sampling, seat.generator)
+            drawn = best if sampling.temperature < COLDEST else _draw(logits, sampling, seat.generator)
         except FAULTS as error:
             return self._end(seat, ModelError(f"the network failed: {_reason(error)}"))
         if seat.request.transcript:
-            seat.logprobs.append(float((logits / (sampling.temperature or 1.0)).log_softmax(-1)[drawn]))
+            warmth = sampling.temperature if sampling.temperature >= COLDEST else 1.0
+            seat.logprobs.append(float((logits / warmth).log_softmax(-1)[drawn]))
         if drawn in self.mind.ends:
             return self._end(seat, seat.completion("stop", self.mind.codec, drawn))
         seat.said.append(drawn)

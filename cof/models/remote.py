@@ -1,49 +1,74 @@
-"""A model behind any OpenAI-compatible chat endpoint. Calls are plain assistant text, crops come back in user turns.
+"""A model behind any OpenAI-compatible chat endpoint, or behind several that have the same model.
 
-Earlier messages are byte for byte the same from turn to turn, so that the server's prefix cache hits. Keys come from the
-environment only. Omits streaming, native tool calls and a turn that must begin with given text.
+Calls are plain assistant text and crops come back in user turns, or as native tool calls where the dialect asks for them.
+Earlier messages are byte for byte the same from turn to turn, so that the server's prefix cache hits. What an endpoint does
+not take is learnt from its refusals (`refusals.py`) and left out from then on. Omits streaming, log-probabilities, and a
+turn that must begin with given text.
 """
 
 from __future__ import annotations
 
-import base64
-import io
-import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
 
-import httpx
-from PIL import Image
-
-from cof.dialects.dialect import Dialect
-from cof.errors import ModelError
+from cof.errors import InputError, ModelError
 from cof.models.base import Conversation, Request, Usage
-from cof.types import Completion, View
+from cof.models.endpoint import Endpoint, Fault, address
+from cof.models.refusals import Known, Lack, lack_of, refuses_several, refuses_tools
+from cof.models.replicas import Replica, Replicas
+from cof.models.wire import Urls, chat, completion
+from cof.types import Completion
 
 KEY = "OPENAI_API_KEY"  # environment variable
+SECONDS = 120.0  # for a turn
 RETRIES = 4
 PAUSE = 0.5  # seconds before the first retry; doubled each time
-RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})  # statuses that may pass
+GLANCE = 0.2  # seconds between looks at whether anybody still waits
+
+
+@dataclass
+class Talk:
+    """One conversation under way: where it is held, and its pictures as they were sent."""
+
+    conversation: Conversation
+    replica: Replica
+    urls: Urls = field(default_factory=dict)
 
 
 class RemoteModel:
-    """Continues conversations at `url` (up to and without `/chat/completions`), `batch` of them at a time."""
+    """Continues conversations at `url` (up to and without `/chat/completions`), `batch` of them at a time.
 
-    def __init__(self, url: str, model: str, batch: int = 16, seconds: float = 120.0, key: str | None = None) -> None:
-        self.name, self.batch = model, batch
-        key = key if key is not None else os.environ.get(KEY, "")
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = httpx.Client(base_url=url.rstrip("/") + "/", headers=headers, timeout=seconds)
-        self.usage, self._lock = Usage(), Lock()
+    Several URLs are replicas of one model: each conversation stays at one. A turn has `seconds`, all its tries included; what
+    may pass is tried again after `pause` seconds, then after twice as long, and never before the endpoint's own Retry-After.
+    `key` is taken from the environment (OPENAI_API_KEY) where it is None. Raises InputError for what is no URL or no key.
+    """
+
+    def __init__(
+        self,
+        url: str | Sequence[str],
+        model: str,
+        batch: int = 16,
+        seconds: float = SECONDS,
+        key: str | None = None,
+        pause: float = PAUSE,
+    ) -> None:
+        urls = list(dict.fromkeys(address(each) for each in ([url] if isinstance(url, str) else url)))
+        if not urls:
+            raise InputError(f"there is no URL for {model}; want at least one endpoint that has it")
+        self.name, self.batch, self.seconds, self.pause = model, batch, seconds, pause
+        self.replicas = Replicas(urls)
+        self._endpoint = Endpoint(os.environ.get(KEY, "") if key is None else key, batch)
+        self.known, self.usage, self._lock = Known(), Usage(), Lock()
 
     @property
     def fingerprint(self) -> str:
         """Where the model is: what lies there cannot be seen from here."""
-        return f"{self._client.base_url}{self.name}"
+        places = sorted(each.url.removesuffix("chat/completions") for each in self.replicas.every)
+        return f"{','.join(places)}{self.name}"
 
     def converse(self, conversations: Iterable[Conversation]) -> None:
         with ThreadPoolExecutor(self.batch) as pool:
@@ -56,78 +81,103 @@ class RemoteModel:
                 running = _settled(running)
 
     def _talk(self, conversation: Conversation) -> None:
-        while (request := conversation.request()) is not None:
-            began = time.monotonic()
-            try:
-                heard: Completion | ModelError = self._complete(request)
-            except ModelError as error:
-                heard = error
-            seconds = time.monotonic() - began
-            if isinstance(heard, Completion):
-                with self._lock:
-                    self.usage.add(Usage(heard.prompt_tokens, heard.tokens, len(request.pixels), seconds))
-            conversation.hear(heard, seconds)
+        talk = Talk(conversation, self.replicas.take())
+        try:
+            while (request := conversation.request()) is not None:
+                began = time.monotonic()
+                try:
+                    heard: Completion | ModelError = self._turn(request, talk)
+                except ModelError as error:
+                    heard = error
+                seconds = time.monotonic() - began
+                if isinstance(heard, Completion):
+                    with self._lock:
+                        self.usage.add(Usage(heard.prompt_tokens, heard.tokens, len(request.pixels), seconds))
+                conversation.hear(heard, seconds)
+        finally:
+            self.replicas.leave(talk.replica)
 
-    def _complete(self, request: Request) -> Completion:
+    def _turn(self, request: Request, talk: Talk) -> Completion:
+        self._check(request)
+        until, tries, lacks = time.monotonic() + self.seconds, 0, self.known.lacks
+        while True:
+            body = chat(self.name, request, lacks, talk.urls)
+            found = self._endpoint.post(talk.replica.url, body, until)
+            if not isinstance(found, Fault):
+                break
+            if refuses_several(found, len(request.pixels)):
+                self._learn(pictures=len(request.pixels) - 1)
+                raise self._too_many(request, found.text)
+            if (lack := lack_of(found, body)) is not None:
+                lacks |= {lack}
+            elif refuses_tools(found, body):
+                raise self._failed(
+                    talk.replica, f'{found.text}; want a server with tool calls, or native = "no" in the dialect'
+                )
+            else:
+                tries = self._try_again(found, talk, tries, until)
+        self.replicas.worked(talk.replica)
+        self._learn(lacks)
+        try:
+            return completion(found, request.dialect)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+            raise ModelError(f"{self.name} sent no chat completion; want an OpenAI-compatible endpoint") from None
+
+    def _try_again(self, fault: Fault, talk: Talk, tries: int, until: float) -> int:
+        """Get ready for another try, here or elsewhere; returns the tries that were waited for. Raises ModelError.
+
+        Where the endpoint says when to come back, only the deadline counts.
+        """
+        if not fault.passing:
+            if fault.elsewhere:
+                self.replicas.failed(talk.replica)
+            raise self._failed(talk.replica, fault.text)
+        place, awake = talk.replica, False
+        if fault.elsewhere:
+            talk.replica, awake = self.replicas.move(talk.replica)
+        if awake:
+            return tries
+        rest = max(fault.after, self.pause * 2 ** min(tries, RETRIES))
+        if (tries >= RETRIES and not fault.after) or time.monotonic() + rest >= until:
+            raise self._failed(place, fault.text)
+        _sleep(rest, talk.conversation)
+        return tries + 1
+
+    def _check(self, request: Request) -> None:
+        """Refuse what is known not to work, without asking again."""
         if request.prefix:
             raise ModelError(
                 f"{self.name} is remote and cannot be made to begin a turn with given text; use another arm"
             )
-        sampling = request.sampling
-        body = {
-            "model": self.name,
-            "messages": list(_messages(request)),
-            "max_tokens": sampling.tokens,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "seed": sampling.seed,
-        }
-        reply = self._post(body)
-        try:
-            choice, usage = reply["choices"][0], reply.get("usage") or {}
-            text = _text(choice["message"], request.dialect)
-            cut = choice.get("finish_reason") == "length"
-            tokens, prompt = int(usage.get("completion_tokens", 0)), int(usage.get("prompt_tokens", 0))
-            return Completion(text, tokens, prompt, 0, "length" if cut else "stop")
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
-            raise ModelError(f"{self.name} sent no chat completion; want an OpenAI-compatible endpoint") from None
+        most = self.known.pictures
+        if most is not None and len(request.pixels) > most:
+            raise self._too_many(request, f"it refused {most + 1} before")
 
-    def _post(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The endpoint's answer, tried again after what may pass."""
-        fault = ""
-        for pause in (*(PAUSE * 2**n for n in range(RETRIES)), None):
-            try:
-                reply = self._client.post("chat/completions", json=body)
-                if reply.is_success:
-                    found: dict[str, Any] = reply.json()
-                    return found
-                fault = f"status {reply.status_code}: {' '.join(reply.text.split())[:200]}"
-                if reply.status_code not in RETRIED:
-                    break
-            except ValueError:
-                fault = "an answer that is not JSON"
-                break
-            except httpx.HTTPError as error:
-                fault = f"{type(error).__name__}: {error}"
-            if pause is not None:
-                time.sleep(pause)
-        raise ModelError(f"{self.name} at {self._client.base_url} did not answer ({fault})")
+    def _learn(self, lacks: frozenset[Lack] = frozenset(), pictures: int | None = None) -> None:
+        """Remember for the life of the model. Conversations that are under way together may each learn the same."""
+        with self._lock:
+            known = self.known
+            most = min((n for n in (known.pictures, pictures) if n is not None), default=None)
+            self.known = Known(known.lacks | lacks, most)
+
+    def _too_many(self, request: Request, why: str) -> ModelError:
+        count = len(request.pixels)
+        return ModelError(
+            f"{self.name} does not take {count} pictures in one request ({why}); want a server that does, as vLLM with "
+            f"--limit-mm-per-prompt, or --limit zooms={count - 2}"
+        )
+
+    def _failed(self, replica: Replica, why: str) -> ModelError:
+        return ModelError(f"{self.name} at {replica.url.removesuffix('chat/completions')} did not answer ({why})")
 
 
-def _text(message: Mapping[str, Any], dialect: Dialect) -> str:
-    """What the model said. Some servers take a turn apart into its thought, its calls and the rest."""
-    if (
-        not any(message.get(part) for part in ("content", "tool_calls", "reasoning_content"))
-        and "content" not in message
-    ):
-        raise KeyError("content")
-    calls = [(str(call["function"]["name"]), _arguments(call)) for call in message.get("tool_calls") or ()]
-    return dialect.spoken(str(message.get("reasoning_content") or ""), str(message.get("content") or ""), calls)
-
-
-def _arguments(call: Mapping[str, Any]) -> str:
-    given = call["function"]["arguments"]
-    return given if isinstance(given, str) else json.dumps(given)
+def _sleep(seconds: float, conversation: Conversation) -> None:
+    """Wait, but not for a conversation that nobody follows any more."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        if conversation.gone:
+            raise ModelError("nobody waits for the turn any more")
+        time.sleep(min(left, GLANCE))
 
 
 def _settled(running: set[Future[None]]) -> set[Future[None]]:
@@ -136,22 +186,3 @@ def _settled(running: set[Future[None]]) -> set[Future[None]]:
     for future in done:
         future.result()
     return rest
-
-
-def _messages(request: Request) -> Iterator[dict[str, Any]]:
-    for message in request.messages:
-        parts = [_part(part, request) for part in message.parts]
-        texts = [part["text"] for part in parts if part["type"] == "text"]
-        yield {"role": message.role, "content": "".join(texts) if len(texts) == len(parts) else parts}
-
-
-def _part(part: str | View, request: Request) -> dict[str, Any]:
-    if isinstance(part, str):
-        return {"type": "text", "text": part}
-    return {"type": "image_url", "image_url": {"url": _data_url(request.pixels[part])}}
-
-
-def _data_url(picture: Image.Image) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 from cof.dialects import judge as dialect
 from cof.errors import ModelError
@@ -41,10 +42,21 @@ def judged(model: Model, asked: Iterable[Asked], journal: Journal) -> Callable[[
         if key not in journaled
     )
 
+    return _with(model.name, verdicts)
+
+
+def remembered(judge: str, journal: Path) -> Callable[[Question, str | None], Score]:
+    """The function that scores with the verdicts that the judge of this name left in `journal`, if there is such a file."""
+    if not journal.exists():
+        return score
+    return _with(judge, {str(record["id"]): record["right"] for record in read_records(journal)})
+
+
+def _with(judge: str, verdicts: Mapping[str, bool | None]) -> Callable[[Question, str | None], Score]:
     def scored(question: Question, answer: str | None) -> Score:
         if not _open(question, answer):
             return score(question, answer)
-        right = verdicts.get(_key(model.name, question, answer))
+        right = verdicts.get(_key(judge, question, answer))
         return Score(None if right is None else float(right), BY)
 
     return scored

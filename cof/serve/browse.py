@@ -18,7 +18,7 @@ from cof.runs import publish
 from cof.scoring.answers import score
 from cof.serve.page import template, trace_page
 from cof.types import Trace
-from cof.worlds.pictures import picture_of
+from cof.worlds.pictures import picture_in
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def write_pages(runs: Mapping[str, Sequence[Shown]], folder: Path) -> Path:
         own = folder / name
         own.mkdir(parents=True, exist_ok=True)
         for n, shown in enumerate(traces, 1):
-            publish(own / f"{n}.html", trace_page(shown.trace, picture_of(shown.trace.question)))
+            publish(own / f"{n}.html", trace_page(shown.trace, picture_in(shown.trace)))
             entries.append(_entry(name, f"{name}/{n}.html", shown))
         lines = (json.dumps({"id": shown.key, "trace": to_json(shown.trace)}) + "\n" for shown in traces)
         publish(own / "traces.jsonl", "".join(lines))

@@ -6,7 +6,7 @@ import os
 
 from PIL import Image
 
-from cof.types import Question
+from cof.types import Question, Trace
 from cof.vision.load import load
 from cof.worlds import needle
 
@@ -19,3 +19,10 @@ def can_open(question: Question) -> bool:
 def picture_of(question: Question) -> Image.Image:
     """RGB, upright. Raises InvalidImage where there is none."""
     return needle.redraw(question.image) or load(question.image)
+
+
+def picture_in(trace: Trace) -> Image.Image:
+    """The picture as it was asked about: an evaluation of resized pictures made it smaller. Raises InvalidImage."""
+    image, region = picture_of(trace.question), trace.overview.region
+    size = round(region.width), round(region.height)
+    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)

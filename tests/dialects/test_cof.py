@@ -90,6 +90,10 @@ def test_a_missing_or_odd_label_is_an_empty_one(label: object) -> None:
     assert zoom(call([1, 1, 9, 9], label=label)).label == ""
 
 
+def test_half_a_character_in_a_label_can_be_sent_on() -> None:
+    assert zoom(call([1, 1, 90, 90], label="a \ud800 b")).label == "a ? b"
+
+
 def test_unknown_arguments_do_no_harm() -> None:
     assert zoom(call([1, 1, 9, 9], img_idx=0, why="…")).boxes == (Box(3, 3, 27, 27),)
 

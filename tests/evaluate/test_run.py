@@ -39,7 +39,7 @@ def run_of(
     model = ScriptedModel(lines)
     with RunDir(folder, {}) as run:
         evaluate(model, found, plan, Setting(), run)
-        return list(records(run)), model
+        return list(records(folder)), model
 
 
 def test_every_cell_is_filled_once_and_nothing_is_asked_twice(tmp_path: Path) -> None:

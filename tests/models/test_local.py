@@ -202,6 +202,8 @@ def test_sampling_is_what_was_asked_and_not_the_checkpoints_taste(folders: dict[
     texts = [alone(seasoned, each).text for each in hot]
     assert texts == [alone(plain, each).text for each in hot]
     assert len({*texts, alone(plain, request).text}) == 3
+    cold = replace(request, sampling=Sampling(5e-324, 5e-324, tokens=8))
+    assert alone(plain, cold).text == alone(plain, replace(request, sampling=Sampling(tokens=8))).text
 
 
 def test_every_token_that_ends_a_turn_ends_it(models: dict[str, LocalModel]) -> None:

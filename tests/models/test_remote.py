@@ -1,143 +1,255 @@
-"""A remote model against a real HTTP server on loopback, which says what it is told to say."""
+"""A remote model against a real HTTP server on loopback: turns, tries, deadlines, and what is no answer."""
 
 from __future__ import annotations
 
 import base64
 import io
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from itertools import pairwise
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from cof.focus.loop import Setting, run, run_many
-from cof.models import remote
+from cof.errors import InputError
+from cof.focus.loop import Session, Setting, run, run_many
 from cof.models.remote import RemoteModel
 from cof.types import Question, Stop
-
-PICTURE = Image.effect_noise((448, 448), 80).convert("RGB")
-ZOOM = '<think></think><tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [100, 100, 200, 200]}}</tool_call>'
-
-
-class Endpoint(BaseHTTPRequestHandler):
-    """Answers `server.replies` in turn, (status, body); the last for ever. Keeps what it was sent."""
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        with self.server.lock:  # type: ignore[attr-defined]
-            self.server.asked.append((self.path, dict(self.headers), body))  # type: ignore[attr-defined]
-            replies = self.server.replies  # type: ignore[attr-defined]
-            status, text = replies.pop(0) if len(replies) > 1 else replies[0]
-        content = text if isinstance(text, bytes) else json.dumps(chat(text)).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        pass
+from cof.vision.views import Picture
+from tests.models.endpoints import (
+    ANSWER,
+    PICTURE,
+    QUESTION,
+    ZOOM,
+    Reply,
+    by_turn,
+    called,
+    chat,
+    in_turn,
+    listening,
+    model_at,
+)
 
 
-def chat(text: str) -> dict[str, object]:
-    usage = {"prompt_tokens": 300, "completion_tokens": 7}
-    return {"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}], "usage": usage}
-
-
-@pytest.fixture
-def server() -> Iterator[ThreadingHTTPServer]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Endpoint) as found:
-        found.lock, found.asked, found.replies = threading.Lock(), [], [(200, "<answer>B</answer>")]
-        threading.Thread(target=found.serve_forever, daemon=True).start()
-        yield found
-        found.shutdown()
-
-
-def model_at(server: ThreadingHTTPServer, **options: object) -> RemoteModel:
-    return RemoteModel(f"http://127.0.0.1:{server.server_address[1]}/v1", "some-model", **options)  # type: ignore[arg-type]
-
-
-def test_a_zoom_and_an_answer(server) -> None:
-    server.replies[:] = [(200, ZOOM), (200, "<answer>B</answer>")]
-    trace = run(model_at(server), Question("q", "", "What?"), PICTURE)
+def test_a_zoom_and_an_answer() -> None:
+    with listening(by_turn(ZOOM, ANSWER)) as server:
+        model = model_at(server)
+        trace = run(model, QUESTION, PICTURE)
     assert (trace.answer, trace.zooms, trace.stop, trace.model) == ("B", 1, Stop.ANSWER, "some-model")
     assert trace.turns[0].completion.tokens == 7
-    (path, _, first), (_, _, second) = server.asked
-    assert path == "/v1/chat/completions"
-    assert second["messages"][: len(first["messages"])] == first["messages"]
+    assert (model.usage.prefilled, model.usage.decoded, model.usage.images) == (600, 14, 1 + 2)
+    first, second = (asked.body for asked in server.asked)
+    assert server.asked[0].path == "/v1/chat/completions"
     assert [message["role"] for message in second["messages"]] == ["system", "user", "assistant", "user"]
     url = first["messages"][1]["content"][0]["image_url"]["url"]
     shown = Image.open(io.BytesIO(base64.b64decode(url.split(",")[1])))
     assert shown.size == trace.overview.size
 
 
-def test_what_may_pass_is_tried_again(server, monkeypatch) -> None:
-    monkeypatch.setattr(remote, "PAUSE", 0.001)
-    server.replies[:] = [(429, b"slow down"), (503, b""), (200, "<answer>B</answer>")]
-    assert run(model_at(server), Question("q", "", "What?"), PICTURE).answer == "B"
-    assert len(server.asked) == 3
+def test_what_was_sent_is_sent_again_byte_for_byte() -> None:
+    with listening(by_turn(ZOOM, "neither call nor answer", ZOOM.replace("200", "300"), ANSWER)) as server:
+        run(model_at(server), QUESTION, PICTURE)
+    raws = [asked.raw for asked in server.asked]
+    assert len(raws) == 4
+    for earlier, later in pairwise(raws):
+        messages = earlier[: earlier.index(b'],"max_tokens"')]
+        assert later.startswith(messages)
+
+
+def test_what_may_pass_is_tried_again() -> None:
+    with listening(in_turn(Reply(b"slow down", 429), Reply(b"", 503), Reply(status=0), Reply())) as server:
+        assert run(model_at(server), QUESTION, PICTURE).answer == "B"
+    assert len(server.asked) == 4
+
+
+def test_tries_come_to_an_end_with_longer_and_longer_pauses() -> None:
+    with listening(in_turn(Reply(b"broken", 500))) as server:
+        began = time.monotonic()
+        trace = run(model_at(server, pause=0.02), QUESTION, PICTURE)
+    assert "status 500: broken" in str(trace.error)
+    assert len(server.asked) == 5
+    assert time.monotonic() - began >= 0.02 * (1 + 2 + 4 + 8)
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "words"),
+    ("reply", "words"),
     [
-        (401, b"no key", "status 401: no key"),
-        (422, b"bad", "status 422"),
-        (200, b"hello", "an answer that is not JSON"),
-        (200, b"{}", "sent no chat completion"),
+        (Reply(b"no key", 401), "status 401: no key"),
+        (Reply(b"bad", 422), "status 422"),
+        (Reply(b"moved", 308), "status 308"),
+        (Reply(b"hello"), "an answer that is not JSON"),
+        (Reply(b"{}"), "sent no chat completion"),
+        (
+            Reply(b'{"detail": [{"msg": "far too long", "loc": 5, "input": "echo"}]}', 422),
+            "status 422: far too long (5)",
+        ),
+        (Reply(b'[{"error": {"message": "over the limit"}}]', 400), "status 400: over the limit"),
+        (Reply(b'{"error": null, "detail": "gone"}', 410), "status 410"),
     ],
 )
-def test_what_cannot_pass_fails_at_once_in_one_line(server, status, body, words) -> None:
-    server.replies[:] = [(status, body)]
-    trace = run(model_at(server), Question("q", "", "What?"), PICTURE)
+def test_what_cannot_pass_fails_at_once_in_one_line(reply: Reply, words: str) -> None:
+    with listening(in_turn(reply)) as server:
+        trace = run(model_at(server), QUESTION, PICTURE)
     assert trace.stop is Stop.FAILED
     assert words in str(trace.error)
     assert "\n" not in str(trace.error)
+    assert "echo" not in str(trace.error)
     assert len(server.asked) == 1
 
 
-def test_many_at_once_are_not_crossed(server) -> None:
+def test_many_at_once_are_not_crossed_and_no_more_than_asked_for() -> None:
+    running = most = 0
+
+    def say(body: dict[str, Any]) -> Reply:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        time.sleep(0.02)
+        running -= 1
+        return Reply(f"<answer>{body['messages'][1]['content'][-1]['text']}</answer>")
+
     asked = [(Question(str(n), "", f"What is {n}?"), PICTURE) for n in range(12)]
-    traces = run_many(model_at(server, batch=4), asked, Setting())
+    with listening(say) as server:
+        traces = run_many(model_at(server, batch=4), asked)
     assert [trace.id for trace in traces] == [str(n) for n in range(12)]
-    assert all(trace.answer == "B" for trace in traces)
+    assert [trace.answer for trace in traces] == [question.text for question, _ in asked]
+    assert 1 < most <= 4
 
 
-def test_the_key_comes_from_the_environment(server, monkeypatch) -> None:
-    monkeypatch.setenv(remote.KEY, "secret")
-    run(model_at(server), Question("q", "", "What?"), PICTURE)
-    assert server.asked[0][1]["Authorization"] == "Bearer secret"
-
-
-def test_an_endpoint_that_is_not_there(monkeypatch) -> None:
-    monkeypatch.setattr(remote, "PAUSE", 0.001)
-    trace = run(RemoteModel("http://127.0.0.1:9/v1", "m"), Question("q", "", "What?"), PICTURE)
+def test_an_endpoint_that_is_not_there() -> None:
+    trace = run(RemoteModel("http://127.0.0.1:9/v1", "m", pause=0.001), QUESTION, PICTURE)
     assert trace.stop is Stop.FAILED
-    assert "did not answer" in str(trace.error)
+    assert "did not answer (ConnectError" in str(trace.error)
 
 
-def message(**parts: object) -> bytes:
-    return json.dumps({"choices": [{"message": parts, "finish_reason": "tool_calls"}]}).encode()
+# how long is waited
 
 
-@pytest.mark.parametrize("given", [{"bbox_2d": [100, 100, 200, 200]}, '{"bbox_2d": [100, 100, 200, 200]}'])
-def test_a_turn_that_the_server_took_apart_is_put_together(server: ThreadingHTTPServer, given: object) -> None:
-    call = {"type": "function", "function": {"name": "image_zoom_in_tool", "arguments": given}}
-    server.replies = [  # type: ignore[attr-defined]
-        (200, message(content=None, reasoning_content="It is small.", tool_calls=[call])),
-        (200, message(content="<answer>B</answer>", reasoning_content="I see it.")),
+def test_retry_after_in_seconds_is_waited_for() -> None:
+    with listening(in_turn(Reply(b"", 429, {"Retry-After": "0.3"}), Reply())) as server:
+        began = time.monotonic()
+        assert run(model_at(server), QUESTION, PICTURE).answer == "B"
+    assert 0.3 <= time.monotonic() - began < 5
+
+
+def test_retry_after_as_a_date_is_waited_for() -> None:
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)  # dates have whole seconds
+    with listening(in_turn(Reply(b"", 503, {"Retry-After": soon}), Reply())) as server:
+        began = time.monotonic()
+        assert run(model_at(server), QUESTION, PICTURE).answer == "B"
+    assert 0.5 <= time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("header", ["soon", "-5", "nan", "inf", "", "Wed, 99 Nope 2020"])
+def test_a_retry_after_that_means_nothing_is_not_waited_for(header: str) -> None:
+    with listening(in_turn(Reply(b"", 429, {"Retry-After": header}), Reply())) as server:
+        assert run(model_at(server, seconds=5), QUESTION, PICTURE).answer == "B"
+
+
+def test_who_says_when_to_come_back_is_asked_as_often_as_time_allows() -> None:
+    busy = [Reply(b"", 429, {"Retry-After": "0.01"})] * 9
+    with listening(in_turn(*busy, Reply())) as server:
+        assert run(model_at(server), QUESTION, PICTURE).answer == "B"
+
+
+def test_a_wait_beyond_the_deadline_is_not_begun() -> None:
+    with listening(in_turn(Reply(b"full", 429, {"Retry-After": "60"}))) as server:
+        began = time.monotonic()
+        trace = run(model_at(server, seconds=2), QUESTION, PICTURE)
+    assert "status 429: full" in str(trace.error)
+    assert time.monotonic() - began < 1
+
+
+def test_a_turn_has_its_seconds_and_is_not_asked_for_twice() -> None:
+    def say(_: dict[str, Any]) -> Reply:
+        time.sleep(3)
+        return Reply()
+
+    with listening(say) as server:
+        trace = run(model_at(server, seconds=0.5), QUESTION, PICTURE)
+        assert trace.seconds < 2
+        assert "no whole answer in time" in str(trace.error)
+        assert len(server.asked) == 1
+
+
+def test_nobody_waits_for_a_conversation_that_is_gone() -> None:
+    with listening(in_turn(Reply(b"", 429, {"Retry-After": "60"}))) as server:
+        session = Session("some-model", QUESTION, Picture(PICTURE))
+        server.say = lambda _: setattr(session, "cancelled", True) or Reply(b"", 429, {"Retry-After": "60"})
+        began = time.monotonic()
+        model_at(server).converse([session])
+    assert time.monotonic() - began < 5
+
+
+# what a server makes of a turn
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_a_turn_that_the_server_took_apart_is_put_together(name: str) -> None:
+    replies = [
+        called([100, 100, 200, 200], **{name: "It is small."}),
+        Reply(json.dumps(chat(content=ANSWER, **{name: "I see it."})).encode()),
     ]
-    trace = run(model_at(server), Question("1", "", "Which?"), PICTURE, Setting())
+    with listening(in_turn(*replies)) as server:
+        trace = run(model_at(server), QUESTION, PICTURE)
     assert (trace.answer, trace.zooms) == ("B", 1)
     assert [turn.action.thought for turn in trace.turns] == ["It is small.", "I see it."]  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("body", [message(), b'{"choices": [{"message": "hi"}]}', b'{"choices": []}', b"[]"])
-def test_what_is_no_completion_fails_the_run_and_nothing_else(server: ThreadingHTTPServer, body: bytes) -> None:
-    server.replies = [(200, body), (200, "<answer>B</answer>")]  # type: ignore[attr-defined]
-    asked = [(Question(str(n), "", "Which?"), PICTURE) for n in range(2)]
-    first, second = run_many(model_at(server, batch=1), asked)
+def test_arguments_may_come_as_an_object() -> None:
+    call = {"function": {"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [100, 100, 200, 200]}}}
+    with listening(in_turn(Reply(json.dumps(chat(tool_calls=[call])).encode()), Reply())) as server:
+        assert run(model_at(server), QUESTION, PICTURE).zooms == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"choices": [{"message": {}}]}', b'{"choices": [{"message": "hi"}]}', b'{"choices": []}', b"[]"]
+)
+def test_what_is_no_completion_fails_the_run_and_nothing_else(body: bytes) -> None:
+    asked = [(replace(QUESTION, id=str(n)), PICTURE) for n in range(2)]
+    with listening(in_turn(Reply(body), Reply())) as server:
+        first, second = run_many(model_at(server, batch=1), asked)
     assert first.stop is Stop.FAILED
     assert "no chat completion" in str(first.error)
     assert second.answer == "B"
+
+
+def test_a_turn_cannot_be_begun_for_a_remote_model() -> None:
+    with listening(by_turn(ANSWER)) as server:
+        trace = run(model_at(server), QUESTION, PICTURE, Setting(mode="always"))
+    assert "cannot be made to begin a turn" in str(trace.error)
+
+
+# where the model is
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:8000",
+        "ftp://host/v1",
+        "http://",
+        "http://h/v1?key=s3cret",
+        "http://me:s3cret@h/v1",
+        "http://h:port/v1",
+    ],
+)
+def test_what_is_no_address_is_refused_before_anything_is_sent(url: str) -> None:
+    with pytest.raises(InputError, match="want") as caught:
+        RemoteModel(url, "m")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_model_needs_an_address() -> None:
+    with pytest.raises(InputError, match="want at least one endpoint"):
+        RemoteModel([], "m")
+
+
+def test_the_fingerprint_is_where_the_model_is() -> None:
+    assert RemoteModel("http://h:1/v1/", "m").fingerprint == "http://h:1/v1/m"
+    assert RemoteModel(["http://b/v1", "http://a/v1", "http://b/v1/"], "m").fingerprint == "http://a/v1/,http://b/v1/m"

@@ -1,0 +1,75 @@
+"""Native tool calls: the zoom tool as a server is told of it, and a turn taken apart into its words and its calls.
+
+`apart` is the inverse of `Dialect.spoken`. What cannot be taken apart without loss stays text, so that a server never meets
+a call that is not JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from cof.dialects.dialect import Dialect
+from cof.dialects.frames import Unit
+from cof.dialects.reading import Tags
+
+ABOUT = "Shows a part of a picture enlarged."
+FOLLOWS = "The picture is in the next message."  # a tool's reply where the picture itself stands in a user turn
+LABEL = "What the part shows."
+UNITS: dict[Unit, str] = {
+    "pixel": "pixels",
+    "thousand": "thousandths of its width and height",
+    "unit": "parts of its width and height, from 0 to 1",
+    "unit or pixel": "parts of its width and height, from 0 to 1",
+}
+SOURCES = {
+    "zero": ("integer", "Which picture the box is in, counted from 0."),
+    "one": ("integer", "Which picture the box is in, counted from 1."),
+    "name": ("string", "Which picture the box is in: original_image, observation_1, observation_2 and so on."),
+}
+
+
+def tool(dialect: Dialect) -> dict[str, Any]:
+    """The zoom tool as one of a request's `tools`; its arguments are those that `reading.py` reads."""
+    which = "that picture" if dialect.source else "the first picture"
+    box = f"x1, y1, x2, y2 in {which}, in {UNITS[dialect.unit]}."
+    numbers = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4, "description": box}
+    arguments: dict[str, Any] = {dialect.box: numbers}
+    if dialect.label:
+        arguments[dialect.label] = {"type": "string", "description": LABEL}
+    if dialect.source:
+        kind, said = SOURCES[dialect.sources]
+        arguments[dialect.source] = {"type": kind, "description": said}
+    needed = [dialect.box, *([dialect.source] if dialect.source else [])]
+    schema = {"type": "object", "properties": arguments, "required": needed}
+    return {"type": "function", "function": {"name": dialect.tool, "description": ABOUT, "parameters": schema}}
+
+
+def apart(dialect: Dialect, text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """What an assistant turn says, and (name, JSON arguments) of the calls that it ends with.
+
+    All of it is text where it ends otherwise, or where a call is no JSON object with a name and arguments.
+    """
+    tags = Tags.of(dialect.call)
+    words, *bodies = text.split(tags.open)
+    calls = []
+    for body in bodies:
+        said, closed, after = body.partition(tags.close)
+        call = _call(said) if closed and not after.strip() else None
+        if call is None:
+            return text, ()
+        calls.append(call)
+    return words, tuple(calls)
+
+
+def _call(said: str) -> tuple[str, str] | None:
+    """A call whose JSON may spell half a character, which cannot be sent: it becomes a question mark."""
+    try:
+        found = json.loads(said)
+        name, arguments = found["name"], found["arguments"]
+        if isinstance(name, str) and isinstance(arguments, dict):
+            written = json.dumps(arguments, ensure_ascii=False, allow_nan=False)
+            return name.encode(errors="replace").decode(), written.encode(errors="replace").decode()
+    except (ValueError, TypeError, KeyError, RecursionError):
+        pass
+    return None

@@ -1,0 +1,277 @@
+"""An evaluation as logs of inspect-ai, one JSON file an arm, which `inspect view` and its `read_eval_log` open.
+
+Owns the mapping from records to that form (version 2 of its log). Written without the package: its requirements exclude
+versions that this one pins; docs/peers.md names the version that read the logs back. Omits the prompts around a question,
+the events of a run (there are none), and times of day but two: those of the run's first file and of its last trace.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePath
+from typing import Any
+
+from PIL import Image
+
+from cof.evaluate.report import Judgement, report
+from cof.evaluate.run import NATIVE, NO_VIEW, Record, records
+from cof.runs import publish
+from cof.scoring.answers import score
+from cof.types import Answer, Malformed, Stop, Trace, Turn, View, Zoom
+from cof.vision import boxes, views
+from cof.worlds.pictures import can_open, picture_in
+
+LOG_VERSION = 2
+SCORER = "match"
+TOOL = "zoom"  # of every dialect: boxes are in source pixels here, whatever the family's own tool is called
+SIDE = 1024  # most pixels of a picture's longer side in a log
+QUALITY = 85
+PICTURES = 100  # samples of a log that carry pictures, where nobody says: 4 to 5 MB with nano's views
+ID_LETTERS = 22  # as many as its own ids have
+LIMITS = {Stop.TURNS: "turn", Stop.TOKENS: "token", Stop.SECONDS: "time", Stop.ZOOMS: "custom", Stop.PIXELS: "custom"}
+FIGURES = ("accuracy", "low", "high", "zooms", "zoomed", "visual_tokens", "text_tokens", "mcc", "failed")
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """The records of one arm, the report's figures of it, and the run that they are of."""
+
+    name: str
+    records: Sequence[Record]
+    figures: Json
+    manifest: Json
+    made: datetime
+    ended: datetime
+
+
+def write_logs(run: Path, folder: Path, judge: Judgement = score, pictures: int = PICTURES) -> list[Path]:
+    """Write a log of every arm of a finished run to `folder`; the first `pictures` samples of each show what the model saw.
+
+    A picture that is not there any more is told in words. Writing again replaces the same files. Raises InvalidRun.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = json.loads((run / "manifest.json").read_text())
+    made, ended = _written(run / "manifest.json"), _written(run / "traces.jsonl")
+    found = sorted(records(run), key=lambda record: (record.seed, record.resolution, record.trace.id))
+    figures = report(found, judge)["arms"]
+    arms = defaultdict[str, list[Record]](list)
+    for record in found:
+        arms[record.arm].append(record)
+    paths = []
+    for name, own in arms.items():
+        log = _log(Arm(name, own, figures[name], manifest, made, max(made, ended)), judge, pictures)
+        stem = f"{made:%Y-%m-%dT%H-%M-%S}_{log['eval']['task'].replace('_', '-')}_{log['eval']['task_id']}"
+        paths.append(folder / f"{stem}.json")
+        publish(paths[-1], json.dumps(log))
+    return paths
+
+
+def _log(arm: Arm, judge: Judgement, pictures: int) -> Json:
+    samples = [_sample(record, arm, judge, shown=place < pictures) for place, record in enumerate(arm.records)]
+    return {
+        "version": LOG_VERSION,
+        "status": "success",
+        "eval": _eval(arm),
+        "plan": {"name": arm.name, "steps": [{"solver": arm.name, "params": {}}]},
+        "results": _results(arm),
+        "stats": {
+            "started_at": arm.made.isoformat(),
+            "completed_at": arm.ended.isoformat(),
+            "model_usage": {arm.manifest["model"]: _sum(sample["output"]["usage"] for sample in samples)},
+        },
+        "samples": samples,
+    }
+
+
+def _eval(arm: Arm) -> Json:
+    """What its viewer shows of a log before its samples."""
+    manifest, told = arm.manifest, json.dumps([arm.manifest, arm.made.isoformat()])
+    names = list(dict.fromkeys(_name(record, arm) for record in arm.records))
+    versions = {name: found for name, found in manifest.get("versions", {}).items() if found is not None}
+    return {
+        "run_id": _id(told),
+        "eval_id": _id(told, arm.name, "eval"),
+        "task_id": _id(told, arm.name, "task"),
+        "created": arm.made.isoformat(),
+        "task": f"{manifest['benchmark']}-{arm.name}",
+        "solver": arm.name,
+        "dataset": {"name": manifest["benchmark"], "samples": len(names), "sample_ids": names, "shuffled": False},
+        "model": manifest["model"],
+        "model_args": {"weights": manifest["weights"], "dialect": arm.records[0].trace.dialect},
+        "config": {"epochs": len(manifest["seeds"])},
+        "packages": versions,
+        "metadata": {"manifest": manifest, "figures": arm.figures},
+        "scorers": [{"name": SCORER}],
+    }
+
+
+def _results(arm: Arm) -> Json:
+    """The report's own figures: the mean of its samples would count a question once for every resolution and cycle."""
+    figures, scored = arm.figures, arm.figures["samples"] - arm.figures["unscored"]
+    metrics = {name: {"name": name, "value": figures[name]} for name in FIGURES if figures[name] is not None}
+    score = {"name": SCORER, "scorer": SCORER, "scored_samples": scored, "unscored_samples": figures["unscored"]}
+    return {
+        "total_samples": len(arm.records),
+        "completed_samples": figures["samples"],
+        "scores": [score | {"metrics": metrics}],
+    }
+
+
+def _sample(record: Record, arm: Arm, judge: Judgement, shown: bool) -> Json:
+    trace, question = record.trace, record.trace.question
+    messages = list(_messages(trace, _picture(trace) if shown else None))
+    usage = _usage(trace)
+    sample = {
+        "id": _name(record, arm),
+        "epoch": arm.manifest["seeds"].index(record.seed) + 1,
+        "input": question.text,
+        "choices": list(question.choices) or None,
+        "target": question.answer or "",
+        "messages": messages,
+        "output": _output(trace, messages, usage),
+        "scores": _scores(trace, judge),
+        "metadata": _metadata(record),
+        "model_usage": {trace.model: usage},
+        "total_time": trace.seconds,
+        "working_time": trace.seconds,
+    }
+    if trace.error is not None:
+        sample["error"] = {"message": trace.error, "traceback": "", "traceback_ansi": ""}
+    if trace.stop in LIMITS:
+        limit = float(getattr(trace.limits, trace.stop.value))
+        sample["limit"] = {"type": LIMITS[trace.stop], "limit": limit, "reason": f"limit on {trace.stop.value}"}
+    return sample
+
+
+def _messages(trace: Trace, image: Image.Image | None) -> Iterator[Json]:
+    """The question, and every turn with what came back."""
+    asked = "\n".join([trace.question.text, *(f"- {choice}" for choice in trace.question.choices)])
+    yield {"role": "user", "source": "input", "content": [*_shown(trace.overview, trace, image), _text(asked)]}
+    for number, turn in enumerate(trace.turns, 1):
+        call = f"turn-{number}"
+        yield _assistant(turn, call, trace.model)
+        back = [part for view in turn.views for part in _shown(view, trace, image)]
+        back += [_text(turn.note)] if turn.note else []
+        if back and isinstance(turn.action, Zoom):
+            yield {"role": "tool", "content": back, "tool_call_id": call, "function": TOOL}
+        elif back:
+            yield {"role": "user", "content": back}
+
+
+def _assistant(turn: Turn, call: str, model: str) -> Json:
+    """What the turn was parsed into; its text as it was sampled stands in the metadata."""
+    told = {
+        "text": turn.completion.text,
+        "tokens": turn.completion.tokens,
+        "seconds": turn.seconds,
+        "given": turn.given,
+    }
+    message: Json = {"role": "assistant", "model": model, "metadata": told}
+    message |= {} if turn.given else {"source": "generate"}
+    match turn.action:
+        case Zoom(asked, label, thought):
+            corners = [[round(v, 1) for v in box.as_tuple()] for box in asked]
+            arguments = {"boxes": corners, "label": label}
+            calls = [{"id": call, "type": "function", "function": TOOL, "arguments": arguments}]
+            return message | {"content": _thought(thought), "tool_calls": calls}
+        case Answer(text, thought):
+            return message | {"content": [*_thought(thought), _text(text)]}
+        case Malformed(_, raw):
+            return message | {"content": [_text(raw)]}
+
+
+def _output(trace: Trace, messages: Sequence[Json], usage: Json) -> Json:
+    output: Json = {"model": trace.model, "usage": usage, "time": trace.seconds, "error": trace.error}
+    last = next((message for message in reversed(messages) if message["role"] == "assistant"), None)
+    if last is not None:
+        cut = trace.turns[-1].completion.finish == "length"
+        output["choices"] = [{"message": last, "stop_reason": "max_tokens" if cut else "stop"}]
+    return output | {"completion": trace.answer or ""}
+
+
+def _scores(trace: Trace, judge: Judgement) -> Json:
+    """Nothing for a failed run, and for an answer that could not be scored: neither is a wrong one."""
+    given = judge(trace.question, trace.answer)
+    if trace.stop is Stop.FAILED or given.value is None:
+        return {}
+    return {SCORER: {"value": given.value, "answer": trace.answer, "explanation": f"read by: {given.by}"}}
+
+
+def _metadata(record: Record) -> Json:
+    trace, question = record.trace, record.trace.question
+    return {
+        "resolution": record.resolution,
+        "seed": record.seed,
+        "group": record.group,
+        "picture": PurePath(question.image).name,
+        "category": question.category,
+        "depth": question.depth,
+        "tags": list(question.tags),
+        "stop": trace.stop.value,
+        "zooms": trace.zooms,
+        "visual_tokens": trace.visual_tokens,
+    }
+
+
+def _usage(trace: Trace) -> Json:
+    """Tokens as a server without a cache would count them: every turn reads its whole prompt."""
+    read = sum(turn.completion.prompt_tokens for turn in trace.own)
+    return {"input_tokens": read, "output_tokens": trace.tokens, "total_tokens": read + trace.tokens}
+
+
+def _sum(usages: Iterable[Mapping[str, int]]) -> Json:
+    total = Counter[str]()
+    for usage in usages:
+        total.update(usage)
+    return dict(total)
+
+
+def _picture(trace: Trace) -> Image.Image | None:
+    """The picture as it was asked about; None where it is gone."""
+    return None if trace.overview == NO_VIEW or not can_open(trace.question) else picture_in(trace)
+
+
+def _shown(view: View, trace: Trace, image: Image.Image | None) -> list[Json]:
+    """A view in words, and its pixels where the picture is there."""
+    corners = ", ".join(f"{v:.0f}" for v in view.region.as_tuple())
+    words = _text(f"[{corners}] of the picture, shown as {view.size[0]} x {view.size[1]} px")
+    if image is None or boxes.full(image.size) != trace.overview.region:
+        return [words]
+    pixels = views.render(image, view, trace.overview, trace.spec)
+    pixels.thumbnail((SIDE, SIDE))
+    buffer = io.BytesIO()
+    pixels.save(buffer, "JPEG", quality=QUALITY)
+    url = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return [{"type": "image", "image": url}, words]
+
+
+def _thought(thought: str) -> list[Json]:
+    return [{"type": "reasoning", "reasoning": thought}] if thought else []
+
+
+def _text(text: str) -> Json:
+    return {"type": "text", "text": text}
+
+
+def _name(record: Record, arm: Arm) -> str:
+    """The question's id, with the resolution where there are several."""
+    several = len(arm.manifest["resolutions"]) > 1
+    side = "native" if record.resolution == NATIVE else str(record.resolution)
+    return f"{side}/{record.trace.id}" if several else record.trace.id
+
+
+def _written(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC).replace(microsecond=0)
+
+
+def _id(*told: str) -> str:
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:ID_LETTERS]
