@@ -7,7 +7,7 @@ export MALLOC_MMAP_THRESHOLD_ := 1000000000
 export MALLOC_TRIM_THRESHOLD_ := 1000000000
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench train-nano clean
+.PHONY: demo test lint bench fuzz train-nano clean
 
 demo: $(VENV)/.local
 	$(BIN)/cof ask examples/plaza.jpg "$$(cat examples/plaza.txt)" --trace trace.html
@@ -25,6 +25,10 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/rollouts.py
 	$(BIN)/python benchmarks/search.py
+	$(BIN)/python benchmarks/serving.py
+
+fuzz: $(VENV)/.fuzz  # ten minutes
+	for target in calls turns requests; do $(BIN)/python -m tests.fuzz.run $$target --seconds 200 || exit 1; done
 
 train-nano: $(VENV)/.dev  # some two hours on two cores by the times of its stages; never run from end to end
 	$(BIN)/cof train perception --config recipes/nano/perception.toml --out runs/perception
@@ -40,6 +44,10 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --editable ".[dev]"
 	touch $@ $(VENV)/.local
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	$(PIP) --editable ".[fuzz]"
+	touch $@
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -9,7 +9,7 @@ from cof.errors import CofError, InputError, ModelError
 from cof.focus.ask import ask
 from cof.focus.loop import Setting, run, run_many
 from cof.models.scripted import ScriptedModel
-from cof.types import Answer, Box, Limits, Malformed, Question, Trace, View, ViewSpec, Zoom
+from cof.types import Answer, Box, Limits, Malformed, Question, Trace, Turn, View, ViewSpec, Zoom
 
 __all__ = [
     "Answer",
@@ -23,6 +23,7 @@ __all__ = [
     "ScriptedModel",
     "Setting",
     "Trace",
+    "Turn",
     "View",
     "ViewSpec",
     "Zoom",

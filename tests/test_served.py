@@ -84,8 +84,9 @@ def build(out: Path, roles: str) -> dict[str, float]:
     (out / "roles.toml").write_text(roles)
     options = ["--n", "3", "--side", "448", "--concurrency", "3", "--roles", str(out / "roles.toml")]
     command = [sys.executable, "-m", "cof", "data", "build", *options, "--out", str(out / "run")]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     found: dict[str, float] = json.loads((out / "run" / "stats.json").read_text())
+    assert done.returncode == (0 if found["asked"] else 1), done.stderr
     return found
 
 

@@ -58,11 +58,14 @@ def grpo(config: Recipe, out: Out, set_: Overrides = []) -> None:  # noqa: B006
 @app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders of training, finished or not.")],
-    out: Annotated[Path, typer.Option(help="Where to draw the curves (PNG).")] = Path("curves.png"),
+    out: Annotated[
+        Path | None, typer.Option(help="Where to draw the curves (PNG); else curves-of-all.png in the first folder.")
+    ] = None,
 ) -> None:
     """Lay training runs side by side: curves, and what their last steps came to."""
     progress, watch = _stage("cof.train.progress"), _stage("cof.train.watch")
     logged = {str(run): progress.read_metrics(run) for run in runs}
+    out = out or runs[0] / "curves-of-all.png"
     publish(out, progress.plot(logged))
     table = Table("mean of the last steps", *logged)
     for name in dict.fromkeys(name for entries in logged.values() for name in entries[-1]):

@@ -19,13 +19,14 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Str
 from prometheus_client import generate_latest
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from cof.errors import InputError, InvalidImage
 from cof.focus.ask import question_of, setting_of, with_budget
 from cof.focus.loop import Setting
 from cof.models.base import Model
 from cof.plain import to_json
-from cof.serve import responses, wire
+from cof.serve import document, responses, wire
 from cof.serve.fetch import fetched
 from cof.serve.page import template, trace_page
 from cof.serve.server import Brought, Server
@@ -35,6 +36,7 @@ from cof.types import Sampling, Stop, Trace
 from cof.vision.load import load, pixels_of
 
 RETRY_AFTER = 1  # seconds
+GONE = "the client hung up"  # which nobody hears
 OPEN = frozenset({"/", "/health"})  # routes that want no key: they hold nothing of anybody's
 NO_ROUTE = "invalid_request_error", "there is nothing here that answers so; want POST /v1/chat/completions"
 
@@ -49,22 +51,31 @@ def make_app(model: Model, service: Service = Service()) -> FastAPI:
         await asyncio.to_thread(server.desk.close)
 
     app = FastAPI(
-        title="Chain-of-Focus", lifespan=lifespan, docs_url=None, redoc_url=None, dependencies=[Depends(_guard(server))]
+        title="Chain-of-Focus",
+        lifespan=lifespan,
+        openapi_url=None,  # a route of its own below, which wants the key
+        dependencies=[Depends(_guard(server))],
+        responses=document.REFUSALS,
     )
     app.exception_handler(Refused)(lambda _, refused: _refusal(server, refused))
     app.exception_handler(HTTPException)(lambda _, error: _refusal(server, Refused(error.status_code, *NO_ROUTE)))
     page = template("live.html").render(model=model.name, body=service.body, key=bool(service.key))
-    app.get("/", response_class=HTMLResponse)(lambda: page)
-    app.get("/health")(lambda: {"status": "ok"})
-    app.get("/metrics", response_class=PlainTextResponse)(lambda: generate_latest(server.registry).decode())
-    app.get("/v1/models")(
+    app.get("/", response_class=HTMLResponse, name="page")(lambda: page)
+    app.get("/health", name="health")(lambda: {"status": "ok"})
+    app.get("/metrics", response_class=PlainTextResponse, name="metrics")(
+        lambda: generate_latest(server.registry).decode()
+    )
+    app.get("/v1/models", name="models")(
         lambda: {"object": "list", "data": [{"id": model.name, "object": "model", "owned_by": "cof"}]}
     )
-    app.get("/v1/traces/{name}")(lambda name: to_json(server.found(name)[0]))
-    app.get("/traces/{name}", response_class=HTMLResponse)(lambda name: _page(server, name))
-    for path, form in (("/v1/chat/completions", wire.FORM), ("/v1/responses", responses.FORM)):
-        document = {"requestBody": {"content": {"application/json": {"schema": form.request.model_json_schema()}}}}
-        app.post(path, openapi_extra=document)(_route(server, form))
+    app.get("/v1/traces/{name}", name="trace")(lambda name: to_json(server.found(name)[0]))
+    app.get("/traces/{name}", response_class=HTMLResponse, name="trace page")(lambda name: _page(server, name))
+    forms = {"/v1/chat/completions": wire.FORM, "/v1/responses": responses.FORM}
+    for path, form in forms.items():
+        described = document.body(form.request)
+        app.post(path, name=path[4:], openapi_extra=described, responses=document.REPLY)(_route(server, form))
+    told = document.documented(app, [form.request for form in forms.values()])
+    app.get("/openapi.json", include_in_schema=False)(lambda: told())
     return app
 
 
@@ -95,7 +106,9 @@ async def _answered(server: Server, request: Request, form: Form) -> Response:
         return _reply(server, wanted, trace)
 
     heard = server.heard(await _brought(server, wanted), request.is_disconnected)
-    last = await anext(heard)  # at once, so that what is refused is refused with a status of its own
+    last = await anext(heard, None)  # at once, so that what is refused is refused with a status of its own
+    if last is None:
+        raise bad(GONE)
     if wanted.stream:
         return StreamingResponse(form.pieces(server.model.name, last, heard, reply), media_type="text/event-stream")
     async for trace in heard:
@@ -128,15 +141,18 @@ async def _file(server: Server, url: str) -> bytes:
 async def _body(server: Server, request: Request) -> bytes:
     """The request's body, as far as its size and its time allow."""
     most, parts, size = server.service.body, list[bytes](), 0
+    large = Refused(413, "invalid_request_error", f"the request is larger than {most} bytes; send a smaller picture")
+    if int(request.headers.get("content-length", 0)) > most:
+        raise large
     try:
         async with asyncio.timeout(server.service.body_seconds):
             async for part in request.stream():
                 size += len(part)
                 if size > most:
-                    raise Refused(
-                        413, "invalid_request_error", f"the request is larger than {most} bytes; send a smaller picture"
-                    )
+                    raise large
                 parts.append(part)
+    except ClientDisconnect:
+        raise bad(GONE) from None
     except TimeoutError:
         raise Refused(408, "invalid_request_error", "the request took too long to arrive; send it faster") from None
     return b"".join(parts)

@@ -42,7 +42,7 @@ class Server:
     def __init__(self, model: Model, service: Service) -> None:
         self.model, self.service = model, service
         self.desk = Desk(model, service.waiting)
-        self.traces = OrderedDict[str, tuple[Trace, bytes]]()
+        self.traces, self.kept_bytes = OrderedDict[str, tuple[Trace, bytes]](), 0
         self.decoding, self.room, self.asking = asyncio.Semaphore(service.decoding), Room(service.pixels), 0
         self.registry = CollectorRegistry()
         self.questions = Counter("cof_questions", "Questions, by how they ended", ["stop"], registry=self.registry)
@@ -50,8 +50,10 @@ class Server:
         self.zooms = Counter("cof_zooms", "Closer looks", registry=self.registry)
         self.tokens = Counter("cof_tokens", "Tokens sampled", registry=self.registry)
         self.seconds = Histogram("cof_seconds", "Seconds to the answer", registry=self.registry)
-        Gauge("cof_waiting", "Questions that wait", registry=self.registry).set_function(lambda: self.desk.waiting)
-        Gauge("cof_running", "Questions under way", registry=self.registry).set_function(lambda: self.desk.running)
+        running = Gauge("cof_running", "Questions that the model is at", registry=self.registry)
+        running.set_function(lambda: self.desk.running)
+        waiting = Gauge("cof_waiting", "Questions that wait for room or for the model", registry=self.registry)
+        waiting.set_function(lambda: max(0, self.asking - self.desk.running))
 
     async def heard(self, brought: Brought, gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[Trace]:
         """The trace at its beginning and after every turn, until the session ends; given up where the client is `gone`."""
@@ -81,6 +83,8 @@ class Server:
             loop.call_soon_threadsafe(turns.put_nowait, trace)
 
         async with self.decoding:
+            if await gone():
+                return
             picture = Picture(await asyncio.to_thread(load, brought.file))
         question = replace(brought.question, id=uuid.uuid4().hex)
         session = Asked(self.model.name, question, picture, brought.setting, heard_of)
@@ -104,8 +108,11 @@ class Server:
         self.zooms.inc(trace.zooms)
         self.tokens.inc(trace.tokens)
         self.traces[trace.id] = trace, file
-        while len(self.traces) > self.service.kept:
-            self.traces.popitem(last=False)
+        self.kept_bytes += len(file)
+        while len(self.traces) > self.service.kept or (
+            self.kept_bytes > self.service.kept_bytes and len(self.traces) > 1
+        ):
+            self.kept_bytes -= len(self.traces.popitem(last=False)[1][1])
 
     def found(self, name: str) -> tuple[Trace, bytes]:
         """A trace of late, with its picture's file."""

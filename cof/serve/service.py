@@ -16,7 +16,8 @@ class Service:
 
     `letters` of a question with its choices; `body` in bytes, which may take `body_seconds` to arrive; `waiting` questions may
     wait for the model; `pixels` are decoded at most for all questions under way, 4 bytes each, the others wait; `decoding`
-    pictures are decoded at once; `kept` finished traces can be asked for by id; `fetching`: pictures may be given by address.
+    pictures are decoded at once; `kept` finished traces can be asked for by id, as long as their files
+    have `kept_bytes` in all; `fetching`: pictures may be given by address.
     """
 
     limits: Limits = Limits()
@@ -29,6 +30,7 @@ class Service:
     pixels: int = 250_000_000
     decoding: int = 2
     kept: int = 64
+    kept_bytes: int = 128 * 2**20
     fetching: Fetching | None = None
 
 

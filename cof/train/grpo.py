@@ -34,7 +34,7 @@ from cof.scoring.judge import judged
 from cof.scoring.rewards import Rollout, Weights, advantages_of, graded, parts, total
 from cof.train.environment import Episode, play, silent
 from cof.train.policy import Packed, pack, score
-from cof.train.progress import Curves, common_arguments, last_checkpoint
+from cof.train.progress import Curves, Loaded, common_arguments, last_checkpoint
 from cof.train.prompts import FilePrompts, NeedlePrompts, Prompt, Prompts
 from cof.train.sft import finish, lora
 from cof.train.watch import Watch, mean, measures
@@ -120,7 +120,7 @@ def train_reinforced(config: ReinforceConfig, out: Path, show: Show = lambda _st
     return finish(trainer, start.codec.processor, card, out / "model")
 
 
-class FocusTrainer(GRPOTrainer):
+class FocusTrainer(Loaded, GRPOTrainer):
     """GRPOTrainer whose rollouts are sessions of the focus loop on the network itself."""
 
     _buffered_inputs: list[dict[str, Any]] | None

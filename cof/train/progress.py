@@ -33,6 +33,13 @@ class StepOrder:
         return SequentialSampler(self.train_dataset)
 
 
+class Loaded:
+    """Mixin for a Trainer whose weights were read by from_pretrained: what it misses on resuming is there already."""
+
+    def _issue_warnings_after_load(self, _: Any) -> None:
+        pass
+
+
 class Curves(TrainerCallback):
     """Writes `metrics.jsonl` into `out` with every step that is logged, `curves.png` with every checkpoint and at the end."""
 

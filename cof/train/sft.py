@@ -30,7 +30,7 @@ from cof.train.lessons import Demonstrations, Lesson
 from cof.train.looks import look_loss
 from cof.train.nano import number_tokens
 from cof.train.perception import LARGEST_PLACE, SOFTNESS, PerceptionHeads, absolute_box_loss
-from cof.train.progress import Curves, StepOrder, common_arguments, last_checkpoint
+from cof.train.progress import Curves, Loaded, StepOrder, common_arguments, last_checkpoint
 from cof.train.scenes import SceneBatches, Teacher
 from cof.train.traces import SceneTraces, TraceLessons
 from cof.types import ViewSpec
@@ -201,7 +201,7 @@ class DenseHeads(torch.nn.Module):
         return loss, float((self.values[logits[-1].argmax(-1)] - truth).abs().mean())
 
 
-class DenseTrainer(StepOrder, SFTTrainer):
+class DenseTrainer(Loaded, StepOrder, SFTTrainer):
     """SFTTrainer with dense supervision of visual tokens where heads are attached."""
 
     heads: DenseHeads | None = None

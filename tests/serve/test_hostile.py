@@ -47,6 +47,20 @@ def bomb(width: int, height: int) -> bytes:
     )
 
 
+def jpeg_bomb() -> bytes:
+    """A small JPEG whose frame header says 65,500 x 65,500."""
+    small = picture(form="JPEG")
+    frame = small.index(b"\xff\xc0") + 5
+    return small[:frame] + struct.pack(">HH", 65_500, 65_500) + small[frame + 4 :]
+
+
+def webp_bomb() -> bytes:
+    """A small lossless WEBP whose header says 16,384 x 16,384."""
+    small = picture(form="WEBP", lossless=True)
+    sizes = small.index(b"VP8L") + 9
+    return small[:sizes] + struct.pack("<I", 0x0FFFFFFF) + small[sizes + 4 :]
+
+
 def texted(size: int) -> bytes:
     """A small PNG with a compressed text that unpacks to `size` bytes."""
     plain = picture()
@@ -78,6 +92,8 @@ FILES = {
     "a ZIP": b"PK\x03\x04" + bytes(64),
     "a bomb": bomb(40_000, 40_000),
     "a thin bomb": bomb(2**31 - 1, 1),
+    "a JPEG bomb": jpeg_bomb(),
+    "a WEBP bomb": webp_bomb(),
     "a wide picture": picture((4000, 1)),
     "a text bomb": texted(200 * 2**20),
     "half a PNG": picture((500, 500))[:-200],
@@ -199,6 +215,13 @@ def test_a_large_body_is_refused_before_it_is_whole(url: str) -> None:
     except httpx.WriteError:
         return  # the server hung up, as it may
     assert reply.status_code == 413
+
+
+def test_a_large_body_is_refused_by_its_head(url: str) -> None:
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 20) as one:
+        one.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n{")
+        assert one.recv(4096).startswith(b"HTTP/1.1 413")
 
 
 def test_a_slow_sender_holds_nobody_up(url: str) -> None:

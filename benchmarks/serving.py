@@ -1,0 +1,191 @@
+"""What `cof serve` does for many clients at once, against one question at a time: the same server process, on loopback.
+
+First every question is asked alone, which gives its right reply and the speed to compare with. Then all clients ask for a
+while, each the next question as soon as it has a reply; every reply is held against the one given alone. Last, all ask once
+more and hang up together. Prints questions a second and their ratio, seconds to a reply, errors other than a 429 that says
+when to try again, replies that were lost or belong to another question, the server's memory, and what was still spent on
+clients that had hung up. Clients and server share the machine. Omits streaming.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+
+from cof.worlds.needle import samples
+
+CLIENTS, SECONDS, QUESTIONS, SIDE = 64, 180, 32, 1792
+PATIENCE = 300.0  # seconds that a client waits for a reply
+HANG_UP, LATER = 2.0, 6.0  # seconds: that clients wait before they hang up, and that the server is watched after that
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What came back for a question: status and, of a whole reply, its answer and thoughts; no status where nothing came."""
+
+    question: int
+    seconds: float
+    status: int | None = None
+    said: tuple[str, str] | None = None
+    retry: float | None = None  # seconds to wait as a 429 says
+
+
+@dataclass(frozen=True)
+class Load:
+    """All that was heard in so many `seconds`, and the server's memory in MB after each tenth of the time."""
+
+    heard: Sequence[Heard]
+    seconds: float
+    memory: Sequence[float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=SECONDS)
+    parser.add_argument("--clients", type=int, default=CLIENTS)
+    given = parser.parse_args()
+    bodies = [_body(sample.question.text, sample.jpeg()) for sample in samples("validation", 11, QUESTIONS, SIDE)]
+    with _serving() as (url, process):
+        asyncio.run(_measure(url, process, bodies, given.clients, given.seconds))
+
+
+async def _measure(url: str, process: psutil.Process, bodies: Sequence[bytes], clients: int, seconds: int) -> None:
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE, limits=limits) as client:
+        await _ask(client, bodies, 0)  # warms up
+        began = time.perf_counter()
+        alone = [await _ask(client, bodies, question) for question in range(len(bodies))]
+        slow = len(alone) / (time.perf_counter() - began)
+        load = await _load(client, process, bodies, clients, seconds)
+        _report([one.said for one in alone], slow, load, clients)
+        await _hang_up(client, process, bodies, clients)
+
+
+async def _load(
+    client: httpx.AsyncClient, process: psutil.Process, bodies: Sequence[bytes], clients: int, seconds: int
+) -> Load:
+    began = time.perf_counter()
+    asking = [asyncio.create_task(_client(client, bodies, number, began + seconds)) for number in range(clients)]
+    memory = [_megabytes(process)]
+    for _ in range(10):
+        await asyncio.sleep(seconds / 10)
+        memory.append(_megabytes(process))
+    heard = [one for each in await asyncio.gather(*asking) for one in each]
+    return Load(heard, time.perf_counter() - began, memory)
+
+
+async def _client(client: httpx.AsyncClient, bodies: Sequence[bytes], first: int, end: float) -> list[Heard]:
+    """One client, which begins at a question of its own and asks on until `end`."""
+    heard = list[Heard]()
+    while time.perf_counter() < end:
+        heard.append(await _ask(client, bodies, (first + len(heard)) % len(bodies)))
+        await asyncio.sleep(heard[-1].retry or 0)
+    return heard
+
+
+async def _ask(client: httpx.AsyncClient, bodies: Sequence[bytes], question: int) -> Heard:
+    began = time.perf_counter()
+    try:
+        reply = await client.post("/v1/chat/completions", content=bodies[question])
+    except httpx.HTTPError:
+        return Heard(question, time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    if reply.status_code == 200:
+        return Heard(question, seconds, 200, _said(reply.json()))
+    retry = reply.headers.get("Retry-After") if reply.status_code == 429 else None
+    return Heard(question, seconds, reply.status_code, retry=None if retry is None else float(retry))
+
+
+async def _hang_up(client: httpx.AsyncClient, process: psutil.Process, bodies: Sequence[bytes], clients: int) -> None:
+    asking = [asyncio.create_task(_ask(client, bodies, number % len(bodies))) for number in range(clients)]
+    await asyncio.sleep(HANG_UP)
+    left = sum(task.cancel() for task in asking)
+    worked = [_worked(process)]
+    await asyncio.gather(*asking, return_exceptions=True)
+    for pause in (1.0, LATER - 1.0):
+        await asyncio.sleep(pause)
+        worked.append(_worked(process))
+    told = f"{left} clients hung up after {HANG_UP:.0f} s; processor time spent on them since"
+    print(
+        f"{told}: {worked[1] - worked[0]:.2f} s in the first second, {worked[2] - worked[1]:.2f} s in the next {LATER - 1:.0f}"
+    )
+
+
+def _report(alone: Sequence[tuple[str, str] | None], slow: float, load: Load, clients: int) -> None:
+    replies = [one for one in load.heard if one.status == 200]
+    lost = sum(one.status is None for one in load.heard)
+    told_to_wait = sum(one.retry is not None for one in load.heard)
+    errors = len(load.heard) - len(replies) - lost - told_to_wait
+    others = [one for one in replies if one.said != alone[one.question]]
+    crossed = sum(one.said in alone for one in others)
+    wrong = sum(one.said[0] != (alone[one.question] or ("",))[0] for one in others)
+    fast, seconds = len(replies) / load.seconds, [one.seconds for one in replies]
+    print(f"alone     {slow:.2f} questions a second; {len(set(alone))} replies to {len(alone)} questions")
+    print(f"together  {fast:.2f} questions a second, {clients} clients: {fast / slow:.1f} times as many")
+    print(f"seconds to a reply  p50 {np.percentile(seconds, 50):.1f}, p95 {np.percentile(seconds, 95):.1f}")
+    print(f"{len(replies)} replies, {told_to_wait} told to try again, {errors} errors, {lost} lost")
+    print(f"unlike alone: {wrong} answers, {len(others)} with thoughts, of them {crossed} another question's")
+    print(f"memory  {load.memory[0]:.0f} MB before, {load.memory[1]:.0f} at a tenth, {load.memory[-1]:.0f} at the end")
+
+
+@contextmanager
+def _serving() -> Iterator[tuple[str, psutil.Process]]:
+    """`cof serve` as it comes, on a port of its own: its address and its process."""
+    command = [sys.executable, "-m", "cof", "serve", "--model", "nano", "--port", "0"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        line = server.stdout.readline() if server.stdout else ""
+        url = line.rpartition(" at ")[2].strip().removesuffix("/v1")
+        while not _answers(url):
+            if server.poll() is not None:
+                raise SystemExit(f"the server ended with exit code {server.returncode}")
+            time.sleep(0.1)
+        yield url, psutil.Process(server.pid)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health").is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _body(text: str, file: bytes) -> bytes:
+    url = "data:image/jpeg;base64," + base64.b64encode(file).decode()
+    parts = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": text}]
+    return json.dumps({"messages": [{"role": "user", "content": parts}]}).encode()
+
+
+def _said(reply: dict[str, Any]) -> tuple[str, str]:
+    message = reply["choices"][0]["message"]
+    return message["content"], message["reasoning_content"]
+
+
+def _megabytes(process: psutil.Process) -> float:
+    return process.memory_info().rss / 2**20
+
+
+def _worked(process: psutil.Process) -> float:
+    """Seconds of processor time that the server has used."""
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+if __name__ == "__main__":
+    main()
