@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from cof.dialects.cof import COF
 from cof.focus.loop import Setting, run
@@ -18,6 +17,7 @@ from cof.serve.browse import Shown, write_pages
 from cof.types import Answer, Box, Question, ViewSpec, Zoom
 from cof.vision import views
 from cof.vision.load import load
+from tests.serve.conftest import CHROMIUM
 from tests.train.test_traces import write_traces
 
 HOSTILE = '</script><script>document.title = "taken"</script><img src=x onerror="document.title=1">'
@@ -57,21 +57,30 @@ def test_a_folder_holds_an_index_a_page_a_trace_and_the_traces(runs: dict[str, l
     assert HOSTILE not in index.read_text()
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
-def test_a_browser_shows_both_runs_of_a_question_and_runs_nothing_of_theirs(
-    runs: dict[str, list[Shown]], tmp_path: Path
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_a_browser_filters_runs_shows_them_side_by_side_and_runs_nothing_of_theirs(
+    runs: dict[str, list[Shown]], tmp_path: Path, page: Page
 ) -> None:
-    index = write_pages(runs, tmp_path / "view")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000", "--enable-logging=stderr"]
-    done = subprocess.run(
-        ["chromium", *options, "--dump-dom", index.as_uri()], capture_output=True, text=True, check=True, timeout=120
-    )
-    assert "2 of 2 questions" in done.stdout
-    assert len(re.findall("<iframe", done.stdout)) == 2
-    assert "<title>good, bad</title>" in done.stdout
-    assert "✓ good: B, 1 zooms" in done.stdout
-    assert "✗ bad: C, 0 zooms" in done.stdout
-    assert "CONSOLE" not in done.stderr, done.stderr
+    page.goto(write_pages(runs, tmp_path / "view").as_uri())
+    assert page.title() == "good, bad"
+    expect(page.get_by_role("status")).to_have_text("2 of 2 questions")
+    expect(page.get_by_text("✓ good: B, 1 zooms").first).to_be_visible()
+    expect(page.get_by_text("✗ bad: C, 0 zooms").first).to_be_visible()
+    assert page.locator("iframe").count() == 2
+    page.get_by_label("Answer").select_option("not scored")
+    expect(page.get_by_role("status")).to_have_text("0 of 2 questions")
+    page.get_by_label("Answer").select_option("runs differ")
+    page.get_by_label("Zooms").select_option("1")
+    expect(page.get_by_role("status")).to_have_text("2 of 2 questions")
+    page.get_by_label("Search").fill("nowhere")
+    expect(page.get_by_role("status")).to_have_text("0 of 2 questions")
+    page.get_by_label("Search").fill("which")
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    expect(page.locator("#list [aria-current]")).to_have_count(1)
+    frame = page.frame_locator("iframe").first
+    expect(frame.get_by_role("heading", name="Zoomed in")).to_be_visible()
+    assert page.title() == "good, bad"
 
 
 def test_what_is_not_scored_says_so(runs: dict[str, list[Shown]], tmp_path: Path) -> None:
