@@ -1,8 +1,10 @@
 """The command line as a user meets it, in a process of its own."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -119,6 +121,26 @@ def test_a_refused_input_leaves_no_run_behind(tmp_path):
     rows.write_text("{broken\n")
     refused(cof("eval", "jsonl", "--data", rows, "--out", out), "line 1")
     assert not out.exists()
+
+
+def test_an_interrupted_evaluation_says_that_it_goes_on(tmp_path):
+    command = [sys.executable, "-m", "cof", "eval", "needle", "--n", "300", "--side", "448", "--out", tmp_path / "run"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    journal, end = tmp_path / "run" / "traces.jsonl", time.monotonic() + 120
+    while not (journal.exists() and journal.stat().st_size) and time.monotonic() < end:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "the same command continues" in said
+    assert "Traceback" not in said
+
+
+def test_a_judge_that_is_not_there_is_told(tmp_path):
+    asked = ["--n", 3, "--side", 448, "--arms", "direct", "--judge", "http://127.0.0.1:9/v1"]
+    result = cof("eval", "needle", *asked, "--out", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
+    assert "answers have no verdict of the judge; the same command asks it again" in result.stderr
 
 
 @pytest.fixture(scope="module")

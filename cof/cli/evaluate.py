@@ -30,6 +30,7 @@ from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, SOURCES, Plan, Source, evaluate, records
 from cof.focus.ask import setting_of
 from cof.focus.loop import MODES, Mode, Setting
+from cof.models.base import Usage
 from cof.models.remote import RemoteModel
 from cof.plain import to_json
 from cof.runs import RunDir, digest, publish
@@ -86,9 +87,12 @@ def evaluation(
     total = _count(items, plan)  # first: what cannot be read is refused, and leaves no run folder behind
     run = RunDir(out, asked | to_json(plan) | _manifest(loaded, setting, data))
     figures = _measure(loaded, items, plan, setting, run, total, RemoteModel(judge, judge_model) if judge else None)
+    _tell(figures, out, loaded.usage)
+
+
+def _tell(figures: dict[str, Any], out: Path, used: Usage) -> None:
     publish(out / "report.json", json.dumps(figures, indent=1))
     _table(rows_of(out.name, figures))
-    used = loaded.usage
     told = f"read {used.prefilled} tokens and {used.images} pictures, sampled {used.decoded}, {used.seconds:.0f} s in the model"
     print(told, file=sys.stderr)
     if all(arm["failed"] and not arm["n"] for arm in figures["arms"].values()):
@@ -196,7 +200,11 @@ def _measure(
         if judge is None:
             return report(found)
         answers = [(record.trace.question, record.trace.answer) for record in found]
-        return report(found, judged(judge, answers, run.journal("verdicts")))
+        scored = judged(judge, answers, run.journal("verdicts"))
+        if missing := sum(asked.answer is not None and scored(asked, said).value is None for asked, said in answers):
+            told = f"{missing} answers have no verdict of the judge; the same command asks it again"
+            print(told, file=sys.stderr)
+        return report(found, scored)
 
 
 def _table(rows: Sequence[Row]) -> None:
