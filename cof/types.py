@@ -282,6 +282,12 @@ class Trace:
         return tuple(box for turn in self.own if isinstance(turn.action, Zoom) for box in turn.action.boxes)
 
     @property
+    def looked(self) -> tuple[Box, ...]:
+        """Of those, the boxes that were shown."""
+        zooms = [(turn.action, len(turn.views)) for turn in self.own if isinstance(turn.action, Zoom)]
+        return tuple(box for zoom, shown in zooms for box in zoom.boxes[:shown])
+
+    @property
     def zooms(self) -> int:
         """Views that the model asked for."""
         return sum(len(turn.views) for turn in self.own)

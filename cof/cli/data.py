@@ -66,7 +66,7 @@ def build(
     ] = Drawn.per_picture,
     side: Annotated[
         str, typer.Option(help="needle: longer side of the pictures in pixels; several, comma-separated, in turn.")
-    ] = "1792",
+    ] = ",".join(map(str, Drawn.sides)),
     spec: Annotated[str, typer.Option(help="View rules: nano's, or those of the paper's 7B checkpoints.")] = "nano",
     rounds: Annotated[int, typer.Option(min=1, help="Proposals that a search may make.")] = Rules.rounds,
     expert_error: Annotated[

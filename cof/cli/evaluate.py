@@ -87,6 +87,9 @@ def evaluation(
     total = _count(items, plan)  # first: what cannot be read is refused, and leaves no run folder behind
     run = RunDir(out, asked | to_json(plan) | _manifest(loaded, setting, data))
     figures = _measure(loaded, items, plan, setting, run, total, RemoteModel(judge, judge_model) if judge else None)
+    if left_out := sorted(loaded.known.lacks) if isinstance(loaded, RemoteModel) else []:
+        figures["left_out"] = left_out
+        print(f"the endpoint refuses {', '.join(left_out)}; turns were asked for without", file=sys.stderr)
     _tell(figures, out, loaded.usage)
 
 
@@ -104,11 +107,13 @@ def comparison(
     out: Annotated[Path | None, typer.Option(help="Folder for report.md, comparison.json and plots.")] = None,
     inspect: Annotated[Path | None, typer.Option(help="Folder for logs of inspect-ai, one of every arm.")] = None,
     pictures: Annotated[
-        int, typer.Option(min=0, help="--inspect: samples of a log that show what the model saw.")
-    ] = PICTURES,
-    judge_model: Annotated[str, typer.Option(help="--inspect: the judge's name, if `cof eval` had one.")] = "judge",
+        int | None,
+        typer.Option(min=0, help=f"--inspect: samples of a log that show what the model saw, else {PICTURES}."),
+    ] = None,
 ) -> None:
     """Lay evaluations side by side, with published figures where the protocol is the same."""
+    if pictures is not None and inspect is None:
+        raise InputError(f"--pictures {pictures} is for --inspect alone; want both, or neither")
     rows = read_runs(runs)
     _table(rows)
     if out is not None:
@@ -121,7 +126,9 @@ def comparison(
         print(f"written to {out}: {', '.join(names)}")
     if inspect is not None:
         for run in runs:
-            for path in write_logs(run, inspect, remembered(judge_model, run / "verdicts.jsonl"), pictures):
+            for path in write_logs(
+                run, inspect, remembered(run / "verdicts.jsonl"), PICTURES if pictures is None else pictures
+            ):
                 print(f"written: {path}")
 
 

@@ -91,15 +91,13 @@ def _write(path: Path, text: str) -> None:
 
 
 def _summary(trace: Trace) -> dict[str, Any]:
-    zooms = [(turn.action, len(turn.views)) for turn in trace.turns if isinstance(turn.action, Zoom)]
-    shown = [box for zoom, count in zooms for box in zoom.boxes[:count]]
     return {
         "answer": trace.answer,
         "stop": trace.stop.value,
         "zooms": trace.zooms,
         "tokens": trace.tokens,
         "visual_tokens": trace.visual_tokens,
-        "boxes": [[round(v, 1) for v in box.as_tuple()] for box in shown],
+        "boxes": [[round(v, 1) for v in box.as_tuple()] for box in trace.looked],
         "seconds": round(trace.seconds, 2),
     }
 

@@ -11,12 +11,15 @@ import typer
 
 from cof.errors import InputError
 from cof.focus.ask import open_model
+from cof.models.endpoint import checked_key
 from cof.models.remote import KEY, SECONDS, RemoteModel
 from cof.worlds.scenes import SPLITS, Split
 
 ModelName = Annotated[
     str,
-    typer.Option("--model", help="nano, a folder in Hugging Face layout, or a hub id; with --url the name it goes by."),
+    typer.Option(
+        "--model", help="nano, a folder in Hugging Face layout, or a hub id; behind an endpoint, the name it goes by."
+    ),
 ]
 Urls = Annotated[
     list[str],
@@ -65,7 +68,7 @@ def key_in(file: Path) -> str:
     key = file.read_text(encoding="utf-8", errors="replace").strip()
     if not key:
         raise InputError(f"{file} holds no key; want the key and nothing else in it")
-    return key
+    return checked_key(key)
 
 
 def split_of(name: str) -> Split:

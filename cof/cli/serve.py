@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from cof.cli.options import Adapter, DialectName, LimitItems, ModelName, UpstreamKeyFile, opened
+from cof.cli.options import Adapter, DialectName, LimitItems, ModelName, UpstreamKeyFile, key_in, opened
 from cof.config import replace_fields
 from cof.dialects.named import dialect_of
 from cof.errors import InputError, MissingExtra
+from cof.models.endpoint import checked_key
 from cof.types import Limits
 
 KEY = "COF_SERVER_KEY"  # environment variable
@@ -44,28 +46,29 @@ def serve(
     ] = None,
 ) -> None:
     """Serve /v1/chat/completions: every question is looked into by the focus loop."""
-    try:
-        import uvicorn
-
-        from cof.serve.api import make_app
-        from cof.serve.fetch import Fetching
-        from cof.serve.service import Service
-    except ImportError as error:
-        raise MissingExtra(f"serving needs {error.name}; install chain-of-focus[serve]") from None
-    key = key_file.read_text().strip() if key_file else os.environ.get(KEY)
+    uvicorn, api, fetch, room = map(_needed, ("uvicorn", "cof.serve.api", "cof.serve.fetch", "cof.serve.service"))
+    key = key_in(key_file) if key_file else checked_key(os.environ.get(KEY, ""))
     if host not in ("127.0.0.1", "localhost", "::1") and not key:
         raise InputError(
             f"{host} can be reached by others, and no key is set; want --key-file or ${KEY}, or a loopback host"
         )
-    hosts = None if "any" in fetch_from else frozenset(fetch_from)
-    fetching = Fetching(hosts) if fetch_from else None
+    hosts = None if fetch_from == ["any"] else frozenset(map(fetch.host_name, fetch_from))
+    fetching = fetch.Fetching(hosts) if fetch_from else None
     limits = replace_fields(Limits(), limit)
-    service = Service(limits, dialect_of(dialect), key, waiting=waiting, fetching=fetching)
+    service = room.Service(limits, dialect_of(dialect), key, waiting=waiting, fetching=fetching)
     with _bound(host, port) as listening:
         loaded = opened(model, adapter, concurrency, upstream, upstream_key_file, limits.seconds)
-        print(f"serving {loaded.name} at http://{host}:{listening.getsockname()[1]}/v1", flush=True)
-        server = uvicorn.Server(uvicorn.Config(make_app(loaded, service), log_level="warning", server_header=False))
-        server.run(sockets=[listening])
+        place = f"[{host}]" if ":" in host else host
+        print(f"serving {loaded.name} at http://{place}:{listening.getsockname()[1]}/v1", flush=True)
+        app = api.make_app(loaded, service)
+        uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run(sockets=[listening])
+
+
+def _needed(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtra(f"serving needs {error.name}; install chain-of-focus[serve]") from None
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -67,7 +67,7 @@ def rows_of(name: str, figures: dict[str, Any]) -> list[Row]:
         if len(found["by_resolution"]) > 1:
             rows += [_at_side(name, arm, int(side), part) for side, part in found["by_resolution"].items()]
         if len(found["by_category"]) > 1:
-            means = {"n": len(found["by_category"]), "accuracy": found.get("category_mean")}
+            means = {"n": found["n"], "accuracy": found.get("category_mean")}
             rows.append(Row(name, arm, "mean of categories", means))
         parts = [
             (found["by_category"], "{}"),

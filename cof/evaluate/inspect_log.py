@@ -7,9 +7,7 @@ the events of a run (there are none), and times of day but two: those of the run
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import io
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,12 +18,14 @@ from typing import Any
 
 from PIL import Image
 
+from cof.errors import InvalidImage
 from cof.evaluate.report import Judgement, report
 from cof.evaluate.run import NATIVE, NO_VIEW, Record, records
 from cof.runs import publish
 from cof.scoring.answers import score
 from cof.types import Answer, Malformed, Stop, Trace, Turn, View, Zoom
-from cof.vision import boxes, views
+from cof.vision import views
+from cof.vision.urls import jpeg_url
 from cof.worlds.pictures import can_open, picture_in
 
 LOG_VERSION = 2
@@ -237,21 +237,23 @@ def _sum(usages: Iterable[Mapping[str, int]]) -> Json:
 
 def _picture(trace: Trace) -> Image.Image | None:
     """The picture as it was asked about; None where it is gone."""
-    return None if trace.overview == NO_VIEW or not can_open(trace.question) else picture_in(trace)
+    if trace.overview == NO_VIEW or not can_open(trace.question):
+        return None
+    try:
+        return picture_in(trace)
+    except InvalidImage:
+        return None
 
 
 def _shown(view: View, trace: Trace, image: Image.Image | None) -> list[Json]:
     """A view in words, and its pixels where the picture is there."""
     corners = ", ".join(f"{v:.0f}" for v in view.region.as_tuple())
     words = _text(f"[{corners}] of the picture, shown as {view.size[0]} x {view.size[1]} px")
-    if image is None or boxes.full(image.size) != trace.overview.region:
+    if image is None:
         return [words]
     pixels = views.render(image, view, trace.overview, trace.spec)
     pixels.thumbnail((SIDE, SIDE))
-    buffer = io.BytesIO()
-    pixels.save(buffer, "JPEG", quality=QUALITY)
-    url = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-    return [{"type": "image", "image": url}, words]
+    return [{"type": "image", "image": jpeg_url(pixels, QUALITY)}, words]
 
 
 def _thought(thought: str) -> list[Json]:

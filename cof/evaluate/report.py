@@ -15,7 +15,7 @@ from typing import Any
 from cof.evaluate.run import Record
 from cof.scoring.answers import Score, score
 from cof.scoring.statistics import matthews, paired_bootstrap, wilson
-from cof.types import Box, Question, Stop, Trace, Zoom
+from cof.types import Question, Stop, Trace
 from cof.vision import boxes
 
 BASE = "direct"  # the arm that the others are compared with
@@ -69,7 +69,9 @@ def _arm(found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored]) -
     categories = _by(found, base, lambda s: s.trace.question.category)
     return {
         **figures(found, base),
-        "category_mean": _mean(one["accuracy"] for one in categories.values() if one["accuracy"] is not None),
+        "category_mean": _mean(
+            one["accuracy"] for name, one in categories.items() if name != "None" and one["accuracy"] is not None
+        ),
         "by_resolution": _by(found, base, lambda s: s.record.resolution),
         "by_category": categories,
         "by_depth": _by(found, base, lambda s: s.trace.question.depth),
@@ -163,19 +165,14 @@ def _text_tokens(trace: Trace) -> int:
 def _overlaps(trace: Trace) -> list[float]:
     """For every box the model asked for, the best IoU with a true box."""
     targets = trace.question.targets
-    return [max(boxes.iou(box, target) for target in targets) for box in _asked(trace) if targets]
+    return [max(boxes.iou(box, target) for target in targets) for box in trace.looked if targets]
 
 
 def _covered(trace: Trace) -> Iterator[float]:
     """For a trace with true boxes, the mean over them of the best IoU with a box that the model asked for."""
     if targets := trace.question.targets:
-        asked = _asked(trace)
+        asked = trace.looked
         yield fmean(max((boxes.iou(box, target) for box in asked), default=0.0) for target in targets)
-
-
-def _asked(trace: Trace) -> list[Box]:
-    turns = [turn for turn in trace.own if turn.views]
-    return [box for turn in turns if isinstance(turn.action, Zoom) for box in turn.action.boxes]
 
 
 def _counts(names: Iterable[str]) -> dict[str, int]:

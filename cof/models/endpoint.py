@@ -21,6 +21,7 @@ from cof.errors import InputError
 CONNECT = 10.0  # seconds for an endpoint to take the connection, so that another gets its turn where a machine is off
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})  # statuses that may pass
 ELSEWHERE = frozenset({500, 502, 503, 504})  # of these, what another replica may do better; 429 is worth its wait
+LARGEST = 16 * 2**20  # bytes of a reply
 QUOTED = 200  # characters of a refusal that are told
 LATE = "no whole answer in time"
 HIDDEN = "[key]"  # what stands in the place of a key
@@ -28,7 +29,7 @@ HIDDEN = "[key]"  # what stands in the place of a key
 
 @dataclass(frozen=True)
 class Fault:
-    """Why there is no answer, in one line without keys. `status` is 0 where no reply came.
+    """Why there is no answer, in one line without keys, `told` in short. `status` is 0 where no reply came.
 
     `passing`: it may work later, not before `after` seconds (Retry-After). `elsewhere`: it may work at another replica.
     """
@@ -39,28 +40,33 @@ class Fault:
     elsewhere: bool = False
     after: float = 0.0
 
+    @property
+    def told(self) -> str:
+        return self.text[:QUOTED]
+
 
 class Endpoint:
     """Posts to endpoints that share one key. Safe to use from several threads; keeps `connections` open between posts."""
 
     def __init__(self, key: str, connections: int) -> None:
-        if not (key.isascii() and all(letter.isprintable() and letter != " " for letter in key)):
-            raise InputError("the key holds characters that no HTTP header may; want printable ASCII without spaces")
+        checked_key(key)
         self._spellings = [
             spelling for spelling in (json.dumps(key)[1:-1], key) if spelling
         ]  # as JSON has it, and as it is
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=connections)
         self._client = httpx.Client(headers=headers, limits=limits)
 
     def post(self, url: str, body: Mapping[str, Any], until: float) -> Any:
-        """The JSON that `url` answers, or a Fault. `until` is a time of `time.monotonic`, after which nothing is waited for."""
+        """The JSON that `url` answers, or a Fault. `until` is a time of `time.monotonic`, after which no more is waited for; a
+        piece of a reply that is waited for already may take as long again."""
         left = until - time.monotonic()
         if left <= 0:
             return Fault(LATE)
         timeout = httpx.Timeout(left, connect=min(left, CONNECT))
         try:
-            with self._client.stream("POST", url, json=body, timeout=timeout) as reply:
+            sent = json.dumps(body, separators=(",", ":")).encode()  # in ASCII: half a character is no error
+            with self._client.stream("POST", url, content=sent, timeout=timeout) as reply:
                 content = b"".join(_in_time(reply.iter_bytes(), until))
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             return Fault(self._one_line(_named(error)), passing=True, elsewhere=True)
@@ -84,10 +90,17 @@ class Endpoint:
             return Fault("an answer that is not JSON", status)
 
     def _one_line(self, text: str) -> str:
-        """The beginning of a text. The key goes first: cut in two, or with a line end inside, it would not be found."""
+        """A text without the key, which goes first: with a line end inside it would not be found."""
         for spelling in self._spellings:
             text = text.replace(spelling, HIDDEN)
-        return " ".join(text.split())[:QUOTED]
+        return " ".join(text.split())
+
+
+def checked_key(key: str) -> str:
+    """The key, if a header may hold it. Raises InputError."""
+    if not (key.isascii() and all(letter.isprintable() and letter != " " for letter in key)):
+        raise InputError("the key holds characters that no HTTP header may; want printable ASCII without spaces")
+    return key
 
 
 def address(url: str) -> str:
@@ -100,15 +113,19 @@ def address(url: str) -> str:
         want = "want http://host:port/v1, and keys in a file or the environment"
         raise InputError(f"an endpoint's URL has a user, password, query or fragment; {want}")
     if found.scheme not in ("http", "https") or not found.host:
-        raise InputError(f"{url!r} is no endpoint; want a URL such as http://127.0.0.1:8000/v1")
+        raise InputError(f"{url.rpartition('@')[2]!r} is no endpoint; want a URL such as http://127.0.0.1:8000/v1")
     return f"{found}/chat/completions"
 
 
 def _in_time(pieces: Iterable[bytes], until: float) -> Iterable[bytes]:
     """The pieces of a reply; a timeout of httpx is for each piece, and a server that dribbles would never reach it."""
+    size = 0
     for piece in pieces:
+        size += len(piece)
         if time.monotonic() > until:
             raise httpx.ReadTimeout("")
+        if size > LARGEST:
+            raise httpx.DecodingError(f"a reply of more than {LARGEST} bytes")
         yield piece
 
 

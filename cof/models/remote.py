@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Event, Lock
 
 from cof.errors import InputError, ModelError
 from cof.models.base import Conversation, Request, Usage
@@ -32,10 +32,11 @@ GLANCE = 0.2  # seconds between looks at whether anybody still waits
 
 @dataclass
 class Talk:
-    """One conversation under way: where it is held, and its pictures as they were sent."""
+    """One conversation under way: where it is held, whether all are to stop, and its pictures as they were sent."""
 
     conversation: Conversation
     replica: Replica
+    stopping: Event
     urls: Urls = field(default_factory=dict)
 
 
@@ -71,24 +72,30 @@ class RemoteModel:
         return f"{','.join(places)}{self.name}"
 
     def converse(self, conversations: Iterable[Conversation]) -> None:
-        with ThreadPoolExecutor(self.batch) as pool:
+        pool, stopping = ThreadPoolExecutor(self.batch), Event()
+        try:
             running: set[Future[None]] = set()
             for conversation in conversations:
-                running.add(pool.submit(self._talk, conversation))
+                running.add(pool.submit(self._talk, conversation, stopping))
                 if len(running) >= self.batch:
                     running = _settled(running)
             while running:
                 running = _settled(running)
+        finally:  # also where it is interrupted: turns under way end, no other begins
+            stopping.set()
+            pool.shutdown(cancel_futures=True)
 
-    def _talk(self, conversation: Conversation) -> None:
-        talk = Talk(conversation, self.replicas.take())
+    def _talk(self, conversation: Conversation, stopping: Event) -> None:
+        talk = Talk(conversation, self.replicas.take(), stopping)
         try:
-            while (request := conversation.request()) is not None:
+            while not stopping.is_set() and (request := conversation.request()) is not None:
                 began = time.monotonic()
                 try:
                     heard: Completion | ModelError = self._turn(request, talk)
                 except ModelError as error:
                     heard = error
+                except Exception as error:  # one conversation's: the others go on
+                    heard = ModelError(f"a turn of {self.name} broke off: {type(error).__name__}: {error}")
                 seconds = time.monotonic() - began
                 if isinstance(heard, Completion):
                     with self._lock:
@@ -107,12 +114,12 @@ class RemoteModel:
                 break
             if refuses_several(found, len(request.pixels)):
                 self._learn(pictures=len(request.pixels) - 1)
-                raise self._too_many(request, found.text)
+                raise self._too_many(request, len(request.pixels) - 1, found.told)
             if (lack := lack_of(found, body)) is not None:
                 lacks |= {lack}
             elif refuses_tools(found, body):
                 raise self._failed(
-                    talk.replica, f'{found.text}; want a server with tool calls, or native = "no" in the dialect'
+                    talk.replica, f'{found.told}; want a server with tool calls, or native = "no" in the dialect'
                 )
             else:
                 tries = self._try_again(found, talk, tries, until)
@@ -120,7 +127,7 @@ class RemoteModel:
         self._learn(lacks)
         try:
             return completion(found, request.dialect)
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError):
             raise ModelError(f"{self.name} sent no chat completion; want an OpenAI-compatible endpoint") from None
 
     def _try_again(self, fault: Fault, talk: Talk, tries: int, until: float) -> int:
@@ -131,7 +138,7 @@ class RemoteModel:
         if not fault.passing:
             if fault.elsewhere:
                 self.replicas.failed(talk.replica)
-            raise self._failed(talk.replica, fault.text)
+            raise self._failed(talk.replica, fault.told)
         place, awake = talk.replica, False
         if fault.elsewhere:
             talk.replica, awake = self.replicas.move(talk.replica)
@@ -139,8 +146,8 @@ class RemoteModel:
             return tries
         rest = max(fault.after, self.pause * 2 ** min(tries, RETRIES))
         if (tries >= RETRIES and not fault.after) or time.monotonic() + rest >= until:
-            raise self._failed(place, fault.text)
-        _sleep(rest, talk.conversation)
+            raise self._failed(place, fault.told)
+        _sleep(rest, talk)
         return tries + 1
 
     def _check(self, request: Request) -> None:
@@ -151,7 +158,7 @@ class RemoteModel:
             )
         most = self.known.pictures
         if most is not None and len(request.pixels) > most:
-            raise self._too_many(request, f"it refused {most + 1} before")
+            raise self._too_many(request, most, f"it refused {most + 1} before")
 
     def _learn(self, lacks: frozenset[Lack] = frozenset(), pictures: int | None = None) -> None:
         """Remember for the life of the model. Conversations that are under way together may each learn the same."""
@@ -160,22 +167,22 @@ class RemoteModel:
             most = min((n for n in (known.pictures, pictures) if n is not None), default=None)
             self.known = Known(known.lacks | lacks, most)
 
-    def _too_many(self, request: Request, why: str) -> ModelError:
+    def _too_many(self, request: Request, most: int, why: str) -> ModelError:
         count = len(request.pixels)
         return ModelError(
             f"{self.name} does not take {count} pictures in one request ({why}); want a server that does, as vLLM with "
-            f"--limit-mm-per-prompt, or --limit zooms={count - 2}"
+            f"--limit-mm-per-prompt, or --limit zooms={most - 1}"
         )
 
     def _failed(self, replica: Replica, why: str) -> ModelError:
         return ModelError(f"{self.name} at {replica.url.removesuffix('chat/completions')} did not answer ({why})")
 
 
-def _sleep(seconds: float, conversation: Conversation) -> None:
+def _sleep(seconds: float, talk: Talk) -> None:
     """Wait, but not for a conversation that nobody follows any more."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        if conversation.gone:
+        if talk.conversation.gone or talk.stopping.is_set():
             raise ModelError("nobody waits for the turn any more")
         time.sleep(min(left, GLANCE))
 

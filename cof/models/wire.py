@@ -6,13 +6,9 @@ conversation, and a call's id of its place in it. Omits streaming.
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-
-from PIL import Image
 
 from cof.dialects.base import Message, Part
 from cof.dialects.dialect import Dialect
@@ -20,6 +16,7 @@ from cof.dialects.native import FOLLOWS, apart, tool
 from cof.models.base import Request
 from cof.models.refusals import Lack
 from cof.types import Completion, Sampling, View
+from cof.vision.urls import png_url
 
 Urls = dict[View, str]  # the pictures of one conversation as data URLs, each encoded once
 
@@ -28,7 +25,7 @@ def chat(model: str, request: Request, lacks: frozenset[Lack], urls: Urls) -> di
     """The body that asks for a turn, without what the endpoint `lacks`."""
     for view, picture in request.pixels.items():
         if view not in urls:
-            urls[view] = _data_url(picture)
+            urls[view] = png_url(picture)
     messages = _folded(request.messages) if "system" in lacks else request.messages
     native = request.dialect.native != "no"
     in_tool = request.dialect.native == "tool" and "tool pictures" not in lacks
@@ -42,6 +39,8 @@ def completion(reply: Any, dialect: Dialect) -> Completion:
     choice, usage = reply["choices"][0], reply.get("usage") or {}
     text = _text(choice["message"], dialect).encode(errors="replace").decode()  # half a character cannot be sent back
     tokens, prompt = int(usage.get("completion_tokens", 0)), int(usage.get("prompt_tokens", 0))
+    if min(tokens, prompt) < 0:
+        raise ValueError("a negative count of tokens")
     return Completion(text, tokens, prompt, 0, "length" if choice.get("finish_reason") == "length" else "stop")
 
 
@@ -126,12 +125,6 @@ def _part(part: Part, urls: Urls) -> dict[str, Any]:
     if isinstance(part, str):
         return {"type": "text", "text": part}
     return {"type": "image_url", "image_url": {"url": urls[part]}}
-
-
-def _data_url(picture: Image.Image) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _text(message: Mapping[str, Any], dialect: Dialect) -> str:

@@ -18,6 +18,7 @@ from cof.scoring.answers import Score, score
 from cof.types import Completion, Question, Sampling
 
 BY = "judge"
+UNNAMED = "judge"  # of verdicts from before they held its name
 SAMPLING = Sampling(tokens=256)
 
 Asked = tuple[Question, str | None]
@@ -31,7 +32,7 @@ def judged(model: Model, asked: Iterable[Asked], journal: Journal) -> Callable[[
     def keep(key: str, right: bool | None) -> None:
         verdicts[key] = right
         if right is not None:
-            journal.append({"id": key, "right": right})
+            journal.append({"id": key, "right": right, "judge": model.name})
 
     waiting = {
         _key(model.name, question, answer): (question, answer) for question, answer in asked if _open(question, answer)
@@ -45,11 +46,13 @@ def judged(model: Model, asked: Iterable[Asked], journal: Journal) -> Callable[[
     return _with(model.name, verdicts)
 
 
-def remembered(judge: str, journal: Path) -> Callable[[Question, str | None], Score]:
-    """The function that scores with the verdicts that the judge of this name left in `journal`, if there is such a file."""
-    if not journal.exists():
+def remembered(journal: Path) -> Callable[[Question, str | None], Score]:
+    """The function that scores with the verdicts that the last judge left in `journal`, if there is such a file."""
+    records = list(read_records(journal)) if journal.exists() else []
+    if not records:
         return score
-    return _with(judge, {str(record["id"]): record["right"] for record in read_records(journal)})
+    verdicts: dict[str, bool | None] = {str(record["id"]): record["right"] for record in records}
+    return _with(str(records[-1].get("judge", UNNAMED)), verdicts)
 
 
 def _with(judge: str, verdicts: Mapping[str, bool | None]) -> Callable[[Question, str | None], Score]:

@@ -1,7 +1,7 @@
 """The OpenAI-compatible server: the focus loop behind `/v1/chat/completions`, for clients that know nothing of it.
 
 Owns what a stranger may send: the size and time of a body, the pixels of a picture, how many may wait, who may ask. An error is
-one sentence of ours, with no path, address or text of another library in it. Fetches nothing unless it is told to.
+one sentence with no path or address in it. Fetches nothing unless it is told to.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from cof.models.base import Model
 from cof.plain import to_json
 from cof.serve import document, responses, wire
 from cof.serve.fetch import fetched
-from cof.serve.page import template, trace_page
+from cof.serve.page import template
 from cof.serve.server import Brought, Server
 from cof.serve.service import Refused, Service, bad
 from cof.serve.wire import ChatRequest, Form, Reply
 from cof.types import Sampling, Stop, Trace
-from cof.vision.load import load, pixels_of
+from cof.vision.load import pixels_of
 
 RETRY_AFTER = 1  # seconds
-GONE = "the client hung up"  # which nobody hears
 OPEN = frozenset({"/", "/health"})  # routes that want no key: they hold nothing of anybody's
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 NO_ROUTE = "invalid_request_error", "there is nothing here that answers so; want POST /v1/chat/completions"
 
 
@@ -59,7 +59,9 @@ def make_app(model: Model, service: Service = Service()) -> FastAPI:
     )
     app.exception_handler(Refused)(lambda _, refused: _refusal(server, refused))
     app.exception_handler(HTTPException)(lambda _, error: _refusal(server, Refused(error.status_code, *NO_ROUTE)))
-    page = template("live.html").render(model=model.name, body=service.body, key=bool(service.key))
+    page = template("live.html").render(
+        model=model.name, body=service.body, letters=service.letters, key=bool(service.key)
+    )
     app.get("/", response_class=HTMLResponse, name="page")(lambda: page)
     app.get("/health", name="health")(lambda: {"status": "ok"})
     app.get("/metrics", response_class=PlainTextResponse, name="metrics")(
@@ -69,7 +71,7 @@ def make_app(model: Model, service: Service = Service()) -> FastAPI:
         lambda: {"object": "list", "data": [{"id": model.name, "object": "model", "owned_by": "cof"}]}
     )
     app.get("/v1/traces/{name}", name="trace")(lambda name: to_json(server.found(name)[0]))
-    app.get("/traces/{name}", response_class=HTMLResponse, name="trace page")(lambda name: _page(server, name))
+    app.get("/traces/{name}", response_class=HTMLResponse, name="trace page")(_page(server))
     forms = {"/v1/chat/completions": wire.FORM, "/v1/responses": responses.FORM}
     for path, form in forms.items():
         described = document.body(form.request)
@@ -87,6 +89,10 @@ def _guard(server: Server) -> Callable[[Request], None]:
         given = request.headers.get("authorization", "").encode()
         if server.service.key and request.url.path not in OPEN and not hmac.compare_digest(given, expected):
             raise Refused(401, "authentication_error", "the key is missing or wrong; want a Bearer token")
+        if (
+            not server.service.key and request.url.hostname not in LOOPBACK
+        ):  # a name that was bound to this address anew
+            raise Refused(403, "permission_error", "without a key this server answers at loopback addresses alone")
 
     return guard
 
@@ -100,19 +106,23 @@ def _route(server: Server, form: Form) -> Callable[[Request], Awaitable[Response
 
 async def _answered(server: Server, request: Request, form: Form) -> Response:
     """Answer one request, whole or in pieces."""
-    wanted = _read(form, await _body(server, request))
+    async with server.arriving():
+        wanted = _read(form, await _body(server, request))
+        brought = await _brought(server, wanted)
 
     def reply(trace: Trace) -> Reply:
         return _reply(server, wanted, trace)
 
-    heard = server.heard(await _brought(server, wanted), request.is_disconnected)
+    heard = server.heard(brought, request.is_disconnected)
     last = await anext(heard, None)  # at once, so that what is refused is refused with a status of its own
     if last is None:
-        raise bad(GONE)
+        raise _gone()
     if wanted.stream:
         return StreamingResponse(form.pieces(server.model.name, last, heard, reply), media_type="text/event-stream")
     async for trace in heard:
         last = trace
+    if last.id not in server.traces:
+        raise _gone()
     if last.stop is Stop.FAILED or (last.answer is None and not last.turns):
         raise Refused(502, "server_error", wire.FAILED)
     return JSONResponse(form.whole(server.model.name, last, reply(last)))
@@ -134,7 +144,8 @@ async def _brought(server: Server, wanted: ChatRequest) -> Brought:
 
 async def _file(server: Server, url: str) -> bytes:
     if server.service.fetching and url[:5].lower() != "data:":
-        return await fetched(url, server.service.fetching)
+        async with server.fetching:
+            return await fetched(url, server.service.fetching)
     return wire.picture_in(url)
 
 
@@ -142,6 +153,8 @@ async def _body(server: Server, request: Request) -> bytes:
     """The request's body, as far as its size and its time allow."""
     most, parts, size = server.service.body, list[bytes](), 0
     large = Refused(413, "invalid_request_error", f"the request is larger than {most} bytes; send a smaller picture")
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Refused(415, "invalid_request_error", "the body's Content-Type is another; want application/json")
     if int(request.headers.get("content-length", 0)) > most:
         raise large
     try:
@@ -152,7 +165,7 @@ async def _body(server: Server, request: Request) -> bytes:
                     raise large
                 parts.append(part)
     except ClientDisconnect:
-        raise bad(GONE) from None
+        raise _gone() from None
     except TimeoutError:
         raise Refused(408, "invalid_request_error", "the request took too long to arrive; send it faster") from None
     return b"".join(parts)
@@ -162,11 +175,21 @@ def _read(form: Form, body: bytes) -> ChatRequest:
     try:
         return form.read(form.request.model_validate_json(body))
     except ValidationError as error:
-        fault: Any = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in fault["loc"]) or "the body"
+        fault: Any = max(error.errors(include_url=False, include_input=False), key=lambda one: len(one["loc"]))
+        where = ".".join(map(str, filter(_is_field, fault["loc"]))) or "the body"
         raise bad(f"{where}: {fault['msg']}") from None
     except InputError as error:
         raise bad(str(error)) from None
+
+
+def _gone() -> Refused:
+    """Nobody hears it; the status is nginx's, to count by."""
+    return Refused(499, "invalid_request_error", "the client hung up")
+
+
+def _is_field(part: int | str) -> bool:
+    """Whether a part of a fault's place is a field or a number, and not the name of a type."""
+    return isinstance(part, int) or (part.isidentifier() and part.islower() and part not in ("str", "int", "float"))
 
 
 def _setting(server: Server, wanted: ChatRequest) -> Setting:
@@ -193,9 +216,11 @@ def _reply(server: Server, wanted: ChatRequest, trace: Trace) -> Reply:
     return Reply(codec.words(ids[:most]), cut=True) if len(ids) > most else Reply(answer)
 
 
-def _page(server: Server, name: str) -> str:
-    trace, file = server.found(name)
-    return trace_page(trace, load(file))
+def _page(server: Server) -> Callable[[str], Awaitable[str]]:
+    async def page(name: str) -> str:
+        return await server.page(name)
+
+    return page
 
 
 def _refusal(server: Server, refused: Refused) -> JSONResponse:

@@ -22,17 +22,27 @@ class Busy(CofError):
 
 
 class Room:
-    """Room for the decoded pixels of all questions at once, at most `most` but for a single larger picture."""
+    """Room for the decoded pixels of all questions at once, at most `most` but for a single larger picture. First come, first
+    served."""
 
     def __init__(self, most: int) -> None:
         self.most, self.used = most, 0
-        self._changed = asyncio.Condition()
+        self._changed, self._line = asyncio.Condition(), deque[object]()
 
     async def enter(self, pixels: int) -> None:
         """Wait until there is room for so many."""
+        place = object()
         async with self._changed:
-            await self._changed.wait_for(lambda: self.used == 0 or self.used + pixels <= self.most)
-            self.used += pixels
+            self._line.append(place)
+            try:
+                await self._changed.wait_for(lambda: self._line[0] is place and self._fits(pixels))
+                self.used += pixels
+            finally:
+                self._line.remove(place)
+                self._changed.notify_all()
+
+    def _fits(self, pixels: int) -> bool:
+        return self.used == 0 or self.used + pixels <= self.most
 
     async def leave(self, pixels: int) -> None:
         async with self._changed:
@@ -41,10 +51,11 @@ class Room:
 
 
 class Asked(Session):
-    """A session somebody waits for. `on_turn` hears the trace after every turn, from the model's thread."""
+    """A session somebody waits for. `on_turn` hears the trace after every turn, and whether it is the last, from the model's
+    thread."""
 
     def __init__(
-        self, model: str, question: Question, picture: Picture, setting: Setting, on_turn: Callable[[Trace], None]
+        self, model: str, question: Question, picture: Picture, setting: Setting, on_turn: Callable[[Trace, bool], None]
     ) -> None:
         super().__init__(model, question, picture, setting)
         self.on_turn = on_turn
@@ -52,7 +63,7 @@ class Asked(Session):
     def hear(self, completion: Completion | ModelError, seconds: float) -> None:
         if not self.cancelled:
             super().hear(completion, seconds)
-            self.on_turn(self.trace)
+            self.on_turn(self.trace, self.ended)
 
 
 class Desk:

@@ -21,7 +21,8 @@ from cof.errors import InputError
 
 REDIRECTS = (301, 302, 303, 307, 308)
 LONGEST = 2_048  # characters of an address
-NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: IPv4 inside IPv6
+PUBLIC = ipaddress.ip_network("2000::/3")  # all that was given out of IPv6 so far
+DOCUMENTS = ipaddress.ip_network("3fff::/20")  # RFC 9637
 HEADERS = (("Accept", "image/jpeg, image/png, image/webp"), ("Accept-Encoding", "identity"), ("User-Agent", "cof"))
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -36,16 +37,27 @@ async def resolved(host: str, port: int) -> Sequence[str]:
 def public(address: str) -> bool:
     """Whether an address belongs to the public internet, looked at through the forms that wrap one in another."""
     ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip in NAT64 or ip.teredo or ip.sixtofour:
-            return False
-        ip = ip.ipv4_mapped or ip
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    if isinstance(ip, ipaddress.IPv6Address) and (ip not in PUBLIC or ip in DOCUMENTS or ip.teredo or ip.sixtofour):
+        return False
     return ip.is_global and not ip.is_multicast
+
+
+def host_name(text: str) -> str:
+    """A host as it is compared: in lower case, as it goes over the wire. Raises InputError for what is none."""
+    try:
+        found = httpx.URL(f"http://{text}/")
+    except httpx.InvalidURL:
+        found = httpx.URL("")
+    if not found.host or found.port is not None or found.userinfo or found.path != "/":
+        raise InputError(f"{text!r} is no host; want a name such as pictures.example.com, without port or path")
+    return _host(found)
 
 
 @dataclass(frozen=True)
 class Fetching:
-    """What may be fetched: from `hosts` (None: any that is public) and `ports`, `size` bytes within `seconds` in all."""
+    """What may be fetched: from `hosts` (as `host_name` writes them; None: any that is public) and `ports`, at most `size`
+    bytes within `seconds` in all."""
 
     hosts: frozenset[str] | None = None
     ports: frozenset[int] = frozenset({80, 443})
@@ -91,15 +103,19 @@ def _allowed(url: str, rules: Fetching, base: httpx.URL | None = None) -> httpx.
         found = httpx.URL(url[: LONGEST + 1])
         found = base.join(found) if base else found
     except (httpx.InvalidURL, ValueError, TypeError):
-        raise InputError("the picture's address is none; want http or https") from None
+        raise InputError("the picture's address is not an http or https one") from None
     port = found.port or {"http": 80, "https": 443}.get(found.scheme)
     if len(url) > LONGEST or port is None or not found.host or found.userinfo:
         raise InputError(
-            f"the picture's address is none; want http or https, no password, {LONGEST} characters at most"
+            f"the picture's address is not an http or https one; want one without password, of {LONGEST} characters at most"
         )
-    if port not in rules.ports or (rules.hosts is not None and found.host not in rules.hosts):
+    if port not in rules.ports or (rules.hosts is not None and _host(found) not in rules.hosts):
         raise InputError("this server does not fetch from the picture's host; send the picture as a data URL")
     return found
+
+
+def _host(url: httpx.URL) -> str:
+    return url.raw_host.decode("ascii").lower()
 
 
 async def _body(reply: httpcore.Response, most: int) -> bytes:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from PIL import Image
 from cof.scoring import answers
 from cof.types import Box, Stop, Trace, Turn, View, Zoom
 from cof.vision import boxes, views
+from cof.vision.urls import jpeg_url, png_url
 
 PICTURE_SIDE = 1600  # pixels of the longer side: the picture on the page is for people
 PICTURE_QUALITY = 85
@@ -73,7 +73,7 @@ def trace_page(trace: Trace, image: Image.Image) -> str:
     return template("trace.html").render(
         trace=trace,
         steps=tuple(_steps(trace, image)),
-        picture=_jpeg(_shrink(image), PICTURE_QUALITY),
+        picture=jpeg_url(_shrink(image), PICTURE_QUALITY),
         overview=_shown(trace.overview, trace, image),
         truth=[_percent(box, size) for box in trace.question.targets],
         right=_right(trace),
@@ -108,25 +108,13 @@ def _percent(box: Box, picture: Box) -> Box:
 def _shown(view: View, trace: Trace, image: Image.Image) -> str:
     """The view as the model saw it, as a data URL."""
     pixels = views.render(image, view, trace.overview, trace.spec)
-    return _png(pixels) if view.pixels <= LOSSLESS_PIXELS else _jpeg(pixels, VIEW_QUALITY)
+    return png_url(pixels) if view.pixels <= LOSSLESS_PIXELS else jpeg_url(pixels, VIEW_QUALITY)
 
 
 def _shrink(image: Image.Image) -> Image.Image:
     small = image.convert("RGB")
     small.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
     return small
-
-
-def _png(image: Image.Image) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _jpeg(image: Image.Image, quality: int) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _right(trace: Trace) -> bool | None:

@@ -42,7 +42,7 @@ class Item(Wire):
     """What was said before, and is asked now."""
 
     type: Literal["message"] = "message"
-    role: Literal["system", "developer", "user", "assistant"] = "assistant"
+    role: Literal["system", "developer", "user", "assistant"]
     content: str | list[InputPart] = ""
 
 
@@ -95,7 +95,6 @@ def response(name: str, trace: Trace, reply: Reply) -> dict[str, Any]:
             "input_tokens": cost["prompt_tokens"],
             "input_tokens_details": {"cached_tokens": 0},
             "output_tokens": cost["completion_tokens"],
-            "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": cost["total_tokens"],
         },
         "cof": extension(trace),

@@ -1,14 +1,16 @@
 """What lives as long as the server, and a question's way through it: the room for its picture, the desk, the traces of late.
 
-What a question costs ends when its client hangs up. Omits HTTP.
+What a question costs ends when its client hangs up. Omits how requests are read and replies written.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -17,13 +19,18 @@ from cof.errors import InvalidImage
 from cof.focus.loop import Setting
 from cof.models.base import Model
 from cof.serve.desk import Asked, Busy, Desk, Room
-from cof.serve.service import Refused, Service, bad
+from cof.serve.page import trace_page
+from cof.serve.service import Refused, Service, bad, busy
 from cof.types import Question, Trace
-from cof.vision.load import load
+from cof.vision.load import load, pixels_of
 from cof.vision.views import Picture
 
 UNDER_WAY = 64  # questions beside those that wait
-GONE = 0.2  # seconds between looks whether a client still waits
+ARRIVING = 128  # requests that are read at once
+FETCHES = 4  # pictures that are fetched at once: less than the threads that names are looked up in
+GLANCE = 0.2  # seconds between looks whether a client still waits
+
+Gone = Callable[[], Awaitable[bool]]  # whether a client hung up
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,8 @@ class Server:
         self.model, self.service = model, service
         self.desk = Desk(model, service.waiting)
         self.traces, self.kept_bytes = OrderedDict[str, tuple[Trace, bytes]](), 0
-        self.decoding, self.room, self.asking = asyncio.Semaphore(service.decoding), Room(service.pixels), 0
+        self.decoding, self.fetching = asyncio.Semaphore(service.decoding), asyncio.Semaphore(FETCHES)
+        self.room, self.asking, self.arrivals = Room(service.pixels), 0, 0
         self.registry = CollectorRegistry()
         self.questions = Counter("cof_questions", "Questions, by how they ended", ["stop"], registry=self.registry)
         self.refused = Counter("cof_refused", "Requests refused, by status", ["status"], registry=self.registry)
@@ -55,32 +63,35 @@ class Server:
         waiting = Gauge("cof_waiting", "Questions that wait for room or for the model", registry=self.registry)
         waiting.set_function(lambda: max(0, self.asking - self.desk.running))
 
-    async def heard(self, brought: Brought, gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[Trace]:
+    async def heard(self, brought: Brought, gone: Gone) -> AsyncIterator[Trace]:
         """The trace at its beginning and after every turn, until the session ends; given up where the client is `gone`."""
         if self.asking >= self.service.waiting + UNDER_WAY:
-            raise Refused(429, "rate_limit_error", "too many questions are under way; try again in a moment")
+            raise busy("too many questions are under way; try again in a moment")
         self.asking += 1
-        entered = False
+        began, entering = time.monotonic(), asyncio.create_task(self.room.enter(brought.pixels))
         try:
-            await self.room.enter(brought.pixels)
-            entered = True
-            with self.seconds.time():
-                async for trace in self._turns(brought, gone):
-                    yield trace
+            while not entering.done():
+                await asyncio.wait({entering}, timeout=GLANCE)
+                if not entering.done() and await gone():
+                    return
+            async for trace in self._turns(brought, gone, began):
+                yield trace
         except InvalidImage as error:
             raise bad(str(error)) from None
         except Busy as error:
-            raise Refused(429, "rate_limit_error", str(error)) from None
+            raise busy(str(error)) from None
         finally:
             self.asking -= 1
-            if entered:
+            if entering.cancel():
+                await asyncio.wait({entering})
+            if not entering.cancelled():
                 await self.room.leave(brought.pixels)
 
-    async def _turns(self, brought: Brought, gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[Trace]:
-        loop, turns = asyncio.get_running_loop(), asyncio.Queue[Trace]()
+    async def _turns(self, brought: Brought, gone: Gone, began: float) -> AsyncIterator[Trace]:
+        loop, turns, ended = asyncio.get_running_loop(), asyncio.Queue[tuple[Trace, bool]](), False
 
-        def heard_of(trace: Trace) -> None:
-            loop.call_soon_threadsafe(turns.put_nowait, trace)
+        def heard_of(trace: Trace, last: bool) -> None:
+            loop.call_soon_threadsafe(turns.put_nowait, (trace, last))
 
         async with self.decoding:
             if await gone():
@@ -90,20 +101,47 @@ class Server:
         session = Asked(self.model.name, question, picture, brought.setting, heard_of)
         try:
             self.desk.ask(session)
-            yield session.trace
-            while not session.ended or not turns.empty():
+            trace = session.trace
+            yield trace
+            while not ended:
                 try:
-                    yield await asyncio.wait_for(turns.get(), GONE)
+                    trace, ended = await asyncio.wait_for(turns.get(), GLANCE)
                 except TimeoutError:
-                    if await gone():
+                    if session.cancelled or await gone():
                         return
-            self._keep(session.trace, brought.file)
+                    continue
+                if ended:
+                    self._keep(trace, brought.file, time.monotonic() - began)
+                yield trace
         finally:
-            if not session.ended:
+            if not ended:
                 self.desk.give_up(session)
 
-    def _keep(self, trace: Trace, file: bytes) -> None:
+    @asynccontextmanager
+    async def arriving(self) -> AsyncIterator[None]:
+        """While a request is read: so many at once, and no more, as each may be large. Raises Refused."""
+        if self.arrivals >= ARRIVING:
+            raise busy("too many requests arrive at once; try again in a moment")
+        self.arrivals += 1
+        try:
+            yield
+        finally:
+            self.arrivals -= 1
+
+    async def page(self, name: str) -> str:
+        """The page of a trace of late; its picture takes its place among those of the questions."""
+        trace, file = self.found(name)
+        pixels = pixels_of(file)
+        await self.room.enter(pixels)
+        try:
+            async with self.decoding:
+                return await asyncio.to_thread(lambda: trace_page(trace, load(file)))
+        finally:
+            await self.room.leave(pixels)
+
+    def _keep(self, trace: Trace, file: bytes, seconds: float) -> None:
         """Count a finished trace, and keep it for a while with its picture."""
+        self.seconds.observe(seconds)
         self.questions.labels(trace.stop.value).inc()
         self.zooms.inc(trace.zooms)
         self.tokens.inc(trace.tokens)
@@ -117,7 +155,5 @@ class Server:
     def found(self, name: str) -> tuple[Trace, bytes]:
         """A trace of late, with its picture's file."""
         if name not in self.traces:
-            raise Refused(
-                404, "invalid_request_error", f"there is no such trace; the last {self.service.kept} are kept"
-            )
+            raise Refused(404, "invalid_request_error", "there is no such trace, or it is no longer kept")
         return self.traces[name]

@@ -45,3 +45,8 @@ class Refused(Exception):
 def bad(message: str) -> Refused:
     """A request that cannot be answered as it is."""
     return Refused(400, "invalid_request_error", message)
+
+
+def busy(message: str) -> Refused:
+    """A request that may be answered a moment later."""
+    return Refused(429, "rate_limit_error", message)

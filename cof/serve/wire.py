@@ -128,7 +128,7 @@ def picture_in(url: str) -> bytes:
     """The bytes in a data URL; nothing is fetched. Raises InputError."""
     begin = DATA_URL.match(url)
     if begin is None:
-        raise InputError(f"the picture is no data URL of a JPEG, PNG or WEBP, and this server fetches none; {WANTED}")
+        raise InputError(f"the picture is no data URL of a JPEG, PNG or WEBP; {WANTED}")
     try:
         return base64.b64decode(url[begin.end() :], validate=True)
     except (binascii.Error, ValueError):
@@ -191,7 +191,7 @@ def extension(trace: Trace) -> dict[str, Any]:
         "stop": trace.stop.value,
         "zooms": trace.zooms,
         "visual_tokens": trace.visual_tokens,
-        "boxes": [_corners(box) for box in trace.asked],
+        "boxes": [_corners(box) for box in trace.looked],
         "seconds": round(trace.seconds, 3),
     }
 

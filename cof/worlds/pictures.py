@@ -6,6 +6,7 @@ import os
 
 from PIL import Image
 
+from cof.errors import InvalidImage
 from cof.types import Question, Trace
 from cof.vision.load import load
 from cof.worlds import needle
@@ -22,7 +23,16 @@ def picture_of(question: Question) -> Image.Image:
 
 
 def picture_in(trace: Trace) -> Image.Image:
-    """The picture as it was asked about: an evaluation of resized pictures made it smaller. Raises InvalidImage."""
+    """The picture as it was asked about: an evaluation of resized pictures made it smaller.
+
+    Raises InvalidImage where there is none, or it is another by now.
+    """
     image, region = picture_of(trace.question), trace.overview.region
-    size = round(region.width), round(region.height)
-    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
+    (width, height), size = image.size, (round(region.width), round(region.height))
+    if size == image.size:
+        return image
+    if size[0] > width or size[1] > height or abs(size[0] * height - size[1] * width) > max(image.size):
+        raise InvalidImage(
+            f"the picture is {width} x {height} px, the trace's was {size[0]} x {size[1]}; want the same one"
+        )
+    return image.resize(size, Image.Resampling.LANCZOS)

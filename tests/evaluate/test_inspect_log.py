@@ -25,6 +25,7 @@ from cof.focus.loop import Setting
 from cof.models.scripted import ScriptedModel
 from cof.plain import to_json
 from cof.runs import RunDir
+from cof.scoring.answers import score
 from cof.scoring.judge import judged, remembered
 from cof.types import Limits, Question, Stop
 
@@ -137,10 +138,9 @@ def test_a_judges_verdicts_are_scores(tmp_path: Path) -> None:
         judge = ScriptedModel(['{"right": true}'])
         judged(judge, asked, folder.journal("verdicts"))
     assert judging.verdict('{"right": true}')
-    log = log_of(run, tmp_path / "logs", judge=remembered(judge.name, run / "verdicts.jsonl"))
+    log = log_of(run, tmp_path / "logs", judge=remembered(run / "verdicts.jsonl"))
     assert log["samples"][0]["scores"]["match"]["value"] == 1.0
-    other = log_of(run, tmp_path / "logs", judge=remembered("another", run / "verdicts.jsonl"))
-    assert other["samples"][0]["scores"] == {}
+    assert remembered(tmp_path / "none.jsonl") is score
 
 
 @pytest.mark.skipif("COF_INSPECT_PYTHON" not in os.environ, reason="COF_INSPECT_PYTHON names no Python with inspect-ai")

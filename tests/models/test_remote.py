@@ -60,6 +60,20 @@ def test_what_was_sent_is_sent_again_byte_for_byte() -> None:
         assert later.startswith(messages)
 
 
+@pytest.mark.parametrize("tokens", [1e999, -5, "many", None, [1]])
+def test_a_count_that_is_none_ends_that_conversation_alone(tokens: Any) -> None:
+    odd = json.dumps(chat(content=ANSWER) | {"usage": {"completion_tokens": tokens}}).encode()
+    with listening(in_turn(Reply(odd), Reply())) as server:
+        first, second = run_many(model_at(server, batch=1), [(QUESTION, PICTURE)] * 2)
+    assert first.stop is Stop.FAILED
+    assert second.answer == "B"
+
+
+def test_half_a_character_in_a_question_is_sent() -> None:
+    with listening(by_turn(ANSWER)) as server:
+        assert run(model_at(server), replace(QUESTION, text="What \ud800?"), PICTURE).answer == "B"
+
+
 def test_what_may_pass_is_tried_again() -> None:
     with listening(in_turn(Reply(b"slow down", 429), Reply(b"", 503), Reply(status=0), Reply())) as server:
         assert run(model_at(server), QUESTION, PICTURE).answer == "B"

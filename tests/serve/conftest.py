@@ -39,8 +39,9 @@ def url() -> Iterator[str]:
     assert server.wait(30) in (0, -15)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """For one file at a time: while it lives, its event loop runs in this thread."""
     with sync_playwright() as play:
         yield play.chromium.launch(executable_path=CHROMIUM, args=QUIET)
 

@@ -19,6 +19,7 @@ import pytest
 from cof.worlds.needle import samples
 from tests.serve.conftest import start
 
+JSON = {"Content-Type": "application/json"}
 EXAMPLES = Path(__file__).parents[2] / "examples"
 QUESTION = (EXAMPLES / "plaza.txt").read_text().strip()
 ANSWER = (EXAMPLES / "plaza.answer").read_text().strip()
@@ -110,7 +111,7 @@ def test_extensions(url: str) -> None:
 
 
 def test_a_body_that_is_too_large_is_refused(url: str) -> None:
-    reply = httpx.post(f"{url}/v1/chat/completions", content=b"x" * (33 * 2**20), timeout=60)
+    reply = httpx.post(f"{url}/v1/chat/completions", content=b"x" * (33 * 2**20), headers=JSON, timeout=60)
     assert reply.status_code == 413
 
 

@@ -16,9 +16,10 @@ import psutil
 import pytest
 from PIL import Image
 
-from tests.serve.test_api import PLAZA, QUESTION, asked
+from tests.serve.test_api import JSON, PLAZA, QUESTION, asked
 
 MOST_MEMORY = 2 * 2**30  # bytes of the server's process
+HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 TELLS = re.compile(r"/work|/tmp|/home|/usr|site-packages|Traceback|File \"|127\.0\.0\.1|root:")
 
 
@@ -147,7 +148,7 @@ BODIES: dict[str, Any] = {
 
 def send(url: str, body: Any) -> httpx.Response:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return httpx.post(f"{url}/v1/chat/completions", content=content, timeout=120)
+    return httpx.post(f"{url}/v1/chat/completions", content=content, headers=JSON, timeout=120)
 
 
 def check_refused(reply: httpx.Response) -> None:
@@ -211,7 +212,7 @@ def test_a_large_body_is_refused_before_it_is_whole(url: str) -> None:
             yield b"x" * 2**20
 
     try:
-        reply = httpx.post(f"{url}/v1/chat/completions", content=parts(), timeout=60)
+        reply = httpx.post(f"{url}/v1/chat/completions", content=parts(), headers=JSON, timeout=60)
     except httpx.WriteError:
         return  # the server hung up, as it may
     assert reply.status_code == 413
@@ -220,14 +221,14 @@ def test_a_large_body_is_refused_before_it_is_whole(url: str) -> None:
 def test_a_large_body_is_refused_by_its_head(url: str) -> None:
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), 20) as one:
-        one.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n{")
+        one.sendall(HEAD + b"Content-Length: 100000000\r\n\r\n{")
         assert one.recv(4096).startswith(b"HTTP/1.1 413")
 
 
 def test_a_slow_sender_holds_nobody_up(url: str) -> None:
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as slow:
-        slow.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
+        slow.sendall(HEAD + b"Content-Length: 1000\r\n\r\n{")
         assert send(url, {"messages": asked(QUESTION, PLAZA)}).status_code == 200
 
 
@@ -237,3 +238,12 @@ def test_after_all_that_the_server_lives_and_is_small(url: str) -> None:
     assert own
     assert all(process.memory_info().rss < MOST_MEMORY for process in own)
     assert send(url, {"messages": asked(QUESTION, PLAZA)}).status_code == 200
+
+
+def test_what_a_web_page_could_send_unasked_is_refused(url: str) -> None:
+    """Without a question to the server first, a page of another site may post text, no JSON; or come by its own name."""
+    body = json.dumps({"messages": asked()}).encode()
+    plain = httpx.post(f"{url}/v1/chat/completions", content=body, headers={"Content-Type": "text/plain"}, timeout=60)
+    assert plain.status_code == 415
+    elsewhere = httpx.get(f"{url}/v1/models", headers={"Host": "rebound.example"})
+    assert elsewhere.status_code == 403

@@ -16,7 +16,7 @@ import uvicorn
 from cof.models.scripted import ScriptedModel
 from cof.serve.api import make_app
 from cof.serve.service import Service
-from tests.serve.test_hostile import as_url, picture
+from tests.serve.test_hostile import HEAD, as_url, picture
 
 MARKUP = '</script><script>document.title = "taken"</script><img src=x onerror="document.title=1">'
 BOXES = (
@@ -82,7 +82,7 @@ def test_what_arrives_too_slowly_is_told_so() -> None:
     with served(["<answer>A</answer>"], Service(body_seconds=0.3)) as url:
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), 20) as slow:
-            slow.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
+            slow.sendall(HEAD + b"Content-Length: 1000\r\n\r\n{")
             assert slow.recv(4096).startswith(b"HTTP/1.1 408")
 
 
