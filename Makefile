@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 export MALLOC_MMAP_THRESHOLD_ := 1000000000
 export MALLOC_TRIM_THRESHOLD_ := 1000000000
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+EDITABLE := --config-settings editable_mode=compat --editable  # a path, so that a clone named cof does not hide the package
 
 .PHONY: demo test lint bench fuzz train-nano clean
 
@@ -37,16 +38,16 @@ train-nano: $(VENV)/.dev  # some two hours on two cores by the times of its stag
 
 $(VENV)/.local: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --editable ".[local]"
+	$(PIP) $(EDITABLE) ".[local]"
 	touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --editable ".[dev]"
+	$(PIP) $(EDITABLE) ".[dev]"
 	touch $@ $(VENV)/.local
 
 $(VENV)/.fuzz: $(VENV)/.dev
-	$(PIP) --editable ".[fuzz]"
+	$(PIP) $(EDITABLE) ".[fuzz]"
 	touch $@
 
 clean:

@@ -188,7 +188,8 @@ def test_a_build_in_which_everything_failed_says_so(tmp_path):
 
 def test_data_that_cannot_be_built_is_one_line(built, tmp_path):
     out = ["--out", tmp_path / "run"]
-    refused(cof("data", "build", "--source", tmp_path / "none.jsonl", *out), "TOML file of roles")
+    refused(cof("data", "build", "--source", tmp_path / "none.jsonl", *out), "does not exist")
+    refused(cof("data", "build", "--source", PICTURE, *out), "TOML file of roles")
     refused(cof("data", "build", "--roles", tmp_path / "none.toml", *out), "none.toml")
     refused(cof("data", "build", "--budgets", "many", *out), "--budgets", "256,1024")
     refused(cof("data", "build", "--side", 10, *out), "28")

@@ -19,7 +19,7 @@ from cof.cli.progress import counting
 from cof.config import dump_config, load_config
 from cof.errors import InputError, InvalidConfig, InvalidImage, ModelError
 from cof.plain import to_json
-from cof.runs import RunDir, digest
+from cof.runs import RunDir, digest, read_records
 from cof.search.build import METHODS, publish_kept
 from cof.search.build import build as run_build
 from cof.search.calls import Players, Task
@@ -211,6 +211,8 @@ def _players(roles: str, source: str, error: float, seed: int) -> tuple[Players,
     if roles != EXPERTS:
         chosen = load_config(Roles, Path(roles))
         return ModelPlayers.of(chosen), dump_config(chosen)
+    if source != NEEDLE and not Path(source).exists():
+        raise InputError(f"--source {source} does not exist; want {NEEDLE}, a file or a folder")
     if source != NEEDLE:
         raise InvalidConfig(
             f"--roles {EXPERTS} know the needle world alone; give a TOML file of roles, or --source {NEEDLE}"
@@ -240,4 +242,5 @@ def _tell(stats: dict[str, Any], out: Path) -> None:
         if stats[name] is not None:
             print(f"{name.replace('_', ' ')}: {stats[name]:.3f}")
     if not stats["asked"] and stats["dropped"]["failed"]:
-        raise ModelError("every search failed; failures.jsonl says why, and the same command tries them again")
+        first = next(read_records(out / "failures.jsonl"))["error"]
+        raise ModelError(f"every search failed; the first: {first}; the same command tries them again")

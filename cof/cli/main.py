@@ -20,8 +20,10 @@ from cof.errors import CofError, InputError
 from cof.focus.ask import question_of, setting_of
 from cof.runs import publish
 from cof.serve.page import trace_page
-from cof.types import Limits, Trace, Zoom
+from cof.types import Limits, Malformed, Trace, Zoom
 from cof.vision.load import load
+
+SAID = 80  # letters of a turn that are told
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=cof.__doc__)
 app.add_typer(world.app, name="world")
@@ -54,6 +56,7 @@ def ask(
     asked = question_of(str(image), question, choice)
     spoken, loaded = dialect_of(dialect), opened(model, adapter, urls=url, key_file=key_file, seconds=limits.seconds)
     found = cof.run(loaded, asked, picture, setting_of(loaded, limits, budget=budget, dialect=spoken))
+    _warn(found)
     if trace is not None:
         _write(trace, trace_page(found, picture))
     if as_json:
@@ -88,6 +91,14 @@ def _write(path: Path, text: str) -> None:
         publish(path, text)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}; want a file in a folder that exists") from None
+
+
+def _warn(trace: Trace) -> None:
+    """Say so where nothing that the model said could be read: another family's dialect may be what it speaks."""
+    if trace.own and all(isinstance(turn.action, Malformed) for turn in trace.own):
+        said = " ".join(trace.own[-1].completion.text.split())[:SAID]
+        told = f"none of {len(trace.own)} turns was a call or an answer in the dialect {trace.dialect!r}"
+        print(f"cof: {told}; the last was {said!r}; want the model's own --dialect, or plain", file=sys.stderr)
 
 
 def _summary(trace: Trace) -> dict[str, Any]:

@@ -27,6 +27,7 @@ KEY = "OPENAI_API_KEY"  # environment variable
 SECONDS = 120.0  # for a turn
 RETRIES = 4
 PAUSE = 0.5  # seconds before the first retry; doubled each time
+HINTS = {401: "; want its key: --key-file", 403: "; want its key: --key-file", 404: "; does the URL end in /v1?"}
 GLANCE = 0.2  # seconds between looks at whether anybody still waits
 
 
@@ -138,7 +139,7 @@ class RemoteModel:
         if not fault.passing:
             if fault.elsewhere:
                 self.replicas.failed(talk.replica)
-            raise self._failed(talk.replica, fault.told)
+            raise self._failed(talk.replica, fault.told + HINTS.get(fault.status, ""))
         place, awake = talk.replica, False
         if fault.elsewhere:
             talk.replica, awake = self.replicas.move(talk.replica)

@@ -143,6 +143,8 @@ async def _brought(server: Server, wanted: ChatRequest) -> Brought:
 
 
 async def _file(server: Server, url: str) -> bytes:
+    if url[:7].lower() in ("http://", "https:/") and not server.service.fetching:
+        raise InputError("this server fetches no pictures; want a data URL, or a server started with --fetch-from")
     if server.service.fetching and url[:5].lower() != "data:":
         async with server.fetching:
             return await fetched(url, server.service.fetching)

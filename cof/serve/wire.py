@@ -27,7 +27,7 @@ FAILED = "the model failed; try again"
 
 
 class Wire(BaseModel):
-    """What came as JSON. Unknown fields are ignored; one that is null counts as not sent."""
+    """What came as JSON. Unknown fields are ignored, as clients send many; one that is null counts as not sent."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -54,7 +54,13 @@ class ChatMessage(Wire):
     content: str | list[Part] | None = None
 
 
-class WireLimits(Wire):
+class Strict(Wire):
+    """A part of ours, in which an unknown field is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class WireLimits(Strict):
     """Limits of one request, within the server's."""
 
     turns: int | None = Field(default=None, ge=1)
@@ -64,7 +70,7 @@ class WireLimits(Wire):
     seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
-class Extension(Wire):
+class Extension(Strict):
     """What OpenAI's form has no place for. `letter`: the answer is the letter of its choice, from A on."""
 
     limits: WireLimits = WireLimits()
@@ -72,6 +78,12 @@ class Extension(Wire):
     budget: int | None = Field(default=None, ge=4)
     mode: Literal["focus", "direct"] = "focus"
     letter: bool = False
+
+    @model_validator(mode="after")
+    def lettered(self) -> Extension:
+        if self.letter and not self.choices:
+            raise ValueError("letter wants choices, whose letter the answer is")
+        return self
 
 
 class ChatRequest(Wire):

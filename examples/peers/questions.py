@@ -64,5 +64,12 @@ def write(folder: Path) -> None:
         table.writerows(table_row(index, line) for index, line in enumerate(found))
 
 
-if __name__ == "__main__":
+def main() -> None:
+    if len(sys.argv) != 2 or not any(Path(sys.argv[1]).glob("*/*.json")):
+        sys.exit("want one folder in V*Bench's layout, as `cof world sample --out FOLDER` writes it")
     write(Path(sys.argv[1]))
+    print(f"questions.jsonl, open.jsonl and questions.tsv in {sys.argv[1]}")
+
+
+if __name__ == "__main__":
+    main()

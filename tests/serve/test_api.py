@@ -82,6 +82,13 @@ def test_cof_ask_asks_the_server(url: str) -> None:
     assert json.loads(done.stdout)["answer"] == ANSWER
 
 
+def test_a_model_that_does_not_speak_the_dialect_is_told(url: str) -> None:
+    command = [sys.executable, "-m", "cof", "ask", str(EXAMPLES / "plaza.jpg"), QUESTION, "--url", f"{url}/v1"]
+    done = subprocess.run([*command, "--limit", "turns=1"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0
+    assert "turns was a call or an answer in the dialect 'cof'; the last was '" in done.stderr
+
+
 def test_traces_are_kept_and_shown(url: str) -> None:
     reply = httpx.post(f"{url}/v1/chat/completions", json={"messages": asked()}, timeout=60).json()
     name = reply["cof"]["trace"]

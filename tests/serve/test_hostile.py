@@ -139,6 +139,8 @@ BODIES: dict[str, Any] = {
     "no turns": {"messages": asked(), "cof": {"limits": {"turns": 0}}},
     "backward zooms": {"messages": asked(), "cof": {"limits": {"zooms": -1}}},
     "no time": {"messages": asked(), "cof": {"limits": {"seconds": 0}}},
+    "a limit that is none": {"messages": asked(), "cof": {"limits": {"zoom": 1}}},
+    "letters without choices": {"messages": asked(), "cof": {"letter": True}},
     "another mode": {"messages": asked(), "cof": {"mode": "always"}},
     "no budget": {"messages": asked(), "cof": {"budget": 0}},
     "a text as extension": {"messages": asked(), "cof": "please"},
