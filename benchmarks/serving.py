@@ -27,6 +27,7 @@ import psutil
 
 from cof.worlds.needle import samples
 
+JSON = {"Content-Type": "application/json"}
 CLIENTS, SECONDS, QUESTIONS, SIDE = 64, 180, 32, 1792
 PATIENCE = 300.0  # seconds that a client waits for a reply
 HANG_UP, LATER = 2.0, 6.0  # seconds: that clients wait before they hang up, and that the server is watched after that
@@ -68,6 +69,10 @@ async def _measure(url: str, process: psutil.Process, bodies: Sequence[bytes], c
         await _ask(client, bodies, 0)  # warms up
         began = time.perf_counter()
         alone = [await _ask(client, bodies, question) for question in range(len(bodies))]
+        if bad := [one.status for one in alone if one.said is None]:
+            raise SystemExit(
+                f"{len(bad)} questions were not answered, the first with status {bad[0]}; nothing to compare with"
+            )
         slow = len(alone) / (time.perf_counter() - began)
         load = await _load(client, process, bodies, clients, seconds)
         _report([one.said for one in alone], slow, load, clients)
@@ -99,7 +104,7 @@ async def _client(client: httpx.AsyncClient, bodies: Sequence[bytes], first: int
 async def _ask(client: httpx.AsyncClient, bodies: Sequence[bytes], question: int) -> Heard:
     began = time.perf_counter()
     try:
-        reply = await client.post("/v1/chat/completions", content=bodies[question])
+        reply = await client.post("/v1/chat/completions", content=bodies[question], headers=JSON)
     except httpx.HTTPError:
         return Heard(question, time.perf_counter() - began)
     seconds = time.perf_counter() - began
