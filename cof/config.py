@@ -34,7 +34,7 @@ def load_config(cls: type[T], path: Path | None = None, overrides: Sequence[str]
     Raises InvalidConfig.
     """
     recipe = read_recipe(path) if path else {}
-    _refuse_unknown(cls, recipe, f"recipe {path}")
+    _refuse_unknown(cls, recipe, f"{path}")
     layers = recipe if under is None else _merged(_plain(under), recipe)
     data = _over_defaults(cls, _overridden(cls, layers, overrides))
     return _validated(cls, data, path, overrides)
@@ -60,9 +60,9 @@ def read_recipe(path: Path) -> Table:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InvalidConfig(f"recipe {path} cannot be read ({error.strerror}); want a readable TOML file") from error
+        raise InvalidConfig(f"{path} cannot be read ({error.strerror}); want a readable TOML file") from error
     except ValueError as error:  # broken TOML, or bytes that are not UTF-8
-        raise InvalidConfig(f"recipe {path} is not TOML in UTF-8: {error}; correct that place") from error
+        raise InvalidConfig(f"{path} is not TOML in UTF-8: {error}; correct that place") from error
 
 
 def _overridden(cls: type, data: Table, items: Sequence[str]) -> Table:
@@ -119,9 +119,9 @@ def _validated(cls: type[T], data: Table, path: Path | None, items: Sequence[str
 def _fault(fault: Any, path: Path | None, items: Sequence[str]) -> str:
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "missing":
-        return f"{key} is required and has no default; give it in the recipe or as an override"
+        return f"{key} is required and has no default; give it in the file or as an override"
     origin = [item for item in items if _overlap(key, item.partition("=")[0].strip())]
-    where = repr(origin[-1]) if origin else f"recipe {path}" if path else "the defaults"
+    where = repr(origin[-1]) if origin else f"{path}" if path else "the defaults"
     return f"{key or 'config'}: {fault['msg']}; got {fault['input']!r:.80} in {where}"
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -125,7 +126,8 @@ def test_a_refused_input_leaves_no_run_behind(tmp_path):
 
 def test_an_interrupted_evaluation_says_that_it_goes_on(tmp_path):
     command = [sys.executable, "-m", "cof", "eval", "needle", "--n", "300", "--side", "448", "--out", tmp_path / "run"]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    pipe, heeding = subprocess.PIPE, partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # jobs of a shell ignore it
+    running = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT, preexec_fn=heeding)
     journal, end = tmp_path / "run" / "traces.jsonl", time.monotonic() + 120
     while not (journal.exists() and journal.stat().st_size) and time.monotonic() < end:
         time.sleep(0.05)

@@ -21,6 +21,7 @@ from cof.focus.ask import question_of, setting_of
 from cof.runs import publish
 from cof.serve.page import trace_page
 from cof.types import Limits, Malformed, Trace, Zoom
+from cof.vision.boxes import rounded
 from cof.vision.load import load
 
 SAID = 80  # letters of a turn that are told
@@ -34,6 +35,21 @@ app.add_typer(train.app, name="train")
 app.command("serve")(serve.serve)
 app.command("view")(view.view)
 app.add_typer(dialects.app, name="dialect")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"cof {cof.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -108,7 +124,7 @@ def _summary(trace: Trace) -> dict[str, Any]:
         "zooms": trace.zooms,
         "tokens": trace.tokens,
         "visual_tokens": trace.visual_tokens,
-        "boxes": [[round(v, 1) for v in box.as_tuple()] for box in trace.looked],
+        "boxes": [rounded(box) for box in trace.looked],
         "seconds": round(trace.seconds, 2),
     }
 
@@ -120,8 +136,7 @@ def _tell(trace: Trace, page: Path | None) -> None:
                 corners = ", ".join(f"{v:.0f}" for v in box.as_tuple())
                 print(f"looked at  {turn.action.label or 'a region'}  [{corners}]")
     print(f"answer     {trace.answer if trace.answer is not None else '(none)'}")
-    print(
-        f"stop       {trace.stop.value}, {trace.zooms} zooms, {trace.visual_tokens} visual tokens, {trace.seconds:.1f} s"
-    )
+    zooms = f"{trace.zooms} zoom{'s' * (trace.zooms != 1)}"
+    print(f"stop       {trace.stop.value}, {zooms}, {trace.visual_tokens} visual tokens, {trace.seconds:.1f} s")
     if page is not None:
         print(f"trace      {page}")
