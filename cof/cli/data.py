@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 import cof
-from cof.cli.options import Adapter, ModelName, opened
+from cof.cli.options import Adapter, ModelName, numbers, opened
 from cof.cli.progress import counting
 from cof.config import dump_config, load_config
 from cof.errors import InputError, InvalidConfig, InvalidImage, ModelError
@@ -40,6 +40,7 @@ from cof.worlds.phrases import GRID
 
 app = typer.Typer(no_args_is_help=True)
 SPECS = {"nano": ViewSpec(), "paper": PAPER}
+WHOLE = "whole numbers above 0, such as 256,1024"
 NEEDLE, EXPERTS = "needle", "experts"
 
 
@@ -82,7 +83,7 @@ def build(
     if method not in METHODS:
         raise InvalidConfig(f"--method {method!r} is not known; want one of {', '.join(METHODS)}")
     rules, view = Rules(grid=GRID if source == NEEDLE else 1, rounds=rounds), _spec(spec)
-    tokens, sides = _numbers("--budgets", budgets), _numbers("--side", side)
+    tokens, sides = numbers("--budgets", budgets, 1, WHOLE), numbers("--side", side, 1, WHOLE)
     drawn = Drawn(n, seed, sides or Drawn.sides, per_picture)
     if source != NEEDLE and drawn != Drawn():
         raise InvalidConfig(f"--n, --seed, --side and --per-picture apply to {NEEDLE} alone; leave them out")
@@ -186,17 +187,6 @@ def _spec(name: str) -> ViewSpec:
     if name not in SPECS:
         raise InvalidConfig(f"--spec {name!r} is not known; want one of {', '.join(SPECS)}")
     return SPECS[name]
-
-
-def _numbers(option: str, text: str) -> tuple[int, ...]:
-    """The numbers of an option, if it has any."""
-    try:
-        found = tuple(int(part) for part in text.split(",")) if text.strip() else ()
-    except ValueError:
-        found = (0,)
-    if found and min(found) < 1:
-        raise InvalidConfig(f"{option} {text!r} is not understood; want whole numbers above 0, such as 256,1024")
-    return found
 
 
 def _tasks(source: str, drawn: Drawn, spec: ViewSpec, budgets: tuple[int, ...]) -> tuple[Iterable[Task], int]:

@@ -16,7 +16,18 @@ from rich.console import Console
 from rich.table import Table
 
 import cof
-from cof.cli.options import Adapter, Budget, DialectName, KeyFile, LimitItems, ModelName, Urls, opened, split_of
+from cof.cli.options import (
+    Adapter,
+    Budget,
+    DialectName,
+    KeyFile,
+    LimitItems,
+    ModelName,
+    Urls,
+    numbers,
+    opened,
+    split_of,
+)
 from cof.cli.progress import counting
 from cof.config import replace_fields
 from cof.dialects.named import dialect_of
@@ -140,15 +151,10 @@ def _arms(text: str) -> tuple[Mode, ...]:
 
 
 def _resolutions(text: str) -> tuple[int, ...]:
-    if not text.strip():
-        return (NATIVE,)
-    try:
-        sides = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        sides = ()
-    if not sides or len({*sides}) < len(sides) or min(sides) < LEAST:
-        want = f"want different sides of {LEAST} pixels and more, such as 224,448"
-        raise InvalidConfig(f"--resolutions {text!r} is not understood; {want}")
+    want = f"different sides of {LEAST} pixels and more, such as 224,448"
+    sides = numbers("--resolutions", text, LEAST, want) or (NATIVE,)
+    if len({*sides}) < len(sides):
+        raise InvalidConfig(f"--resolutions {text!r} is not understood; want {want}")
     return sides
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cof.errors import InputError
+from cof.errors import InputError, InvalidConfig, MissingExtra
 from cof.focus.ask import open_model
 from cof.models.endpoint import checked_key
 from cof.models.remote import KEY, SECONDS, RemoteModel
@@ -69,6 +70,25 @@ def key_in(file: Path) -> str:
     if not key:
         raise InputError(f"{file} holds no key; want the key and nothing else in it")
     return checked_key(key)
+
+
+def needed(module: str, doing: str, extra: str) -> Any:
+    """A module of ours, or of the extra that `doing` it wants. Raises MissingExtra."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtra(f"{doing} needs {error.name}; install chain-of-focus[{extra}]") from None
+
+
+def numbers(option: str, text: str, least: int, want: str) -> tuple[int, ...]:
+    """The numbers of an option, comma-separated, if it has any. Raises InvalidConfig, which says what to `want`."""
+    try:
+        found = tuple(int(part) for part in text.split(",")) if text.strip() else ()
+    except ValueError:
+        found = (least - 1,)
+    if found and min(found) < least:
+        raise InvalidConfig(f"{option} {text!r} is not understood; want {want}")
+    return found
 
 
 def split_of(name: str) -> Split:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import socket
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from cof.cli.options import Adapter, DialectName, LimitItems, ModelName, UpstreamKeyFile, key_in, opened
+from cof.cli.options import Adapter, DialectName, LimitItems, ModelName, UpstreamKeyFile, key_in, needed, opened
 from cof.config import replace_fields
 from cof.dialects.named import dialect_of
-from cof.errors import InputError, MissingExtra
+from cof.errors import InputError
 from cof.models.endpoint import checked_key
 from cof.types import Limits
 
@@ -46,7 +45,8 @@ def serve(
     ] = None,
 ) -> None:
     """Serve /v1/chat/completions: every question is looked into by the focus loop."""
-    uvicorn, api, fetch, room = map(_needed, ("uvicorn", "cof.serve.api", "cof.serve.fetch", "cof.serve.service"))
+    modules = ("uvicorn", "cof.serve.api", "cof.serve.fetch", "cof.serve.service")
+    uvicorn, api, fetch, room = (needed(module, "serving", "serve") for module in modules)
     key = key_in(key_file) if key_file else checked_key(os.environ.get(KEY, ""))
     if host not in ("127.0.0.1", "localhost", "::1") and not key:
         raise InputError(
@@ -62,13 +62,6 @@ def serve(
         print(f"serving {loaded.name} at http://{place}:{listening.getsockname()[1]}/v1", flush=True)
         app = api.make_app(loaded, service)
         uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run(sockets=[listening])
-
-
-def _needed(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise MissingExtra(f"serving needs {error.name}; install chain-of-focus[serve]") from None
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -14,8 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cof.cli.options import needed
 from cof.config import dump_config, load_config
-from cof.errors import MissingExtra
 from cof.runs import RunDir, publish
 from cof.serve.browse import Shown, write_pages
 from cof.types import Trace
@@ -93,10 +92,7 @@ def _last(entries: Sequence[dict[str, float]], name: str) -> str:
 
 
 def _stage(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise MissingExtra(f"training needs {error.name}; install chain-of-focus[train]") from None
+    return needed(module, "training", "train")
 
 
 def _train(stage: Callable[[Any, Path], Path], config: Any, out: Path) -> None:

@@ -24,7 +24,7 @@ from cof.evaluate.run import NATIVE, NO_VIEW, Record, records
 from cof.runs import publish
 from cof.scoring.answers import score
 from cof.types import Answer, Malformed, Stop, Trace, Turn, View, Zoom
-from cof.vision import views
+from cof.vision import boxes, views
 from cof.vision.urls import jpeg_url
 from cof.worlds.pictures import can_open, picture_in
 
@@ -179,7 +179,7 @@ def _assistant(turn: Turn, call: str, model: str) -> Json:
     message |= {} if turn.given else {"source": "generate"}
     match turn.action:
         case Zoom(asked, label, thought):
-            corners = [[round(v, 1) for v in box.as_tuple()] for box in asked]
+            corners = [boxes.rounded(box) for box in asked]
             arguments = {"boxes": corners, "label": label}
             calls = [{"id": call, "type": "function", "function": TOOL, "arguments": arguments}]
             return message | {"content": _thought(thought), "tool_calls": calls}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from string import ascii_uppercase
 from typing import Any
@@ -30,7 +30,7 @@ from cof.serve import document, responses, wire
 from cof.serve.fetch import fetched
 from cof.serve.page import template
 from cof.serve.server import Brought, Server
-from cof.serve.service import Refused, Service, bad
+from cof.serve.service import Refused, Service, bad, gone
 from cof.serve.wire import ChatRequest, Form, Reply
 from cof.types import Sampling, Stop, Trace
 from cof.vision.load import pixels_of
@@ -89,9 +89,8 @@ def _guard(server: Server) -> Callable[[Request], None]:
         given = request.headers.get("authorization", "").encode()
         if server.service.key and request.url.path not in OPEN and not hmac.compare_digest(given, expected):
             raise Refused(401, "authentication_error", "the key is missing or wrong; want a Bearer token")
-        if (
-            not server.service.key and request.url.hostname not in LOOPBACK
-        ):  # a name that was bound to this address anew
+        # a name that was bound to this address anew would let another site's page read replies
+        if not server.service.key and request.url.hostname not in LOOPBACK:
             raise Refused(403, "permission_error", "without a key this server answers at loopback addresses alone")
 
     return guard
@@ -114,18 +113,22 @@ async def _answered(server: Server, request: Request, form: Form) -> Response:
         return _reply(server, wanted, trace)
 
     heard = server.heard(brought, request.is_disconnected)
-    last = await anext(heard, None)  # at once, so that what is refused is refused with a status of its own
-    if last is None:
-        raise _gone()
+    last = await anext(heard)  # at once, so that what is refused is refused with a status of its own
     if wanted.stream:
-        return StreamingResponse(form.pieces(server.model.name, last, heard, reply), media_type="text/event-stream")
+        told = _told(form.pieces(server.model.name, last, heard, reply))
+        return StreamingResponse(told, media_type="text/event-stream")
     async for trace in heard:
         last = trace
-    if last.id not in server.traces:
-        raise _gone()
     if last.stop is Stop.FAILED or (last.answer is None and not last.turns):
         raise Refused(502, "server_error", wire.FAILED)
     return JSONResponse(form.whole(server.model.name, last, reply(last)))
+
+
+async def _told(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
+    """The pieces, as long as there is somebody to send them to: a status has been sent already."""
+    with suppress(Refused):
+        async for piece in pieces:
+            yield piece
 
 
 async def _brought(server: Server, wanted: ChatRequest) -> Brought:
@@ -167,7 +170,7 @@ async def _body(server: Server, request: Request) -> bytes:
                     raise large
                 parts.append(part)
     except ClientDisconnect:
-        raise _gone() from None
+        raise gone() from None
     except TimeoutError:
         raise Refused(408, "invalid_request_error", "the request took too long to arrive; send it faster") from None
     return b"".join(parts)
@@ -182,11 +185,6 @@ def _read(form: Form, body: bytes) -> ChatRequest:
         raise bad(f"{where}: {fault['msg']}") from None
     except InputError as error:
         raise bad(str(error)) from None
-
-
-def _gone() -> Refused:
-    """Nobody hears it; the status is nginx's, to count by."""
-    return Refused(499, "invalid_request_error", "the client hung up")
 
 
 def _is_field(part: int | str) -> bool:

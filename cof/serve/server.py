@@ -20,7 +20,7 @@ from cof.focus.loop import Setting
 from cof.models.base import Model
 from cof.serve.desk import Asked, Busy, Desk, Room
 from cof.serve.page import trace_page
-from cof.serve.service import Refused, Service, bad, busy
+from cof.serve.service import Refused, Service, bad, busy, gone
 from cof.types import Question, Trace
 from cof.vision.load import load, pixels_of
 from cof.vision.views import Picture
@@ -30,7 +30,7 @@ ARRIVING = 128  # requests that are read at once
 FETCHES = 4  # pictures that are fetched at once: less than the threads that names are looked up in
 GLANCE = 0.2  # seconds between looks whether a client still waits
 
-Gone = Callable[[], Awaitable[bool]]  # whether a client hung up
+Left = Callable[[], Awaitable[bool]]  # whether a client hung up
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,9 @@ class Server:
         waiting = Gauge("cof_waiting", "Questions that wait for room or for the model", registry=self.registry)
         waiting.set_function(lambda: max(0, self.asking - self.desk.running))
 
-    async def heard(self, brought: Brought, gone: Gone) -> AsyncIterator[Trace]:
-        """The trace at its beginning and after every turn, until the session ends; given up where the client is `gone`."""
+    async def heard(self, brought: Brought, left: Left) -> AsyncIterator[Trace]:
+        """The trace at its beginning and after every turn, until the session ends. Given up, with Refused, where the client
+        `left`."""
         if self.asking >= self.service.waiting + UNDER_WAY:
             raise busy("too many questions are under way; try again in a moment")
         self.asking += 1
@@ -72,9 +73,9 @@ class Server:
         try:
             while not entering.done():
                 await asyncio.wait({entering}, timeout=GLANCE)
-                if not entering.done() and await gone():
-                    return
-            async for trace in self._turns(brought, gone, began):
+                if not entering.done() and await left():
+                    raise gone()
+            async for trace in self._turns(brought, left, began):
                 yield trace
         except InvalidImage as error:
             raise bad(str(error)) from None
@@ -87,15 +88,15 @@ class Server:
             if not entering.cancelled():
                 await self.room.leave(brought.pixels)
 
-    async def _turns(self, brought: Brought, gone: Gone, began: float) -> AsyncIterator[Trace]:
+    async def _turns(self, brought: Brought, left: Left, began: float) -> AsyncIterator[Trace]:
         loop, turns, ended = asyncio.get_running_loop(), asyncio.Queue[tuple[Trace, bool]](), False
 
         def heard_of(trace: Trace, last: bool) -> None:
             loop.call_soon_threadsafe(turns.put_nowait, (trace, last))
 
         async with self.decoding:
-            if await gone():
-                return
+            if await left():
+                raise gone()
             picture = Picture(await asyncio.to_thread(load, brought.file))
         question = replace(brought.question, id=uuid.uuid4().hex)
         session = Asked(self.model.name, question, picture, brought.setting, heard_of)
@@ -107,8 +108,8 @@ class Server:
                 try:
                     trace, ended = await asyncio.wait_for(turns.get(), GLANCE)
                 except TimeoutError:
-                    if session.cancelled or await gone():
-                        return
+                    if session.cancelled or await left():
+                        raise gone() from None
                     continue
                 if ended:
                     self._keep(trace, brought.file, time.monotonic() - began)

@@ -50,3 +50,8 @@ def bad(message: str) -> Refused:
 def busy(message: str) -> Refused:
     """A request that may be answered a moment later."""
     return Refused(429, "rate_limit_error", message)
+
+
+def gone() -> Refused:
+    """The client hung up. Nobody hears it; the status is nginx's, to count by."""
+    return Refused(499, "invalid_request_error", "the client hung up")

@@ -1,7 +1,7 @@
 """The wire form of OpenAI's chat completions, as far as a picture and a question need it: requests read, replies written.
 Other forms are read into this one.
 
-The question is the last user message; the picture is the latest one that a user sent, as a data URL. What clients send beyond
+The question is the last user message; the picture is the latest one that a user sent, by its URL. What clients send beyond
 that is ignored where it cannot change the answer. Extensions stand under `cof`.
 """
 
@@ -19,7 +19,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cof.errors import InputError
-from cof.types import Answer, Box, Malformed, Stop, Trace, Turn, Zoom
+from cof.types import Answer, Malformed, Stop, Trace, Turn, Zoom
+from cof.vision.boxes import rounded
 
 DATA_URL = re.compile(r"data:image/(?:jpeg|jpg|png|webp);base64,")
 WANTED = 'want {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,…"}}'
@@ -203,7 +204,7 @@ def extension(trace: Trace) -> dict[str, Any]:
         "stop": trace.stop.value,
         "zooms": trace.zooms,
         "visual_tokens": trace.visual_tokens,
-        "boxes": [_corners(box) for box in trace.looked],
+        "boxes": [rounded(box) for box in trace.looked],
         "seconds": round(trace.seconds, 3),
     }
 
@@ -212,22 +213,18 @@ def step(turn: Turn) -> dict[str, Any]:
     """A turn for whoever watches: what it did, what it asked to see (`boxes`) and was shown (`regions`), in source pixels."""
     told = {
         "kind": type(turn.action).__name__.lower(),
-        "regions": [_corners(view.region) for view in turn.views],
+        "regions": [rounded(view.region) for view in turn.views],
         "note": turn.note,
         "tokens": turn.completion.tokens,
         "seconds": round(turn.seconds, 3),
     }
     match turn.action:
         case Zoom(found, label, said):
-            return told | {"label": label, "thought": said, "boxes": [_corners(box) for box in found]}
+            return told | {"label": label, "thought": said, "boxes": [rounded(box) for box in found]}
         case Answer(text, said):
             return told | {"answer": text, "thought": said}
         case Malformed(fault):
             return told | {"fault": fault}
-
-
-def _corners(box: Box) -> list[float]:
-    return [round(v, 1) for v in box.as_tuple()]
 
 
 def thought(turn: Turn) -> str:

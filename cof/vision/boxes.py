@@ -110,3 +110,8 @@ def smart_resize(size: tuple[float, float], factor: int, min_pixels: int, max_pi
 
 def _short(box: Box) -> str:
     return "[" + ", ".join(f"{v:.6g}" for v in box.as_tuple()) + "]"
+
+
+def rounded(box: Box) -> list[float]:
+    """Its corners to a tenth of a pixel, for people and logs."""
+    return [round(v, 1) for v in box.as_tuple()]
