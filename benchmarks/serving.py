@@ -1,10 +1,12 @@
 """What `cof serve` does for many clients at once, against one question at a time: the same server process, on loopback.
 
 First every question is asked alone, which gives its right reply and the speed to compare with. Then all clients ask for a
-while, each the next question as soon as it has a reply; every reply is held against the one given alone. Last, all ask once
-more and hang up together. Prints questions a second and their ratio, seconds to a reply, errors other than a 429 that says
-when to try again, replies that were lost or belong to another question, the server's memory, and what was still spent on
-clients that had hung up. Clients and server share the machine. Omits streaming.
+while, each the next question as soon as it has a reply; every reply is held against the one given alone. They do so twice:
+every request with a file of its own, by some bytes behind its end, so that nothing can be shared, and then with the same
+files, which four questions each are about. Last, all ask once more and hang up together. Prints questions a second and their
+ratio, seconds to a reply, errors other than a 429 that says when to try again, replies that were lost or belong to another
+question, the server's memory, and what was still spent on clients that had hung up. Clients and server share the machine.
+Omits streaming.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import json
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,8 +32,21 @@ from cof.worlds.needle import samples
 
 JSON = {"Content-Type": "application/json"}
 CLIENTS, SECONDS, QUESTIONS, SIDE = 64, 180, 32, 1792
+PER_PICTURE = 4  # questions about one
 PATIENCE = 300.0  # seconds that a client waits for a reply
 HANG_UP, LATER = 2.0, 6.0  # seconds: that clients wait before they hang up, and that the server is watched after that
+
+
+@dataclass(frozen=True)
+class Body:
+    """A request up to the end of its picture, and what follows."""
+
+    head: bytes
+    tail: bytes
+
+    def bytes(self, own: bool) -> bytes:
+        """The request; if it is to be its `own`, with a file that no other one has."""
+        return self.head + (base64.b64encode(uuid.uuid4().bytes[:15]) if own else b"") + self.tail
 
 
 @dataclass(frozen=True)
@@ -58,12 +74,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=SECONDS)
     parser.add_argument("--clients", type=int, default=CLIENTS)
     given = parser.parse_args()
-    bodies = [_body(sample.question.text, sample.jpeg()) for sample in samples("validation", 11, QUESTIONS, SIDE)]
+    asked = samples("validation", 11, QUESTIONS, SIDE, per_scene=PER_PICTURE)
+    bodies = [_body(sample.question.text, sample.jpeg()) for sample in asked]
     with _serving() as (url, process):
         asyncio.run(_measure(url, process, bodies, given.clients, given.seconds))
 
 
-async def _measure(url: str, process: psutil.Process, bodies: Sequence[bytes], clients: int, seconds: int) -> None:
+async def _measure(url: str, process: psutil.Process, bodies: Sequence[Body], clients: int, seconds: int) -> None:
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=url, timeout=PATIENCE, limits=limits) as client:
         await _ask(client, bodies, 0)  # warms up
@@ -74,16 +91,22 @@ async def _measure(url: str, process: psutil.Process, bodies: Sequence[bytes], c
                 f"{len(bad)} questions were not answered, the first with status {bad[0]}; nothing to compare with"
             )
         slow = len(alone) / (time.perf_counter() - began)
-        load = await _load(client, process, bodies, clients, seconds)
-        _report([one.said for one in alone], slow, load, clients)
+        print(
+            f"alone     {slow:.2f} questions a second; {len({one.said for one in alone})} replies to {len(alone)} questions"
+        )
+        for own in (True, False):
+            print(f"\n{clients} clients, {'every request with a picture of its own' if own else 'pictures shared'}")
+            load = await _load(client, process, bodies, clients, seconds, own)
+            _report([one.said for one in alone], slow, load)
+        print()
         await _hang_up(client, process, bodies, clients)
 
 
 async def _load(
-    client: httpx.AsyncClient, process: psutil.Process, bodies: Sequence[bytes], clients: int, seconds: int
+    client: httpx.AsyncClient, process: psutil.Process, bodies: Sequence[Body], clients: int, seconds: int, own: bool
 ) -> Load:
     began = time.perf_counter()
-    asking = [asyncio.create_task(_client(client, bodies, number, began + seconds)) for number in range(clients)]
+    asking = [asyncio.create_task(_client(client, bodies, number, began + seconds, own)) for number in range(clients)]
     memory = [_megabytes(process)]
     for _ in range(10):
         await asyncio.sleep(seconds / 10)
@@ -92,19 +115,19 @@ async def _load(
     return Load(heard, time.perf_counter() - began, memory)
 
 
-async def _client(client: httpx.AsyncClient, bodies: Sequence[bytes], first: int, end: float) -> list[Heard]:
+async def _client(client: httpx.AsyncClient, bodies: Sequence[Body], first: int, end: float, own: bool) -> list[Heard]:
     """One client, which begins at a question of its own and asks on until `end`."""
     heard = list[Heard]()
     while time.perf_counter() < end:
-        heard.append(await _ask(client, bodies, (first + len(heard)) % len(bodies)))
+        heard.append(await _ask(client, bodies, (first + len(heard)) % len(bodies), own))
         await asyncio.sleep(heard[-1].retry or 0)
     return heard
 
 
-async def _ask(client: httpx.AsyncClient, bodies: Sequence[bytes], question: int) -> Heard:
+async def _ask(client: httpx.AsyncClient, bodies: Sequence[Body], question: int, own: bool = True) -> Heard:
     began = time.perf_counter()
     try:
-        reply = await client.post("/v1/chat/completions", content=bodies[question], headers=JSON)
+        reply = await client.post("/v1/chat/completions", content=bodies[question].bytes(own), headers=JSON)
     except httpx.HTTPError:
         return Heard(question, time.perf_counter() - began)
     seconds = time.perf_counter() - began
@@ -114,7 +137,7 @@ async def _ask(client: httpx.AsyncClient, bodies: Sequence[bytes], question: int
     return Heard(question, seconds, reply.status_code, retry=None if retry is None else float(retry))
 
 
-async def _hang_up(client: httpx.AsyncClient, process: psutil.Process, bodies: Sequence[bytes], clients: int) -> None:
+async def _hang_up(client: httpx.AsyncClient, process: psutil.Process, bodies: Sequence[Body], clients: int) -> None:
     asking = [asyncio.create_task(_ask(client, bodies, number % len(bodies))) for number in range(clients)]
     await asyncio.sleep(HANG_UP)
     left = sum(task.cancel() for task in asking)
@@ -129,7 +152,7 @@ async def _hang_up(client: httpx.AsyncClient, process: psutil.Process, bodies: S
     )
 
 
-def _report(alone: Sequence[tuple[str, str] | None], slow: float, load: Load, clients: int) -> None:
+def _report(alone: Sequence[tuple[str, str] | None], slow: float, load: Load) -> None:
     replies = [one for one in load.heard if one.status == 200]
     lost = sum(one.status is None for one in load.heard)
     told_to_wait = sum(one.retry is not None for one in load.heard)
@@ -138,8 +161,7 @@ def _report(alone: Sequence[tuple[str, str] | None], slow: float, load: Load, cl
     crossed = sum(one.said in alone for one in others)
     wrong = sum(one.said[0] != (alone[one.question] or ("",))[0] for one in others)
     fast, seconds = len(replies) / load.seconds, [one.seconds for one in replies]
-    print(f"alone     {slow:.2f} questions a second; {len(set(alone))} replies to {len(alone)} questions")
-    print(f"together  {fast:.2f} questions a second, {clients} clients: {fast / slow:.1f} times as many")
+    print(f"together  {fast:.2f} questions a second: {fast / slow:.1f} times as many")
     print(f"seconds to a reply  p50 {np.percentile(seconds, 50):.1f}, p95 {np.percentile(seconds, 95):.1f}")
     print(f"{len(replies)} replies, {told_to_wait} told to try again, {errors} errors, {lost} lost")
     print(f"unlike alone: {wrong} answers, {len(others)} with thoughts, of them {crossed} another question's")
@@ -171,10 +193,12 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _body(text: str, file: bytes) -> bytes:
-    url = "data:image/jpeg;base64," + base64.b64encode(file).decode()
-    parts = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": text}]
-    return json.dumps({"messages": [{"role": "user", "content": parts}]}).encode()
+def _body(text: str, file: bytes) -> Body:
+    whole = file + bytes(-len(file) % 3)  # so that its base64 can be continued
+    url = "data:image/jpeg;base64," + base64.b64encode(whole).decode()
+    parts = [{"type": "text", "text": text}, {"type": "image_url", "image_url": {"url": url}}]
+    head, end, tail = json.dumps({"messages": [{"role": "user", "content": parts}]}).rpartition(url)
+    return Body((head + end).encode(), tail.encode())
 
 
 def _said(reply: dict[str, Any]) -> tuple[str, str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +27,8 @@ from cof.vision.boxes import rounded
 from cof.vision.load import load
 
 SAID = 80  # letters of a turn that are told
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+KEPT_BYTES = 1_000_000_000
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=cof.__doc__)
 app.add_typer(world.app, name="world")
@@ -86,6 +90,7 @@ def ask(
 def main() -> None:
     """Run the command line."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    _keep_memory()
     try:
         app(standalone_mode=True)
     except InputError as error:
@@ -95,6 +100,14 @@ def main() -> None:
     except OSError as error:  # a folder that is a file, a full disk, a file without permission
         where = f"{error.filename}: " if error.filename else ""
         sys.exit(_fail(InputError(f"{where}{error.strerror or error}; want a place that can be read and written"), 2))
+
+
+def _keep_memory() -> None:
+    """Let glibc keep the memory of tensors and pictures that come and go, where it is the C library: fresh pages cost more."""
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
+        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def _fail(error: Exception, code: int) -> int:

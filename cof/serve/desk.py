@@ -5,7 +5,6 @@ The model runs in a thread of its own for as long as the desk is open. At most `
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -19,35 +18,6 @@ from cof.vision.views import Picture
 
 class Busy(CofError):
     """As many wait as may wait."""
-
-
-class Room:
-    """Room for the decoded pixels of all questions at once, at most `most` but for a single larger picture. First come, first
-    served."""
-
-    def __init__(self, most: int) -> None:
-        self.most, self.used = most, 0
-        self._changed, self._line = asyncio.Condition(), deque[object]()
-
-    async def enter(self, pixels: int) -> None:
-        """Wait until there is room for so many."""
-        place = object()
-        async with self._changed:
-            self._line.append(place)
-            try:
-                await self._changed.wait_for(lambda: self._line[0] is place and self._fits(pixels))
-                self.used += pixels
-            finally:
-                self._line.remove(place)
-                self._changed.notify_all()
-
-    def _fits(self, pixels: int) -> bool:
-        return self.used == 0 or self.used + pixels <= self.most
-
-    async def leave(self, pixels: int) -> None:
-        async with self._changed:
-            self.used -= pixels
-            self._changed.notify_all()
 
 
 class Asked(Session):

@@ -9,7 +9,7 @@ import asyncio
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -18,19 +18,17 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from cof.errors import InvalidImage
 from cof.focus.loop import Setting
 from cof.models.base import Model
-from cof.serve.desk import Asked, Busy, Desk, Room
+from cof.serve.desk import Asked, Busy, Desk
+from cof.serve.gallery import GLANCE, Gallery, Left
 from cof.serve.page import trace_page
 from cof.serve.service import Refused, Service, bad, busy, gone
 from cof.types import Question, Trace
-from cof.vision.load import load, pixels_of
+from cof.vision.load import pixels_of
 from cof.vision.views import Picture
 
 UNDER_WAY = 64  # questions beside those that wait
 ARRIVING = 128  # requests that are read at once
 FETCHES = 4  # pictures that are fetched at once: less than the threads that names are looked up in
-GLANCE = 0.2  # seconds between looks whether a client still waits
-
-Left = Callable[[], Awaitable[bool]]  # whether a client hung up
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,8 @@ class Server:
         self.model, self.service = model, service
         self.desk = Desk(model, service.waiting)
         self.traces, self.kept_bytes = OrderedDict[str, tuple[Trace, bytes]](), 0
-        self.decoding, self.fetching = asyncio.Semaphore(service.decoding), asyncio.Semaphore(FETCHES)
-        self.room, self.asking, self.arrivals = Room(service.pixels), 0, 0
+        self.gallery = Gallery(service.pixels, service.kept_pixels, service.decoding)
+        self.fetching, self.asking, self.arrivals = asyncio.Semaphore(FETCHES), 0, 0
         self.registry = CollectorRegistry()
         self.questions = Counter("cof_questions", "Questions, by how they ended", ["stop"], registry=self.registry)
         self.refused = Counter("cof_refused", "Requests refused, by status", ["status"], registry=self.registry)
@@ -69,35 +67,24 @@ class Server:
         if self.asking >= self.service.waiting + UNDER_WAY:
             raise busy("too many questions are under way; try again in a moment")
         self.asking += 1
-        began, entering = time.monotonic(), asyncio.create_task(self.room.enter(brought.pixels))
+        began = time.monotonic()
         try:
-            while not entering.done():
-                await asyncio.wait({entering}, timeout=GLANCE)
-                if not entering.done() and await left():
-                    raise gone()
-            async for trace in self._turns(brought, left, began):
-                yield trace
+            async with self.gallery.shown(brought.file, brought.pixels, left) as picture:
+                async for trace in self._turns(brought, picture, left, began):
+                    yield trace
         except InvalidImage as error:
             raise bad(str(error)) from None
         except Busy as error:
             raise busy(str(error)) from None
         finally:
             self.asking -= 1
-            if entering.cancel():
-                await asyncio.wait({entering})
-            if not entering.cancelled():
-                await self.room.leave(brought.pixels)
 
-    async def _turns(self, brought: Brought, left: Left, began: float) -> AsyncIterator[Trace]:
+    async def _turns(self, brought: Brought, picture: Picture, left: Left, began: float) -> AsyncIterator[Trace]:
         loop, turns, ended = asyncio.get_running_loop(), asyncio.Queue[tuple[Trace, bool]](), False
 
         def heard_of(trace: Trace, last: bool) -> None:
             loop.call_soon_threadsafe(turns.put_nowait, (trace, last))
 
-        async with self.decoding:
-            if await left():
-                raise gone()
-            picture = Picture(await asyncio.to_thread(load, brought.file))
         question = replace(brought.question, id=uuid.uuid4().hex)
         session = Asked(self.model.name, question, picture, brought.setting, heard_of)
         try:
@@ -132,13 +119,8 @@ class Server:
     async def page(self, name: str) -> str:
         """The page of a trace of late; its picture takes its place among those of the questions."""
         trace, file = self.found(name)
-        pixels = pixels_of(file)
-        await self.room.enter(pixels)
-        try:
-            async with self.decoding:
-                return await asyncio.to_thread(lambda: trace_page(trace, load(file)))
-        finally:
-            await self.room.leave(pixels)
+        async with self.gallery.shown(file, pixels_of(file), _stays) as picture:
+            return await asyncio.to_thread(trace_page, trace, picture.image)
 
     def _keep(self, trace: Trace, file: bytes, seconds: float) -> None:
         """Count a finished trace, and keep it for a while with its picture."""
@@ -158,3 +140,8 @@ class Server:
         if name not in self.traces:
             raise Refused(404, "invalid_request_error", "there is no such trace, or it is no longer kept")
         return self.traces[name]
+
+
+async def _stays() -> bool:
+    """What tells that nobody hung up, of a client that is not watched."""
+    return False

@@ -15,9 +15,10 @@ class Service:
     """What a server allows.
 
     `letters` of a question with its choices; `body` in bytes, which may take `body_seconds` to arrive; `waiting` questions may
-    wait for the model; `pixels` are decoded at most for all questions under way, 4 bytes each, the others wait; `decoding`
-    pictures are decoded at once; `kept` finished traces can be asked for by id, as long as their files
-    have `kept_bytes` in all; `fetching`: pictures may be given by address.
+    wait for the model; `pixels` are decoded at most for all questions under way, 4 bytes each, the others wait;
+    `kept_pixels` of pictures that nobody asks about any more stay; `decoding` pictures are decoded at once; `kept` finished
+    traces can be asked for by id, as long as their files have `kept_bytes` in all; `fetching`: pictures may be given by
+    address.
     """
 
     limits: Limits = Limits()
@@ -28,6 +29,7 @@ class Service:
     letters: int = 2_000
     waiting: int = 256
     pixels: int = 250_000_000
+    kept_pixels: int = 32_000_000
     decoding: int = 2
     kept: int = 64
     kept_bytes: int = 128 * 2**20

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache, partial
+
 from PIL import Image
 
 from cof.errors import InvalidImage
@@ -12,6 +14,8 @@ from cof.types import Box, View, ViewSpec
 from cof.vision import boxes
 
 ZOOM_ASPECT = boxes.MAX_ASPECT / 4  # snapping to whole tokens may double a ratio twice: the overview's, and the zoom's
+
+VIEWS = 64  # of a picture that are kept rendered
 
 RESAMPLE = {
     "lanczos": Image.Resampling.LANCZOS,
@@ -72,23 +76,16 @@ def render(image: Image.Image, view: View, first: View, spec: ViewSpec) -> Image
 
 
 class Picture:
-    """A picture (RGB, as `load` gives it) with the views of it that were rendered: each is rendered once, whoever asks."""
+    """A picture (RGB, as `load` gives it) with the views of it that were rendered last: each is rendered once, whoever asks."""
 
     def __init__(self, image: Image.Image) -> None:
         self.image = image
-        self._rendered: dict[tuple[View, View, str, str], Image.Image] = {}
+        self.show = lru_cache(VIEWS)(partial(render, image))  # given view, overview and spec, what `render` gives
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in source pixels."""
         return self.image.size
-
-    def show(self, view: View, first: View, spec: ViewSpec) -> Image.Image:
-        """What `render` gives."""
-        key = view, first, spec.source, spec.resample
-        if key not in self._rendered:
-            self._rendered[key] = render(self.image, view, first, spec)
-        return self._rendered[key]
 
 
 def _native_size(region: Box, first: View, spec: ViewSpec) -> tuple[float, float]:
