@@ -1,12 +1,13 @@
 """What `cof serve` does for many clients at once, against one question at a time: the same server process, on loopback.
 
 First every question is asked alone, which gives its right reply and the speed to compare with. Then all clients ask for a
-while, each the next question as soon as it has a reply; every reply is held against the one given alone. They do so twice:
-every request with a file of its own, by some bytes behind its end, so that nothing can be shared, and then with the same
-files, which four questions each are about. Last, all ask once more and hang up together. Prints questions a second and their
-ratio, seconds to a reply, errors other than a 429 that says when to try again, replies that were lost or belong to another
-question, the server's memory, and what was still spent on clients that had hung up. Clients and server share the machine.
-Omits streaming.
+while, each the next question as soon as it has a reply; every reply is held against the one given alone. All this is done
+twice: every request with a file of its own, by some bytes behind its end, so that nothing can be shared, and then with the
+same files, which four questions each are about. Last, all ask once more and hang up together.
+
+Prints questions a second and their ratio, seconds to a reply, errors other than a 429 that says when to try again, replies
+that were lost or belong to another question, the server's memory, and what was still spent on clients that had hung up.
+Clients and server share the machine. Omits streaming.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Body:
     head: bytes
     tail: bytes
 
-    def bytes(self, own: bool) -> bytes:
+    def request(self, own: bool) -> bytes:
         """The request; if it is to be its `own`, with a file that no other one has."""
         return self.head + (base64.b64encode(uuid.uuid4().bytes[:15]) if own else b"") + self.tail
 
@@ -84,22 +85,26 @@ async def _measure(url: str, process: psutil.Process, bodies: Sequence[Body], cl
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=url, timeout=PATIENCE, limits=limits) as client:
         await _ask(client, bodies, 0)  # warms up
-        began = time.perf_counter()
-        alone = [await _ask(client, bodies, question) for question in range(len(bodies))]
-        if bad := [one.status for one in alone if one.said is None]:
-            raise SystemExit(
-                f"{len(bad)} questions were not answered, the first with status {bad[0]}; nothing to compare with"
-            )
-        slow = len(alone) / (time.perf_counter() - began)
-        print(
-            f"alone     {slow:.2f} questions a second; {len({one.said for one in alone})} replies to {len(alone)} questions"
-        )
         for own in (True, False):
-            print(f"\n{clients} clients, {'every request with a picture of its own' if own else 'pictures shared'}")
-            load = await _load(client, process, bodies, clients, seconds, own)
-            _report([one.said for one in alone], slow, load)
-        print()
+            print("every request with a picture of its own" if own else "pictures shared")
+            alone, slow = await _alone(client, bodies, own)
+            _report(alone, slow, await _load(client, process, bodies, clients, seconds, own))
+            print()
         await _hang_up(client, process, bodies, clients)
+
+
+async def _alone(
+    client: httpx.AsyncClient, bodies: Sequence[Body], own: bool
+) -> tuple[Sequence[tuple[str, str] | None], float]:
+    """What is said to every question, and questions a second, one at a time."""
+    began = time.perf_counter()
+    heard = [await _ask(client, bodies, question, own) for question in range(len(bodies))]
+    seconds = time.perf_counter() - began
+    if bad := [one.status for one in heard if one.said is None]:
+        raise SystemExit(
+            f"{len(bad)} questions were not answered, the first with status {bad[0]}; nothing to compare with"
+        )
+    return [one.said for one in heard], len(heard) / seconds
 
 
 async def _load(
@@ -127,7 +132,7 @@ async def _client(client: httpx.AsyncClient, bodies: Sequence[Body], first: int,
 async def _ask(client: httpx.AsyncClient, bodies: Sequence[Body], question: int, own: bool = True) -> Heard:
     began = time.perf_counter()
     try:
-        reply = await client.post("/v1/chat/completions", content=bodies[question].bytes(own), headers=JSON)
+        reply = await client.post("/v1/chat/completions", content=bodies[question].request(own), headers=JSON)
     except httpx.HTTPError:
         return Heard(question, time.perf_counter() - began)
     seconds = time.perf_counter() - began
@@ -161,6 +166,7 @@ def _report(alone: Sequence[tuple[str, str] | None], slow: float, load: Load) ->
     crossed = sum(one.said in alone for one in others)
     wrong = sum(one.said[0] != (alone[one.question] or ("",))[0] for one in others)
     fast, seconds = len(replies) / load.seconds, [one.seconds for one in replies]
+    print(f"alone     {slow:.2f} questions a second; {len(set(alone))} replies to {len(alone)} questions")
     print(f"together  {fast:.2f} questions a second: {fast / slow:.1f} times as many")
     print(f"seconds to a reply  p50 {np.percentile(seconds, 50):.1f}, p95 {np.percentile(seconds, 95):.1f}")
     print(f"{len(replies)} replies, {told_to_wait} told to try again, {errors} errors, {lost} lost")

@@ -1,6 +1,6 @@
 """The desk of a server: sessions join the model's batch whenever they come, are heard turn by turn, and can be given up.
 
-The model runs in a thread of its own for as long as the desk is open. At most `most` sessions wait; the next is refused.
+The model runs in a thread of its own for as long as the desk is open.
 """
 
 from __future__ import annotations
@@ -9,15 +9,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from cof.errors import CofError, ModelError
+from cof.errors import ModelError
 from cof.focus.loop import Session, Setting
 from cof.models.base import Conversation, Model
 from cof.types import Completion, Question, Trace
 from cof.vision.views import Picture
-
-
-class Busy(CofError):
-    """As many wait as may wait."""
 
 
 class Asked(Session):
@@ -39,8 +35,8 @@ class Asked(Session):
 class Desk:
     """Sessions on their way to `model`, which takes them as it has room. A `Waiting` line of conversations."""
 
-    def __init__(self, model: Model, most: int) -> None:
-        self.model, self.most = model, most
+    def __init__(self, model: Model) -> None:
+        self.model = model
         self._line, self._taken = deque[Asked](), list[Asked]()
         self._changed, self._closed = threading.Condition(), False
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
@@ -55,10 +51,9 @@ class Desk:
         return sum(not (one.ended or one.cancelled) for one in self._taken)
 
     def ask(self, session: Asked) -> None:
-        """Let a session join. Raises Busy where too many wait."""
+        """Let a session join; where the desk is closed, it is dropped."""
         with self._changed:
-            if len(self._line) >= self.most or self._closed:
-                raise Busy(f"{len(self._line)} questions are waiting already; try again in a moment")
+            session.cancelled = self._closed
             self._line.append(session)
             self._changed.notify_all()
 

@@ -1,7 +1,8 @@
 """The pictures that questions are about: one that several ask about is decoded once and looked at by all.
 
-There is room for so many pixels at once; who finds none waits, first come, first served. A picture that nobody asks about any
-more stays for a while, with the views of it that were rendered, as long as its room is not wanted.
+There is room for so many pixels at once; who finds none waits in line, first come, first served. A picture that nobody asks
+about any more stays for a while, with the views of it that were rendered last, as long as its room is not wanted. All but the
+decoding happens on the event loop between two awaits, so that nobody who leaves, however suddenly, holds up others.
 """
 
 from __future__ import annotations
@@ -11,117 +12,136 @@ import hashlib
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from cof.serve.service import gone
 from cof.vision.load import load
-from cof.vision.views import Picture
+from cof.vision.views import RENDERED, Picture
 
 GLANCE = 0.2  # seconds between looks whether a client still waits
 
-Left = Callable[[], Awaitable[bool]]  # whether a client hung up
+HungUp = Callable[[], Awaitable[bool]]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Place:
-    """Where a picture of so many `pixels` hangs, and how many look. It is decoded by a task of its own: who began may leave."""
+    """Where a picture hangs, and how many look at it. Its decoder is a task of its own: who began may leave."""
 
     key: bytes
     pixels: int
     looking: int = 0
-    picture: asyncio.Task[Picture] | None = None
+    decoder: asyncio.Task[Picture | None] = field(init=False)
 
     @property
     def used(self) -> bool:
-        """Whether anybody looks, or the decoder is at it."""
-        return self.looking > 0 or (self.picture is not None and not self.picture.done())
+        """Whether anybody looks, or the decoder is at it: only then is its room free."""
+        return self.looking > 0 or not self.decoder.done()
 
-    @property
-    def hangs(self) -> bool:
-        """Whether there is something to see, now or soon."""
-        if self.picture is None or self.picture.cancelled():
-            return False
-        return not self.picture.done() or self.picture.exception() is None
+
+@dataclass(eq=False)
+class _Turn:
+    """Somebody in line, who waits for a place for a file."""
+
+    key: bytes
+    pixels: int
+    file: bytes
+    place: asyncio.Future[_Place]
 
 
 class Gallery:
-    """Room for `most` decoded pixels, or for a single larger picture, of which `kept` may be of pictures that nobody looks at;
-    `decoding` are decoded at once."""
+    """Room for `most` decoded pixels, or for a single larger picture; so many `idle` ones stay when nobody looks.
 
-    def __init__(self, most: int, kept: int, decoding: int) -> None:
-        self.most, self.kept, self.decoding = most, kept, asyncio.Semaphore(decoding)
+    `decoders` work at once. A picture counts with all of its pixels, and with no less than its rendered views may have.
+    """
+
+    def __init__(self, most: int, idle: int, decoders: int) -> None:
+        self.most, self.idle, self.decoders = most, idle, asyncio.Semaphore(decoders)
         self._places = OrderedDict[bytes, _Place]()  # of those that nobody looks at, the first was left first
-        self._changed, self._line = asyncio.Condition(), deque[object]()
+        self._line = deque[_Turn]()
 
     @asynccontextmanager
-    async def shown(self, file: bytes, pixels: int, left: Left) -> AsyncIterator[Picture]:
-        """The picture in a file, for as long as it is looked at. Raises InvalidImage, and Refused where the client `left`."""
-        entering = asyncio.create_task(self._enter(hashlib.sha256(file).digest(), pixels))
+    async def shown(self, file: bytes, pixels: int, hung_up: HungUp) -> AsyncIterator[Picture]:
+        """The picture in a file, for as long as it is looked at. Raises InvalidImage, and Refused if the client `hung_up`."""
+        key = (await asyncio.to_thread(hashlib.sha256, file)).digest()
+        turn = _Turn(key, max(pixels, RENDERED), file, asyncio.Future())
+        place = await self._entered(turn, hung_up)
         try:
-            await _until(entering, left)
-            place = entering.result()
-            if place.picture is None or not place.hangs:
-                place.picture = asyncio.create_task(self._decoded(place, file))
-            await _until(place.picture, left)
-            yield place.picture.result()
+            await _until(place.decoder, hung_up)
+            picture = place.decoder.result()
+            assert picture is not None  # somebody looks
+            yield picture
         finally:
-            if entering.cancel():
-                await asyncio.wait({entering})
-            if not entering.cancelled():
-                await self._leave(entering.result())
+            self._leave(place)
 
-    async def _enter(self, key: bytes, pixels: int) -> _Place:
-        turn = object()
-        async with self._changed:
-            self._line.append(turn)
-            try:
-                await self._changed.wait_for(
-                    lambda: key in self._places or (self._line[0] is turn and self._fits(pixels))
-                )
-                place = self._places.setdefault(key, _Place(key, pixels))
-                place.looking += 1
-                self._clear()
-                return place
-            finally:
+    async def _entered(self, turn: _Turn, hung_up: HungUp) -> _Place:
+        self._line.append(turn)
+        self._admit()
+        try:
+            await _until(turn.place, hung_up)
+        except BaseException:
+            if turn.place.done():
+                self._leave(turn.place.result())
+            else:
                 self._line.remove(turn)
-                self._changed.notify_all()
+                self._admit()
+            raise
+        return turn.place.result()
 
-    def _fits(self, pixels: int) -> bool:
-        used = sum(place.pixels for place in self._places.values() if place.used)
-        return used == 0 or used + pixels <= self.most
+    def _admit(self) -> None:
+        """Let in who is first in line, as long as there is room."""
+        while self._line and self._fits(self._line[0]):
+            turn = self._line.popleft()
+            if turn.key not in self._places:
+                place = self._places[turn.key] = _Place(turn.key, turn.pixels)
+                place.decoder = asyncio.create_task(self._decoded(place, turn.file))
+                place.decoder.add_done_callback(self._settle)
+            self._places[turn.key].looking += 1
+            turn.place.set_result(self._places[turn.key])
+        self._clear()
+
+    def _fits(self, turn: _Turn) -> bool:
+        used = {place.key: place.pixels for place in self._places.values() if place.used}
+        return not used or sum((used | {turn.key: turn.pixels}).values()) <= self.most
 
     def _clear(self) -> None:
         """Take down what nobody looks at, as far as it is too much, what was left first before others."""
         idle = [place for place in self._places.values() if not place.used]
-        kept, used = sum(place.pixels for place in idle), sum(place.pixels for place in self._places.values())
+        kept, all_there = sum(place.pixels for place in idle), sum(place.pixels for place in self._places.values())
         for place in idle:
-            if kept <= self.kept and used <= self.most:
+            if kept <= self.idle and all_there <= self.most:
                 return
             del self._places[place.key]
-            kept, used = kept - place.pixels, used - place.pixels
+            kept, all_there = kept - place.pixels, all_there - place.pixels
 
-    async def _decoded(self, place: _Place, file: bytes) -> Picture:
-        async with self.decoding:
-            if not place.looking:
-                raise gone()
-            return Picture(await asyncio.to_thread(load, file))
+    async def _decoded(self, place: _Place, file: bytes) -> Picture | None:
+        """The picture, None where nobody looks any more when its turn comes. What cannot be looked at is taken down."""
+        picture = None
+        try:
+            async with self.decoders:
+                if place.looking:
+                    picture = Picture(await asyncio.to_thread(load, file))
+            return picture
+        finally:
+            if picture is None:
+                del self._places[place.key]
 
-    async def _leave(self, place: _Place) -> None:
+    def _settle(self, decoder: asyncio.Task[Picture | None]) -> None:
+        """See why it failed, if it did: those who look hear it too, if there are any. There may be room now."""
+        if not decoder.cancelled():
+            decoder.exception()
+        self._admit()
+
+    def _leave(self, place: _Place) -> None:
         place.looking -= 1
-        if place.picture:  # its room is free only when the decoder is done with it
-            await asyncio.wait({place.picture})
-        async with self._changed:
-            if not place.used and self._places.get(place.key) is place:
-                self._places.move_to_end(place.key)
-                if not place.hangs:
-                    del self._places[place.key]
-            self._clear()
-            self._changed.notify_all()
+        if self._places.get(place.key) is place:
+            self._places.move_to_end(place.key)
+        self._admit()
 
 
-async def _until(task: asyncio.Task[object], left: Left) -> None:
-    """Wait until the task is done. Raises Refused where the client `left` before."""
-    while not task.done():
-        await asyncio.wait({task}, timeout=GLANCE)
-        if not task.done() and await left():
+async def _until(done: asyncio.Future[Any], hung_up: HungUp) -> None:
+    """Wait for it. Raises Refused where the client `hung_up` before."""
+    while not done.done():
+        await asyncio.wait({done}, timeout=GLANCE)
+        if not done.done() and await hung_up():
             raise gone()

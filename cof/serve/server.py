@@ -6,6 +6,7 @@ What a question costs ends when its client hangs up. Omits how requests are read
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
 from collections import OrderedDict
@@ -16,19 +17,22 @@ from dataclasses import dataclass, replace
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from cof.errors import InvalidImage
+from cof.focus.ask import unreadable
 from cof.focus.loop import Setting
 from cof.models.base import Model
-from cof.serve.desk import Asked, Busy, Desk
-from cof.serve.gallery import GLANCE, Gallery, Left
+from cof.serve.desk import Asked, Desk
+from cof.serve.gallery import GLANCE, Gallery, HungUp
 from cof.serve.page import trace_page
 from cof.serve.service import Refused, Service, bad, busy, gone
 from cof.types import Question, Trace
 from cof.vision.load import pixels_of
 from cof.vision.views import Picture
 
-UNDER_WAY = 64  # questions beside those that wait
 ARRIVING = 128  # requests that are read at once
+SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)  # that the histogram tells apart
 FETCHES = 4  # pictures that are fetched at once: less than the threads that names are looked up in
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,40 +50,38 @@ class Server:
 
     def __init__(self, model: Model, service: Service) -> None:
         self.model, self.service = model, service
-        self.desk = Desk(model, service.waiting)
+        self.desk = Desk(model)
         self.traces, self.kept_bytes = OrderedDict[str, tuple[Trace, bytes]](), 0
-        self.gallery = Gallery(service.pixels, service.kept_pixels, service.decoding)
+        self.gallery = Gallery(service.pixels, service.idle_pixels, service.decoding)
         self.fetching, self.asking, self.arrivals = asyncio.Semaphore(FETCHES), 0, 0
         self.registry = CollectorRegistry()
         self.questions = Counter("cof_questions", "Questions, by how they ended", ["stop"], registry=self.registry)
         self.refused = Counter("cof_refused", "Requests refused, by status", ["status"], registry=self.registry)
         self.zooms = Counter("cof_zooms", "Closer looks", registry=self.registry)
         self.tokens = Counter("cof_tokens", "Tokens sampled", registry=self.registry)
-        self.seconds = Histogram("cof_seconds", "Seconds to the answer", registry=self.registry)
+        self.seconds = Histogram("cof_seconds", "Seconds to the answer", buckets=SECONDS, registry=self.registry)
         running = Gauge("cof_running", "Questions that the model is at", registry=self.registry)
         running.set_function(lambda: self.desk.running)
         waiting = Gauge("cof_waiting", "Questions that wait for room or for the model", registry=self.registry)
         waiting.set_function(lambda: max(0, self.asking - self.desk.running))
 
-    async def heard(self, brought: Brought, left: Left) -> AsyncIterator[Trace]:
+    async def heard(self, brought: Brought, hung_up: HungUp) -> AsyncIterator[Trace]:
         """The trace at its beginning and after every turn, until the session ends. Given up, with Refused, where the client
-        `left`."""
-        if self.asking >= self.service.waiting + UNDER_WAY:
-            raise busy("too many questions are under way; try again in a moment")
+        `hung_up`."""
+        if self.asking >= self.service.together + self.service.waiting:
+            raise busy(f"{self.asking} questions are under way, which is all this server takes; try again in a moment")
         self.asking += 1
         began = time.monotonic()
         try:
-            async with self.gallery.shown(brought.file, brought.pixels, left) as picture:
-                async for trace in self._turns(brought, picture, left, began):
+            async with self.gallery.shown(brought.file, brought.pixels, hung_up) as picture:
+                async for trace in self._turns(brought, picture, hung_up, began):
                     yield trace
         except InvalidImage as error:
             raise bad(str(error)) from None
-        except Busy as error:
-            raise busy(str(error)) from None
         finally:
             self.asking -= 1
 
-    async def _turns(self, brought: Brought, picture: Picture, left: Left, began: float) -> AsyncIterator[Trace]:
+    async def _turns(self, brought: Brought, picture: Picture, hung_up: HungUp, began: float) -> AsyncIterator[Trace]:
         loop, turns, ended = asyncio.get_running_loop(), asyncio.Queue[tuple[Trace, bool]](), False
 
         def heard_of(trace: Trace, last: bool) -> None:
@@ -95,7 +97,7 @@ class Server:
                 try:
                     trace, ended = await asyncio.wait_for(turns.get(), GLANCE)
                 except TimeoutError:
-                    if session.cancelled or await left():
+                    if session.cancelled or await hung_up():
                         raise gone() from None
                     continue
                 if ended:
@@ -104,6 +106,7 @@ class Server:
         finally:
             if not ended:
                 self.desk.give_up(session)
+                self.questions.labels("gone").inc()
 
     @asynccontextmanager
     async def arriving(self) -> AsyncIterator[None]:
@@ -123,7 +126,9 @@ class Server:
             return await asyncio.to_thread(trace_page, trace, picture.image)
 
     def _keep(self, trace: Trace, file: bytes, seconds: float) -> None:
-        """Count a finished trace, and keep it for a while with its picture."""
+        """Count a finished trace, and keep it for a while with its picture. What went wrong is the operator's to read."""
+        if trouble := trace.error or unreadable(trace):
+            log.warning("question %s: %s", trace.id, trouble)
         self.seconds.observe(seconds)
         self.questions.labels(trace.stop.value).inc()
         self.zooms.inc(trace.zooms)
@@ -143,5 +148,5 @@ class Server:
 
 
 async def _stays() -> bool:
-    """What tells that nobody hung up, of a client that is not watched."""
+    """Whether a client hung up that is not watched."""
     return False

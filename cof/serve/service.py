@@ -14,11 +14,11 @@ from cof.types import Limits
 class Service:
     """What a server allows.
 
-    `letters` of a question with its choices; `body` in bytes, which may take `body_seconds` to arrive; `waiting` questions may
-    wait for the model; `pixels` are decoded at most for all questions under way, 4 bytes each, the others wait;
-    `kept_pixels` of pictures that nobody asks about any more stay; `decoding` pictures are decoded at once; `kept` finished
-    traces can be asked for by id, as long as their files have `kept_bytes` in all; `fetching`: pictures may be given by
-    address.
+    `letters` of a question with its choices; `body` in bytes, which may take `body_seconds` to arrive; `together` questions run
+    at once and `waiting` more may wait; pictures of `pixels` in all are decoded at most, 4 bytes each and their views besides,
+    and more questions wait; `idle_pixels` of these may be of pictures that nobody asks about any more; `decoding` pictures are
+    decoded at once; `kept` finished traces can be asked for by id, as long as their files have `kept_bytes` in all;
+    `fetching`: pictures may be given by address.
     """
 
     limits: Limits = Limits()
@@ -27,9 +27,10 @@ class Service:
     body: int = 32 * 2**20
     body_seconds: float = 30.0
     letters: int = 2_000
+    together: int = 16
     waiting: int = 256
     pixels: int = 250_000_000
-    kept_pixels: int = 32_000_000
+    idle_pixels: int = 32_000_000
     decoding: int = 2
     kept: int = 64
     kept_bytes: int = 128 * 2**20
@@ -55,5 +56,5 @@ def busy(message: str) -> Refused:
 
 
 def gone() -> Refused:
-    """The client hung up. Nobody hears it; the status is nginx's, to count by."""
+    """The client hung up. Nobody hears it; the status is nginx's."""
     return Refused(499, "invalid_request_error", "the client hung up")

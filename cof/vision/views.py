@@ -1,11 +1,12 @@
 """From boxes to views to pixels. The one place that decides which pixels a model sees, in every run and training.
 
-`overview` and `zoom` are geometry; `render` is the only function that touches pixels, and `Picture` keeps what it gave.
+`overview` and `zoom` are geometry; `render` is the only function that touches pixels, and `Picture` keeps what it gave last.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from collections import OrderedDict
+from threading import Lock
 
 from PIL import Image
 
@@ -15,7 +16,7 @@ from cof.vision import boxes
 
 ZOOM_ASPECT = boxes.MAX_ASPECT / 4  # snapping to whole tokens may double a ratio twice: the overview's, and the zoom's
 
-VIEWS = 64  # of a picture that are kept rendered
+RENDERED = 1_000_000  # pixels of a picture's views that are kept, however small it is
 
 RESAMPLE = {
     "lanczos": Image.Resampling.LANCZOS,
@@ -76,16 +77,32 @@ def render(image: Image.Image, view: View, first: View, spec: ViewSpec) -> Image
 
 
 class Picture:
-    """A picture (RGB, as `load` gives it) with the views of it that were rendered last: each is rendered once, whoever asks."""
+    """A picture (RGB, as `load` gives it) with views of it that were rendered: each once, whoever asks, in several threads too.
+
+    The views that were asked for last are kept, as many pixels as the picture has, but `RENDERED` at least.
+    """
 
     def __init__(self, image: Image.Image) -> None:
         self.image = image
-        self.show = lru_cache(VIEWS)(partial(render, image))  # given view, overview and spec, what `render` gives
+        self._rendered, self._lock = OrderedDict[tuple[View, View, str, str], Image.Image](), Lock()
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in source pixels."""
         return self.image.size
+
+    def show(self, view: View, first: View, spec: ViewSpec) -> Image.Image:
+        """What `render` gives."""
+        key = view, first, spec.source, spec.resample
+        with self._lock:
+            if key not in self._rendered:
+                self._rendered[key] = render(self.image, view, first, spec)
+            self._rendered.move_to_end(key)
+            shown = self._rendered[key]
+            most = max(RENDERED, self.image.width * self.image.height)
+            while len(self._rendered) > 1 and sum(each.pixels for each, *_ in self._rendered) > most:
+                self._rendered.popitem(last=False)
+        return shown
 
 
 def _native_size(region: Box, first: View, spec: ViewSpec) -> tuple[float, float]:

@@ -1,17 +1,22 @@
 """Pictures that requests share: decoded once, in the room there is, kept for a while, and let go."""
 
 import asyncio
+import gc
 import io
-from contextlib import AsyncExitStack
+import logging
+import time
 
+import anyio
 import pytest
 from PIL import Image
 
 from cof.errors import InvalidImage
+from cof.serve import gallery as rooms
 from cof.serve.gallery import Gallery
 from cof.serve.service import Refused
+from cof.vision.views import RENDERED
 
-PIXELS = 64 * 64
+DAMAGED = 60  # bytes of a file that are left
 
 
 def file(shade):
@@ -28,121 +33,238 @@ async def leaves():
     return True
 
 
-async def look(gallery, shade, left=stays):
-    async with gallery.shown(file(shade), PIXELS, left) as picture:
-        return picture
+class Visit:
+    """A gallery whose pictures count as given and take some `seconds` to decode, what was decoded in it, how much of it at
+    once, and who came in and went out."""
+
+    def __init__(self, monkeypatch, most, idle=0, decoders=2, seconds=0.0):
+        self.gallery, self.decoded, self.told = Gallery(most * RENDERED, idle * RENDERED, decoders), [], []
+        self.decoding = self.at_once = 0
+        load = rooms.load
+
+        def counted(data):
+            self.decoded.append(data)
+            self.decoding += 1
+            self.at_once = max(self.at_once, self.decoding)
+            time.sleep(seconds)
+            self.decoding -= 1
+            return load(data)
+
+        monkeypatch.setattr(rooms, "load", counted)
+
+    async def look(self, shade, seconds=0.0, hung_up=stays, size=1, cut=None):
+        async with self.gallery.shown(file(shade)[:cut], size * RENDERED, hung_up) as picture:
+            self.told.append(f"in {shade}")
+            await asyncio.sleep(seconds)
+            self.told.append(f"out {shade}")
+            return picture
+
+    async def begin(self, shade, *rest, **options):
+        """Somebody who looks, as far in as there is room."""
+        task = asyncio.create_task(self.look(shade, *rest, **options))
+        await asyncio.sleep(0.05)
+        return task
 
 
-def test_a_picture_that_several_look_at_is_decoded_once():
-    async def visit():
-        gallery = Gallery(PIXELS, 0, 2)
-        async with AsyncExitStack() as open_until_here:
-            shown = [gallery.shown(file(1), PIXELS, stays) for _ in range(5)]
-            return await asyncio.gather(*map(open_until_here.enter_async_context, shown))
+def visited(visit):
+    return asyncio.run(asyncio.wait_for(visit, 10))
 
-    first, *others = asyncio.run(visit())
+
+def test_a_picture_that_several_look_at_is_decoded_once(monkeypatch):
+    visit = Visit(monkeypatch, 1)
+
+    async def five():
+        return await asyncio.gather(*(visit.look(1, 0.1) for _ in range(5)))
+
+    first, *others = visited(five())
     assert first.image.getpixel((0, 0)) == (1, 0, 0)
     assert all(other is first for other in others)
+    assert len(visit.decoded) == 1
+    assert visit.told == ["in 1"] * 5 + ["out 1"] * 5
 
 
-def test_it_stays_while_its_room_is_not_wanted():
-    async def visit():
-        gallery = Gallery(3 * PIXELS, 2 * PIXELS, 2)
-        first = [await look(gallery, shade) for shade in (1, 2)]
-        again = [await look(gallery, shade) for shade in (1, 2)]
-        await look(gallery, 3)  # one too many: 1 was left first
-        return first, again, await look(gallery, 2), await look(gallery, 1)
+def test_what_was_left_first_goes_first(monkeypatch):
+    visit = Visit(monkeypatch, 3, idle=2)
 
-    first, again, second, anew = asyncio.run(visit())
-    assert again == first
-    assert second is first[1]
-    assert anew is not first[0]
+    async def six():
+        for shade in (1, 2, 1, 3, 1, 2):
+            await visit.look(shade)
+
+    visited(six())
+    assert visit.decoded == [file(shade) for shade in (1, 2, 3, 2)]
 
 
-def test_what_nobody_looks_at_makes_room():
-    async def visit():
-        gallery = Gallery(2 * PIXELS, 2 * PIXELS, 2)
-        idle = [await look(gallery, shade) for shade in (1, 2)]
-        async with gallery.shown(file(3), PIXELS, stays), gallery.shown(file(4), PIXELS, stays):
-            pass
-        return idle[0], await look(gallery, 1)
+def test_what_nobody_looks_at_makes_room(monkeypatch):
+    visit = Visit(monkeypatch, 2, idle=2)
 
-    before, after = asyncio.run(asyncio.wait_for(visit(), 10))
-    assert before is not after
+    async def walk():
+        for shade in (1, 2):
+            await visit.look(shade)
+        both = await visit.begin(3, 0.2), await visit.begin(4, 0.2)
+        held = len(visit.gallery._places)
+        await asyncio.gather(*both)
+        return held
 
-
-def test_who_finds_no_room_waits_in_line():
-    async def visit():
-        gallery, order = Gallery(PIXELS, 0, 2), []
-
-        async def one(shade):
-            async with gallery.shown(file(shade), PIXELS, stays):
-                order.append(shade)
-                await asyncio.sleep(0.01)
-
-        await asyncio.gather(*map(one, (1, 2, 3, 4)))
-        return order
-
-    assert asyncio.run(visit()) == [1, 2, 3, 4]
+    assert visited(walk()) == 2
+    assert visit.told[4:6] == ["in 3", "in 4"]
 
 
-def test_who_hangs_up_in_the_line_is_refused_and_holds_nobody_up():
-    async def visit():
-        gallery = Gallery(PIXELS, 0, 2)
-        async with gallery.shown(file(1), PIXELS, stays):
-            with pytest.raises(Refused) as refused:
-                await look(gallery, 2, leaves)
-            last = asyncio.create_task(look(gallery, 3))
-        return refused.value.status, await last
+def test_who_finds_no_room_waits_in_line(monkeypatch):
+    visit = Visit(monkeypatch, 2)
 
-    status, picture = asyncio.run(asyncio.wait_for(visit(), 10))
-    assert status == 499
-    assert picture.image.getpixel((0, 0)) == (3, 0, 0)
+    async def three():
+        await asyncio.gather(visit.look(1, 0.2), visit.look(2, 0.1, size=2), visit.look(3))
+
+    visited(three())
+    assert visit.told == ["in 1", "out 1", "in 2", "out 2", "in 3", "out 3"]
 
 
-def test_who_began_may_leave_while_another_still_looks():
-    async def visit():
-        gallery = Gallery(PIXELS, 0, 1)
-        await gallery.decoding.acquire()  # the decoder is busy
-        first = asyncio.create_task(look(gallery, 1, leaves))
-        await asyncio.sleep(0)
-        second = asyncio.create_task(look(gallery, 1))
-        await asyncio.wait({first}, timeout=0.5)
-        gallery.decoding.release()
-        return await asyncio.gather(first, second, return_exceptions=True)
+def test_what_is_larger_than_the_room_is_looked_at_alone(monkeypatch):
+    visit = Visit(monkeypatch, 2)
 
-    first, second = asyncio.run(asyncio.wait_for(visit(), 10))
+    async def two():
+        await asyncio.gather(visit.look(1, 0.1, size=9), visit.look(2))
+
+    visited(two())
+    assert visit.told == ["in 1", "out 1", "in 2", "out 2"]
+
+
+def test_a_picture_that_is_always_looked_at_does_not_keep_others_out(monkeypatch):
+    visit = Visit(monkeypatch, 2)
+
+    async def crowd():
+        first = [await visit.begin(1, 0.2)]
+        large = await visit.begin(2, size=2)
+        later = [await visit.begin(1) for _ in range(3)]
+        await asyncio.gather(*first, large, *later)
+
+    visited(crowd())
+    assert visit.told[:4] == ["in 1", "out 1", "in 2", "out 2"]
+
+
+def test_small_pictures_count_as_much_as_their_views_may(monkeypatch):
+    visit = Visit(monkeypatch, 9, idle=3)
+
+    async def many():
+        for shade in range(20):
+            await visit.look(shade, size=1e-6)
+
+    visited(many())
+    assert len(visit.gallery._places) == 3
+
+
+def test_who_hangs_up_in_the_line_is_refused_and_holds_nobody_up(monkeypatch):
+    visit = Visit(monkeypatch, 1)
+
+    async def three():
+        first = await visit.begin(1, 0.5)
+        gone, last = await visit.begin(2, hung_up=leaves), await visit.begin(3)
+        return await asyncio.gather(first, gone, last, return_exceptions=True)
+
+    _, gone, _ = visited(three())
+    assert isinstance(gone, Refused)
+    assert gone.status == 499
+    assert visit.told == ["in 1", "out 1", "in 3", "out 3"]
+
+
+def test_who_hangs_up_lets_those_behind_have_what_room_there_is(monkeypatch):
+    visit = Visit(monkeypatch, 2)
+
+    async def three():
+        first = await visit.begin(1, 1.0)
+        large, small = await visit.begin(2, hung_up=leaves, size=2), await visit.begin(3)
+        await asyncio.gather(first, large, small, return_exceptions=True)
+
+    visited(three())
+    assert visit.told == ["in 1", "in 3", "out 3", "out 1"]
+
+
+def test_room_is_free_only_when_the_decoder_is_done_with_it(monkeypatch):
+    visit = Visit(monkeypatch, 1, seconds=0.5)
+
+    async def two():
+        gone, waiting = await visit.begin(1, hung_up=leaves), await visit.begin(2)
+        await asyncio.gather(gone, waiting, return_exceptions=True)
+
+    visited(two())
+    assert visit.decoded == [file(1), file(2)]
+    assert visit.at_once == 1
+
+
+def test_a_damaged_one_that_all_have_left_is_nothing_to_log(monkeypatch, caplog):
+    visit = Visit(monkeypatch, 1, seconds=0.5)
+
+    async def two():
+        gone, waiting = await visit.begin(1, hung_up=leaves, cut=DAMAGED), await visit.begin(2)
+        await asyncio.gather(gone, waiting, return_exceptions=True)
+
+    with caplog.at_level(logging.ERROR):
+        visited(two())
+        gc.collect()
+    assert len(visit.decoded) == 2
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("shade", [2, 1])
+def test_who_is_cancelled_again_and_again_holds_nobody_up(monkeypatch, shade):
+    """As a web framework cancels a stream whose client is gone: at every await, while the stream cleans up."""
+    visit = Visit(monkeypatch, 1)
+
+    async def two():
+        async with anyio.create_task_group() as group:
+            group.start_soon(visit.look, 1, 60.0)
+            await asyncio.sleep(0.1)
+            waiting = await visit.begin(shade)
+            group.cancel_scope.cancel()
+        return await waiting
+
+    assert visited(two()).image.getpixel((0, 0)) == (shade, 0, 0)
+
+
+def test_who_began_may_leave_while_another_still_looks(monkeypatch):
+    visit = Visit(monkeypatch, 1, decoders=1)
+
+    async def two():
+        await visit.gallery.decoders.acquire()  # the decoder is busy
+        both = await visit.begin(1, hung_up=leaves), await visit.begin(1)
+        await asyncio.wait({both[0]})
+        visit.gallery.decoders.release()
+        return await asyncio.gather(*both, return_exceptions=True)
+
+    first, second = visited(two())
     assert isinstance(first, Refused)
     assert second.image.getpixel((0, 0)) == (1, 0, 0)
 
 
-def test_what_all_have_left_is_not_decoded():
-    async def visit():
-        gallery = Gallery(PIXELS, PIXELS, 1)
-        await gallery.decoding.acquire()
-        first = asyncio.create_task(look(gallery, 1, leaves))
-        await asyncio.sleep(0.5)
-        gallery.decoding.release()
-        await asyncio.wait({first})
-        return first.exception(), await look(gallery, 1), await look(gallery, 2)
+def test_what_all_have_left_is_not_decoded(monkeypatch):
+    visit = Visit(monkeypatch, 1, idle=1, decoders=1)
 
-    gone, again, other = asyncio.run(asyncio.wait_for(visit(), 10))
-    assert isinstance(gone, Refused)
-    assert again.image.getpixel((0, 0)) == (1, 0, 0)
-    assert other.image.getpixel((0, 0)) == (2, 0, 0)
+    async def three():
+        await visit.gallery.decoders.acquire()
+        gone = await visit.begin(1, hung_up=leaves)
+        await asyncio.wait({gone})
+        waiting = await visit.begin(2)  # the room is the decoder's until it has seen that nobody looks
+        visit.gallery.decoders.release()
+        await waiting
+        return await visit.look(1)
+
+    assert visited(three()).image.getpixel((0, 0)) == (1, 0, 0)
+    assert visit.decoded == [file(2), file(1)]
 
 
-def test_a_damaged_one_is_told_to_all_and_takes_no_room():
-    async def visit():
-        gallery = Gallery(PIXELS, PIXELS, 1)
+def test_a_damaged_one_is_told_to_all_and_takes_no_room(monkeypatch, caplog):
+    visit = Visit(monkeypatch, 2, idle=1)
 
-        async def damaged():
-            async with gallery.shown(file(1)[:60], PIXELS, stays):
-                pass
+    async def many():
+        await visit.look(1)
+        crowd = list[asyncio.Task]()
+        for _ in range(40):
+            crowd.append(asyncio.create_task(visit.look(2, cut=DAMAGED)))
+            await asyncio.sleep(0.0005)
+        return await asyncio.gather(*crowd, return_exceptions=True), await visit.look(1)
 
-        faults = await asyncio.gather(damaged(), damaged(), return_exceptions=True)
-        return faults, await look(gallery, 2)
-
-    faults, whole = asyncio.run(asyncio.wait_for(visit(), 10))
-    assert [type(fault) for fault in faults] == [InvalidImage, InvalidImage]
-    assert whole.image.getpixel((0, 0)) == (2, 0, 0)
+    with caplog.at_level(logging.ERROR):
+        faults, _ = visited(many())
+    assert {type(fault) for fault in faults} == {InvalidImage}
+    assert visit.decoded.count(file(1)) == 1
+    assert not caplog.records

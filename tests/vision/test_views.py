@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from cof.errors import InputError, InvalidBox, InvalidImage
 from cof.types import Box, View, ViewSpec
 from cof.vision import boxes, views
 from cof.vision.load import LoadLimits, load
+from cof.vision.views import Picture
 
 MAIN = settings(max_examples=10_000, deadline=None)
 SIDE = settings(max_examples=1_000, deadline=None)
@@ -228,3 +230,19 @@ def test_another_picture_than_the_views_were_made_for_is_refused() -> None:
     first = views.overview((640, 480), ViewSpec())
     with pytest.raises(InvalidImage, match=r"480 x 640 pixels, want 640 x 480"):
         views.render(Image.new("RGB", (480, 640)), first, first, ViewSpec())
+
+
+def test_a_picture_keeps_as_many_pixels_of_views_as_it_may() -> None:
+    spec = ViewSpec()
+    picture = Picture(Image.new("RGB", (3000, 2000)))
+    first = views.overview(picture.size, spec)
+    shown = picture.show(first, first, spec)
+    assert picture.show(first, first, replace(spec, max_pixels=1)) is shown  # no other pixels for another budget
+    looks = [views.zoom(Box(x, 0, x + 400, 400), first, spec) for x in range(0, 2600, 20)]
+    assert sum(look.pixels for look in looks) > 3000 * 2000
+    early = picture.show(looks[0], first, spec)
+    for look in looks:
+        picture.show(look, first, spec)
+        assert picture.show(first, first, spec) is shown  # asked for last
+    assert picture.show(looks[-1], first, spec) is picture.show(looks[-1], first, spec)
+    assert picture.show(looks[0], first, spec) is not early
