@@ -2,9 +2,11 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-# Tensors of one size come and go: let glibc keep their memory instead of giving it back each time.
+# Tensors of one size come and go: let glibc keep their memory instead of giving it back each time, as `cof` has it do.
 export MALLOC_MMAP_THRESHOLD_ := 1000000000
 export MALLOC_TRIM_THRESHOLD_ := 1000000000
+# Threads that wait for one another leave a busy core to others.
+export GOMP_SPINCOUNT := 1000
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 EDITABLE := --config-settings editable_mode=compat --editable  # a path, so that a clone named cof does not hide the package
 

@@ -38,7 +38,11 @@ class InvalidRun(InputError):
 
 
 class MissingExtra(InputError):
-    """An optional dependency that this call needs is not installed."""
+    """An optional dependency, of an `extra` of this package, that `doing` something needs is not installed."""
+
+    def __init__(self, doing: str, missing: str | None, extra: str) -> None:
+        how = f"pip install 'chain-of-focus[{extra}]', or '.[{extra}]' in a clone"
+        super().__init__(f"{doing} needs {missing}; want it installed: {how}")
 
 
 class ModelError(CofError):

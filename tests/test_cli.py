@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,10 @@ def refused(result, *words):
     assert "Traceback" not in result.stderr
     for word in words:
         assert word in result.stderr
+
+
+def test_the_version_is_told():
+    assert cof("--version").stdout == f"cof {version('chain-of-focus')}\n"
 
 
 def test_ask_answers_the_example(tmp_path):

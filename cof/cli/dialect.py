@@ -14,6 +14,7 @@ from cof.errors import InvalidConfig
 from cof.runs import publish
 from cof.types import Answer, Box, Completion, Malformed, Question, Turn, View, Zoom
 from cof.vision import views
+from cof.vision.boxes import in_words
 
 app = typer.Typer(no_args_is_help=True, help="What model families expect on the wire.")
 SIZE = (1920, 1080)  # pixels of the picture that `show` talks about
@@ -94,5 +95,4 @@ def _told(message: Message) -> str:
 
 
 def _picture(view: View) -> str:
-    corners = ", ".join(f"{v:.0f}" for v in view.region.as_tuple())
-    return f"<picture of {view.size[0]} x {view.size[1]} pixels: [{corners}] of the source>"
+    return f"<picture of {view.size[0]} x {view.size[1]} pixels: {in_words(view.region)} of the source>"

@@ -152,10 +152,7 @@ def _arms(text: str) -> tuple[Mode, ...]:
 
 def _resolutions(text: str) -> tuple[int, ...]:
     want = f"different sides of {LEAST} pixels and more, such as 224,448"
-    sides = numbers("--resolutions", text, LEAST, want) or (NATIVE,)
-    if len({*sides}) < len(sides):
-        raise InvalidConfig(f"--resolutions {text!r} is not understood; want {want}")
-    return sides
+    return numbers("--resolutions", text, LEAST, want, twice=False) or (NATIVE,)
 
 
 def _source(name: str) -> Source:

@@ -19,16 +19,15 @@ from cof.cli.options import Adapter, Budget, DialectName, KeyFile, LimitItems, M
 from cof.config import replace_fields
 from cof.dialects.named import dialect_of
 from cof.errors import CofError, InputError
-from cof.focus.ask import question_of, setting_of
+from cof.focus.ask import question_of, setting_of, unreadable
 from cof.runs import publish
 from cof.serve.page import trace_page
-from cof.types import Limits, Malformed, Trace, Zoom
-from cof.vision.boxes import rounded
+from cof.types import Limits, Trace, Zoom
+from cof.vision.boxes import in_words, rounded
 from cof.vision.load import load
 
-SAID = 80  # letters of a turn that are told
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
-KEPT_BYTES = 1_000_000_000
+LARGE = 1_000_000_000  # bytes: more than any tensor has
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=cof.__doc__)
 app.add_typer(world.app, name="world")
@@ -76,7 +75,8 @@ def ask(
     asked = question_of(str(image), question, choice)
     spoken, loaded = dialect_of(dialect), opened(model, adapter, urls=url, key_file=key_file, seconds=limits.seconds)
     found = cof.run(loaded, asked, picture, setting_of(loaded, limits, budget=budget, dialect=spoken))
-    _warn(found)
+    if trouble := unreadable(found):
+        print(f"cof: {trouble}", file=sys.stderr)
     if trace is not None:
         _write(trace, trace_page(found, picture))
     if as_json:
@@ -90,6 +90,7 @@ def ask(
 def main() -> None:
     """Run the command line."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # threads that wait for one another leave a busy core to others
     _keep_memory()
     try:
         app(standalone_mode=True)
@@ -103,11 +104,12 @@ def main() -> None:
 
 
 def _keep_memory() -> None:
-    """Let glibc keep the memory of tensors and pictures that come and go, where it is the C library: fresh pages cost more."""
-    with suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
-        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+    """Let glibc keep what tensors and pictures take, as fresh pages cost more, unless the user says how."""
+    if sys.platform == "linux" and not any(name.startswith("MALLOC_") for name in os.environ):
+        with suppress(OSError, AttributeError):  # another C library
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(M_MMAP_THRESHOLD, LARGE)
+            mallopt(M_TRIM_THRESHOLD, LARGE)
 
 
 def _fail(error: Exception, code: int) -> int:
@@ -120,14 +122,6 @@ def _write(path: Path, text: str) -> None:
         publish(path, text)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}; want a file in a folder that exists") from None
-
-
-def _warn(trace: Trace) -> None:
-    """Say so where nothing that the model said could be read: another family's dialect may be what it speaks."""
-    if trace.own and all(isinstance(turn.action, Malformed) for turn in trace.own):
-        said = " ".join(trace.own[-1].completion.text.split())[:SAID]
-        told = f"none of {len(trace.own)} turns was a call or an answer in the dialect {trace.dialect!r}"
-        print(f"cof: {told}; the last was {said!r}; want the model's own --dialect, or plain", file=sys.stderr)
 
 
 def _summary(trace: Trace) -> dict[str, Any]:
@@ -146,8 +140,7 @@ def _tell(trace: Trace, page: Path | None) -> None:
     for turn in trace.turns:
         if isinstance(turn.action, Zoom):
             for box in turn.action.boxes[: len(turn.views)]:
-                corners = ", ".join(f"{v:.0f}" for v in box.as_tuple())
-                print(f"looked at  {turn.action.label or 'a region'}  [{corners}]")
+                print(f"looked at  {turn.action.label or 'a region'}  {in_words(box)}")
     print(f"answer     {trace.answer if trace.answer is not None else '(none)'}")
     zooms = f"{trace.zooms} zoom{'s' * (trace.zooms != 1)}"
     print(f"stop       {trace.stop.value}, {zooms}, {trace.visual_tokens} visual tokens, {trace.seconds:.1f} s")

@@ -77,17 +77,21 @@ def needed(module: str, doing: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise MissingExtra(f"{doing} needs {error.name}; install chain-of-focus[{extra}]") from None
+        raise MissingExtra(doing, error.name, extra) from None
 
 
-def numbers(option: str, text: str, least: int, want: str) -> tuple[int, ...]:
-    """The numbers of an option, comma-separated, if it has any. Raises InvalidConfig, which says what to `want`."""
+def numbers(option: str, text: str, least: int, want: str, twice: bool = True) -> tuple[int, ...]:
+    """The numbers of an option, comma-separated, if it has any; whether one may stand there `twice`. Raises InvalidConfig,
+    which says what to `want`."""
+    if not text.strip():
+        return ()
+    wrong = InvalidConfig(f"{option} {text!r} is not understood; want {want}")
     try:
-        found = tuple(int(part) for part in text.split(",")) if text.strip() else ()
+        found = tuple(int(part) for part in text.split(","))
     except ValueError:
-        found = (least - 1,)
-    if found and min(found) < least:
-        raise InvalidConfig(f"{option} {text!r} is not understood; want {want}")
+        raise wrong from None
+    if min(found) < least or not (twice or len({*found}) == len(found)):
+        raise wrong
     return found
 
 

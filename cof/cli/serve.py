@@ -55,7 +55,7 @@ def serve(
     hosts = None if fetch_from == ["any"] else frozenset(map(fetch.host_name, fetch_from))
     fetching = fetch.Fetching(hosts) if fetch_from else None
     limits = replace_fields(Limits(), limit)
-    service = room.Service(limits, dialect_of(dialect), key, waiting=waiting, fetching=fetching)
+    service = room.Service(limits, dialect_of(dialect), key, together=concurrency, waiting=waiting, fetching=fetching)
     with _bound(host, port) as listening:
         loaded = opened(model, adapter, concurrency, upstream, upstream_key_file, limits.seconds)
         place = f"[{host}]" if ":" in host else host

@@ -247,8 +247,7 @@ def _picture(trace: Trace) -> Image.Image | None:
 
 def _shown(view: View, trace: Trace, image: Image.Image | None) -> list[Json]:
     """A view in words, and its pixels where the picture is there."""
-    corners = ", ".join(f"{v:.0f}" for v in view.region.as_tuple())
-    words = _text(f"[{corners}] of the picture, shown as {view.size[0]} x {view.size[1]} px")
+    words = _text(f"{boxes.in_words(view.region)} of the picture, shown as {view.size[0]} x {view.size[1]} px")
     if image is None:
         return [words]
     pixels = views.render(image, view, trace.overview, trace.spec)

@@ -26,9 +26,7 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise MissingExtra(
-            "plots need matplotlib; install chain-of-focus[evaluate] (the tables are written without)"
-        ) from None
+        raise MissingExtra("drawing curves (the tables are written without)", "matplotlib", "evaluate") from None
     written: list[Path] = []
     for name, x, y, across, up in CURVES:
         if lines := _lines(rows, x, y):

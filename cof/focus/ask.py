@@ -13,10 +13,11 @@ from cof.dialects.dialect import Dialect
 from cof.errors import InputError, MissingExtra
 from cof.focus.loop import Setting, run
 from cof.models.base import Model
-from cof.types import Limits, Question, Sampling, Trace, ViewSpec
+from cof.types import Limits, Malformed, Question, Sampling, Trace, ViewSpec
 from cof.vision.load import load
 
 Picture = str | Path | bytes | Image.Image
+SAID = 80  # letters of a turn that are told
 
 
 def ask(
@@ -58,7 +59,7 @@ def open_model(name: str, adapter: str | None = None, batch: int = 16) -> Model:
     try:
         from cof.models.local import LocalModel
     except ImportError as error:
-        raise MissingExtra(f"an in-process model needs {error.name}; install chain-of-focus[local]") from None
+        raise MissingExtra("an in-process model", error.name, "local") from None
     return LocalModel.load(name, adapter=adapter, batch=batch)
 
 
@@ -85,3 +86,12 @@ def with_budget(spec: ViewSpec, tokens: int) -> ViewSpec:
     """The spec with an overview of at most `tokens` visual tokens."""
     most = tokens * spec.factor**2
     return replace(spec, max_pixels=most, min_pixels=min(spec.min_pixels, most))
+
+
+def unreadable(trace: Trace) -> str:
+    """What to do where nothing that the model said could be read, "" elsewhere: it may speak another family's dialect."""
+    if not trace.own or not all(isinstance(turn.action, Malformed) for turn in trace.own):
+        return ""
+    said = " ".join(trace.own[-1].completion.text.split())[:SAID]
+    told = f"none of {len(trace.own)} turns was a call or an answer in the dialect {trace.dialect!r}"
+    return f"{told}; the last was {said!r}; want the model's own --dialect, or plain"

@@ -39,7 +39,7 @@ def plot(figures: Mapping[str, Any], path: Path) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise MissingExtra("plots need matplotlib; install chain-of-focus[evaluate]") from None
+        raise MissingExtra("plotting", "matplotlib", "evaluate") from None
     counts = {name: values for name, values in figures.items() if isinstance(values, dict) and values}
     drawing = Figure(figsize=(8, 1.0 + 1.9 * len(counts)), layout="constrained")
     for axes, (name, values) in zip(drawing.subplots(len(counts), squeeze=False)[:, 0], counts.items(), strict=True):

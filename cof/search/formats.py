@@ -67,7 +67,7 @@ def write_verl(kept: Iterable[Trace], out: Path) -> int:
     try:
         arrow, parquet = map(importlib.import_module, ("pyarrow", "pyarrow.parquet"))  # by name: they have no types
     except ImportError:
-        raise MissingExtra("writing Parquet needs pyarrow; install chain-of-focus[train]") from None
+        raise MissingExtra("writing Parquet", "pyarrow", "train") from None
     rows = []
     for n, trace in enumerate(kept):
         opening = COF.messages(trace.question, trace.overview)

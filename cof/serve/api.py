@@ -38,6 +38,12 @@ from cof.vision.load import pixels_of
 RETRY_AFTER = 1  # seconds
 OPEN = frozenset({"/", "/health"})  # routes that want no key: they hold nothing of anybody's
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+SHOWN = 40  # letters of what came that are told
+FAULTS = {  # of pydantic's, in words that say what to do
+    "extra_forbidden": "there is no such field; see /openapi.json for those there are",
+    "missing": "it is missing; give it",
+    "too_short": "it is empty; want one at least",
+}
 NO_ROUTE = "invalid_request_error", "there is nothing here that answers so; want POST /v1/chat/completions"
 
 
@@ -158,8 +164,11 @@ async def _body(server: Server, request: Request) -> bytes:
     """The request's body, as far as its size and its time allow."""
     most, parts, size = server.service.body, list[bytes](), 0
     large = Refused(413, "invalid_request_error", f"the request is larger than {most} bytes; send a smaller picture")
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Refused(415, "invalid_request_error", "the body's Content-Type is another; want application/json")
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Refused(
+            415, "invalid_request_error", f"the body's Content-Type is {kind[:SHOWN]!r}; want application/json"
+        )
     if int(request.headers.get("content-length", 0)) > most:
         raise large
     try:
@@ -182,7 +191,7 @@ def _read(form: Form, body: bytes) -> ChatRequest:
     except ValidationError as error:
         fault: Any = max(error.errors(include_url=False, include_input=False), key=lambda one: len(one["loc"]))
         where = ".".join(map(str, filter(_is_field, fault["loc"]))) or "the body"
-        raise bad(f"{where}: {fault['msg']}") from None
+        raise bad(f"{where}: {FAULTS.get(fault['type'], fault['msg'].removeprefix('Value error, '))}") from None
     except InputError as error:
         raise bad(str(error)) from None
 
@@ -206,7 +215,9 @@ def _setting(server: Server, wanted: ChatRequest) -> Setting:
 
 def _reply(server: Server, wanted: ChatRequest, trace: Trace) -> Reply:
     """The answer as it was asked for, cut at `max_tokens`."""
-    answer, choices = trace.answer or "", wanted.cof.choices
+    if trace.answer is None:
+        return Reply("", cut=True)
+    answer, choices = trace.answer, wanted.cof.choices
     if wanted.cof.letter and answer in choices:
         return Reply(ascii_uppercase[choices.index(answer)])
     most, codec = wanted.max_completion_tokens or wanted.max_tokens, getattr(server.model, "codec", None)

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cof.errors import InputError
 from cof.types import Answer, Malformed, Stop, Trace, Turn, Zoom
-from cof.vision.boxes import rounded
+from cof.vision.boxes import in_words, rounded
 
 DATA_URL = re.compile(r"data:image/(?:jpeg|jpg|png|webp);base64,")
 WANTED = 'want {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,…"}}'
@@ -83,7 +83,7 @@ class Extension(Strict):
     @model_validator(mode="after")
     def lettered(self) -> Extension:
         if self.letter and not self.choices:
-            raise ValueError("letter wants choices, whose letter the answer is")
+            raise ValueError("letter is asked for without choices; want choices, whose letter the answer is")
         return self
 
 
@@ -104,7 +104,7 @@ class ChatRequest(Wire):
 
 @dataclass(frozen=True)
 class Reply:
-    """The answer in the form it was asked for; `cut`: it was longer."""
+    """The answer in the form it was asked for; `cut`: it was longer, or a limit came before it."""
 
     answer: str
     cut: bool = False
@@ -231,8 +231,9 @@ def thought(turn: Turn) -> str:
     """What a turn thought, and where it looked."""
     match turn.action:
         case Zoom(found, label, said):
-            looks = ", ".join(f"[{', '.join(f'{v:.0f}' for v in box.as_tuple())}]" for box in found)
-            return f"{said} (looks at {label or 'a part'}: {looks})".strip()
+            seen, thing = found[: len(turn.views)], label or "a part"
+            looks = f"looks at {thing}: {', '.join(map(in_words, seen))}" if seen else f"is not shown {thing}"
+            return f"{said} ({looks})".strip()
         case Answer(_, said):
             return said
         case Malformed(fault):

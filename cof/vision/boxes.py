@@ -108,10 +108,15 @@ def smart_resize(size: tuple[float, float], factor: int, min_pixels: int, max_pi
     return w, h
 
 
+def rounded(box: Box) -> list[float]:
+    """Its corners to a tenth of a pixel, for replies and logs."""
+    return [round(v, 1) for v in box.as_tuple()]
+
+
+def in_words(box: Box) -> str:
+    """Its corners in whole pixels, for people."""
+    return "[" + ", ".join(f"{v:.0f}" for v in box.as_tuple()) + "]"
+
+
 def _short(box: Box) -> str:
     return "[" + ", ".join(f"{v:.6g}" for v in box.as_tuple()) + "]"
-
-
-def rounded(box: Box) -> list[float]:
-    """Its corners to a tenth of a pixel, for people and logs."""
-    return [round(v, 1) for v in box.as_tuple()]

@@ -137,15 +137,21 @@ def test_many_clients_get_their_own_answers(client: openai.OpenAI) -> None:
     assert len(set(alone)) > 2
 
 
-def test_a_client_that_hangs_up_stops_costing(url: str) -> None:
-    def running() -> float:
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_hangs_up_stops_costing(url: str, client: openai.OpenAI, stream: bool) -> None:
+    def metric(*names: str) -> float:
         text = httpx.get(f"{url}/metrics").text
-        lines = (line for line in text.splitlines() if line.startswith(("cof_running ", "cof_waiting ")))
-        return sum(float(line.split()[1]) for line in lines)
+        return sum(float(line.split()[1]) for line in text.splitlines() if line.startswith(names))
+
+    def running() -> float:
+        return metric("cof_running ", "cof_waiting ")
 
     def hang_up() -> None:
+        body = {"messages": asked(), "stream": stream}
         with pytest.raises(httpx.TimeoutException):
-            httpx.post(f"{url}/v1/chat/completions", json={"messages": asked()}, timeout=0.05)
+            httpx.post(f"{url}/v1/chat/completions", json=body, timeout=0.05)
+
+    before = metric('cof_questions_total{stop="gone"}')
 
     people = [threading.Thread(target=hang_up) for _ in range(24)]
     for one in people:
@@ -156,6 +162,8 @@ def test_a_client_that_hangs_up_stops_costing(url: str) -> None:
     while running() and time.monotonic() < end:
         time.sleep(0.1)
     assert running() == 0
+    assert metric('cof_questions_total{stop="gone"}') > before
+    assert client.chat.completions.create(model="nano", messages=asked()).choices[0].message.content == "K"
 
 
 def test_too_many_are_told_to_try_again_and_strangers_to_show_a_key(tmp_path: Path) -> None:
@@ -177,6 +185,24 @@ def test_too_many_are_told_to_try_again_and_strangers_to_show_a_key(tmp_path: Pa
     finally:
         server.kill()
         server.wait()
+
+
+def test_who_may_not_wait_may_still_be_asked() -> None:
+    server, url = start("--waiting", "0", "--concurrency", "2")
+    try:
+        reply = httpx.post(f"{url}/v1/chat/completions", json={"messages": asked()}, timeout=60)
+        assert reply.status_code == 200
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_an_answer_that_a_limit_came_before_is_told_so(client: openai.OpenAI) -> None:
+    extra = {"cof": {"limits": {"zooms": 0}}}
+    reply = client.chat.completions.create(model="nano", messages=asked(), extra_body=extra)
+    assert reply.choices[0].message.content == ""
+    assert reply.choices[0].finish_reason == "length"
+    assert "is not shown" in reply.choices[0].message.reasoning_content  # type: ignore[attr-defined]
 
 
 def test_a_port_in_use_is_one_line(url: str) -> None:

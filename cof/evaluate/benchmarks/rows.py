@@ -151,4 +151,4 @@ def _pyarrow(module: str, path: Path) -> Any:
     try:
         return importlib.import_module(f"pyarrow.{module}")  # by name: it has no types
     except ImportError:
-        raise MissingExtra(f"file {str(path)!r} needs pyarrow; install chain-of-focus[train]") from None
+        raise MissingExtra(f"file {str(path)!r}", "pyarrow", "train") from None
