@@ -73,16 +73,10 @@ class Dialect:
         ):
             want = f"want tags around {SAID} in thoughts and call, and answers that begin with one, or are {SAID} alone"
             raise InvalidConfig(f"dialect {self.name!r} has patterns without tags; {want}")
-        needed = (
-            (self.reply, IMAGE),
-            (self.reply, WORDS),
-            (self.user, QUESTION),
-            (self.complaint, FAULT),
-            (self.choose, CHOICES),
-        )
-        if any(words.count(mark) != 1 for words, mark in needed):
-            want = f"want one {IMAGE} and {WORDS} in reply, {QUESTION} in user, {FAULT} in complaint and {CHOICES} in choose"
-            raise InvalidConfig(f"dialect {self.name!r} leaves out what its words are about; {want}")
+        marks = {"reply": (IMAGE, WORDS), "user": (QUESTION,), "complaint": (FAULT,), "choose": (CHOICES,)}
+        for field, mark in ((field, mark) for field, each in marks.items() for mark in each):
+            if (count := getattr(self, field).count(mark)) != 1:
+                raise InvalidConfig(f"dialect {self.name!r} has {mark} {count} times in {field}; want it there once")
         if self.native != "no" and self.shape != "tool":
             want = 'want shape = "tool", whose calls have a name'
             raise InvalidConfig(f"dialect {self.name!r} is native with calls of the shape {self.shape!r}; {want}")

@@ -43,7 +43,15 @@ def dialect_of(name: str) -> Dialect:
             )
         seen.add(likes)
         likes = read_recipe(Path(likes)).get("like")
-    return load_config(Dialect, path, under=dialect_of(under) if isinstance(under, str) else None)
+    return load_config(Dialect, path, under=_liked(under, path) if isinstance(under, str) else None)
+
+
+def _liked(name: str, by: Path) -> Dialect:
+    """The dialect that the one in a file is like. Raises InvalidConfig, which names that file."""
+    try:
+        return dialect_of(name)
+    except InvalidConfig as error:
+        raise InvalidConfig(f"{by}, like: {error}") from None
 
 
 def constants(file: Path) -> dict[str, str]:
@@ -54,7 +62,10 @@ def constants(file: Path) -> dict[str, str]:
     try:
         tree = ast.parse(file.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ValueError, RecursionError) as error:
-        raise InvalidConfig(f"{file} cannot be read as Python ({error}); want the authors' own file") from None
+        why = (
+            f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else getattr(error, "strerror", error)
+        )
+        raise InvalidConfig(f"{file} cannot be read as Python ({why}); want the authors' own file") from None
     found: dict[str, str] = {}
     for node in tree.body:
         targets = (

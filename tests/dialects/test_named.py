@@ -201,7 +201,7 @@ def test_a_file_adds_a_family(tmp_path: Path) -> None:
         ('name = "x"', "system is required"),
         ('name = "x"\nsystem = "s"\ncolour = 1', "unknown key 'colour'"),
         ('name = "x"\nsystem = "s"\ncall = "<a>"', "has 0 of …; want one"),
-        ('name = "x"\nsystem = "s"\nreply = "no picture"', "want one {image} and {words} in reply"),
+        ('name = "x"\nsystem = "s"\nreply = "no picture"', "has {image} 0 times in reply; want it there once"),
         ('name = "x"\nsystem = "s"\ncall = "…"', "has patterns without tags"),
         ('name = "x"\nsystem = "s"\nanswers = []', "has patterns without tags"),
         ('name = "x"\nsystem = "s"\nanswers = ["…</a>"]', "has patterns without tags"),
