@@ -73,9 +73,8 @@ def make_app(model: Model, service: Service = Service()) -> FastAPI:
     app.get("/metrics", response_class=PlainTextResponse, name="metrics")(
         lambda: generate_latest(server.registry).decode()
     )
-    app.get("/v1/models", name="models")(
-        lambda: {"object": "list", "data": [{"id": model.name, "object": "model", "owned_by": "cof"}]}
-    )
+    app.get("/v1/models", name="models")(lambda: {"object": "list", "data": [_described(model.name, model)]})
+    app.get("/v1/models/{name:path}", name="model")(lambda name: _described(name, model))
     app.get("/v1/traces/{name}", name="trace")(lambda name: to_json(server.found(name)[0]))
     app.get("/traces/{name}", response_class=HTMLResponse, name="trace page")(_page(server))
     forms = {"/v1/chat/completions": wire.FORM, "/v1/responses": responses.FORM}
@@ -85,6 +84,13 @@ def make_app(model: Model, service: Service = Service()) -> FastAPI:
     told = document.documented(app, [form.request for form in forms.values()])
     app.get("/openapi.json", include_in_schema=False)(lambda: told())
     return app
+
+
+def _described(name: str, model: Model) -> dict[str, str]:
+    """The model of that name, as OpenAI's clients want it. Raises Refused where it is another."""
+    if name != model.name:
+        raise Refused(404, "invalid_request_error", "there is no such model here; /v1/models tells which there is")
+    return {"id": model.name, "object": "model", "owned_by": "cof"}
 
 
 def _guard(server: Server) -> Callable[[Request], None]:

@@ -137,6 +137,12 @@ def test_many_clients_get_their_own_answers(client: openai.OpenAI) -> None:
     assert len(set(alone)) > 2
 
 
+def test_the_model_is_found_by_its_name_alone(client: openai.OpenAI) -> None:
+    assert client.models.retrieve("nano").id == "nano"
+    with pytest.raises(openai.NotFoundError, match="no such model"):
+        client.models.retrieve("some/other")
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_client_that_hangs_up_stops_costing(url: str, client: openai.OpenAI, stream: bool) -> None:
     def metric(*names: str) -> float:
