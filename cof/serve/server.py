@@ -128,7 +128,7 @@ class Server:
     def _keep(self, trace: Trace, file: bytes, seconds: float) -> None:
         """Count a finished trace, and keep it for a while with its picture. What went wrong is the operator's to read."""
         if trouble := trace.error or unreadable(trace):
-            log.warning("question %s: %s", trace.id, trouble)
+            log.warning("question %s: %r", trace.id, trouble)
         self.seconds.observe(seconds)
         self.questions.labels(trace.stop.value).inc()
         self.zooms.inc(trace.zooms)

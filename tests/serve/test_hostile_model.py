@@ -6,14 +6,16 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import httpx
 import pytest
 import uvicorn
 
-from cof.models.scripted import ScriptedModel
+from cof.errors import ModelError
+from cof.models.base import Request
+from cof.models.scripted import Line, ScriptedModel
 from cof.serve.api import make_app
 from cof.serve.service import Service
 from tests.serve.test_hostile import HEAD, as_url, picture
@@ -37,7 +39,7 @@ ASKED = {
 
 
 @contextmanager
-def served(lines: list[str], service: Service = Service()) -> Iterator[str]:
+def served(lines: Sequence[Line], service: Service = Service()) -> Iterator[str]:
     """A real server on loopback whose model says these lines."""
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(make_app(ScriptedModel(lines), service), log_level="critical"))
@@ -55,6 +57,28 @@ def served(lines: list[str], service: Service = Service()) -> Iterator[str]:
 def call(box: str, label: str = "it") -> str:
     arguments = '{"bbox_2d": ' + box + ', "label": ' + json.dumps(label) + "}"
     return f'<think>{MARKUP}</think><tool_call>{{"name": "image_zoom_in_tool", "arguments": {arguments}}}</tool_call>'
+
+
+def test_what_cannot_be_read_is_a_line_for_the_operator(caplog: pytest.LogCaptureFixture) -> None:
+    with served(["neither call nor answer \x1b[31m"]) as url:
+        reply = httpx.post(f"{url}/v1/chat/completions", json={"messages": [ASKED]}, timeout=30).json()
+    assert reply["choices"][0]["finish_reason"] == "length"
+    (line,) = (record.getMessage() for record in caplog.records if record.name == "cof.serve.server")
+    assert reply["cof"]["trace"] in line
+    assert "want the model's own --dialect" in line
+    assert line.isprintable()
+
+
+def test_a_model_that_fails_is_a_line_for_the_operator(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_: Request) -> str:
+        raise ModelError("the endpoint at 10.0.0.7 is on fire")
+
+    with served([fail]) as url:
+        reply = httpx.post(f"{url}/v1/chat/completions", json={"messages": [ASKED]}, timeout=30)
+    assert reply.status_code == 502
+    (line,) = (record.getMessage() for record in caplog.records if record.name == "cof.serve.server")
+    assert "10.0.0.7 is on fire" in line
+    assert "10.0.0.7" not in reply.text
 
 
 def test_markup_stays_words() -> None:
