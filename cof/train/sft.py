@@ -7,7 +7,7 @@ scenes the visual tokens keep their dense supervision, so that the language laye
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +56,8 @@ class Dense:
 
 @dataclass(frozen=True)
 class SupervisedConfig:
-    """Recipe of the stage. `model` is a folder or hub id; `heads` the perception checkpoint to take dense heads from.
+    """Recipe of the stage. `model` is a folder or hub id; `heads` the checkpoint, of perception or of this stage, to take
+    dense heads from.
 
     `traces` is a JSONL file of traces about any pictures, `rows` of them a step; with `dense` they are about needle scenes,
     `scenes` of these a step with at most `questions` conversations each; without `traces` such conversations are made from
@@ -163,9 +164,8 @@ class DenseHeads(torch.nn.Module):
         self.content, self.frame = PerceptionHeads(width, True), PerceptionHeads(width, True)
         if checkpoint.name:
             state = load_file(checkpoint)
-            own = {k.removeprefix("language_heads."): v for k, v in state.items() if k.startswith("language_heads.")}
-            self.content.load_state_dict(own)
-            self.frame.load_state_dict(own)
+            for name, heads in (("content", self.content), ("frame", self.frame)):
+                heads.load_state_dict(_under(state, f"dense_heads.{name}.") or _under(state, "language_heads."))
         numbers = {n: t for n, t in number_tokens(tokenizer).items() if n <= LARGEST_PLACE}
         self.values = torch.nn.Buffer(torch.tensor(list(numbers), dtype=torch.float32), persistent=False)
         self.number_ids = torch.nn.Buffer(torch.tensor(list(numbers.values())), persistent=False)
@@ -231,6 +231,11 @@ class DenseTrainer(Loaded, StepOrder, SFTTrainer):
         for name, value in parts.items():
             self._metrics["train"][name].append(value)
         return loss + dense.weight * shown + dense.places * placed + dense.looks * looked
+
+
+def _under(state: Mapping[str, torch.Tensor], place: str) -> dict[str, torch.Tensor]:
+    """The tensors whose names begin with `place`, by what follows it."""
+    return {name.removeprefix(place): tensor for name, tensor in state.items() if name.startswith(place)}
 
 
 @contextmanager
