@@ -34,7 +34,7 @@ def load_config(cls: type[T], path: Path | None = None, overrides: Sequence[str]
     Raises InvalidConfig.
     """
     recipe = read_recipe(path) if path else {}
-    _refuse_unknown(cls, recipe, f"{path}")
+    _refuse_unknown(cls, recipe, str(path))
     layers = recipe if under is None else _merged(_plain(under), recipe)
     data = _over_defaults(cls, _overridden(cls, layers, overrides))
     return _validated(cls, data, path, overrides)
@@ -121,7 +121,7 @@ def _fault(fault: Any, path: Path | None, items: Sequence[str]) -> str:
     if fault["type"] == "missing":
         return f"{key} is required and has no default; give it in the file or as an override"
     origin = [item for item in items if _overlap(key, item.partition("=")[0].strip())]
-    where = repr(origin[-1]) if origin else f"{path}" if path else "the defaults"
+    where = repr(origin[-1]) if origin else str(path) if path else "the defaults"
     return f"{key or 'config'}: {fault['msg']}; got {fault['input']!r:.80} in {where}"
 
 

@@ -41,7 +41,7 @@ class MissingExtra(InputError):
     """An optional dependency, of an `extra` of this package, that `doing` something needs is not installed."""
 
     def __init__(self, doing: str, missing: str | None, extra: str) -> None:
-        how = f"pip install 'chain-of-focus[{extra}]', or '.[{extra}]' in a clone"
+        how = f"pip install 'chain-of-focus[{extra}]', or -e '.[{extra}]' in a clone"
         super().__init__(f"{doing} needs {missing}; want it installed: {how}")
 
 

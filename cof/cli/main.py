@@ -27,7 +27,7 @@ from cof.vision.boxes import in_words, rounded
 from cof.vision.load import load
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
-LARGE = 1_000_000_000  # bytes: more than any tensor has
+LARGE = 1_000_000_000  # bytes: what is smaller is kept
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=cof.__doc__)
 app.add_typer(world.app, name="world")

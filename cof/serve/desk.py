@@ -43,10 +43,6 @@ class Desk:
         self._thread.start()
 
     @property
-    def waiting(self) -> int:
-        return len(self._line)
-
-    @property
     def running(self) -> int:
         return sum(not (one.ended or one.cancelled) for one in self._taken)
 
