@@ -32,8 +32,8 @@ from cof.plain import to_json
 from cof.runs import Journal
 from cof.scoring.judge import judged
 from cof.scoring.rewards import Rollout, Weights, advantages_of, graded, parts, total
-from cof.train.environment import Episode, play, silent
-from cof.train.policy import Packed, pack, score
+from cof.train.environment import Episode, play
+from cof.train.policy import Packed, score, tensors
 from cof.train.progress import Curves, Loaded, common_arguments, last_checkpoint
 from cof.train.prompts import FilePrompts, NeedlePrompts, Prompt, Prompts
 from cof.train.sft import finish, lora
@@ -48,13 +48,15 @@ class ReinforceConfig:
 
     A step asks `groups` questions, `group` rollouts each, of which `seats` run together, and learns from them in `accumulate`
     passes; rows of a pass hold at most `branches` rollouts. Questions come from the file `questions`, or else from needle
-    scenes (`NeedlePrompts`). `judge` is the URL of an endpoint that scores what cannot be read. `scale`: advantages are divided
-    by their group's deviation. `tokens` limits a turn; `warmup` counts steps; every `show_every` steps a group is shown.
+    scenes, as `NeedlePrompts` says. `judge` is the URL of an endpoint that scores what cannot be read. `scale`: advantages
+    are divided by their group's deviation. `tokens` limits a turn; `warmup` counts steps; every `show_every` steps a group
+    is shown.
     """
 
     model: str
     questions: str = ""
     sides: tuple[int, ...] = (1792,)
+    resolutions: tuple[int, ...] = ()
     budgets: tuple[int, ...] = (256,)
     depths: tuple[float, ...] = DEPTHS
     rewards: Weights = Weights(agar=1.0)
@@ -224,23 +226,11 @@ class FocusTrainer(Loaded, GRPOTrainer):
 
     def _inputs(self, episodes: Sequence[Episode], masks: Sequence[np.ndarray]) -> dict[str, Any]:
         """The tensors of one pass as TRL's loss takes them; what is not learnt from is not read by the network."""
-        device, width = self.accelerator.device, max(1, *(len(mask) for mask in masks))
-        mask, drawn = torch.zeros(2, len(episodes), width, device=device)
-        for n, (episode, own) in enumerate(zip(episodes, masks, strict=True)):
-            mask[n, : len(own)] = torch.from_numpy(own.astype(np.float32))
-            drawn[n, : len(own)] = torch.from_numpy(episode.logprobs[episode.prompt :])
-        chosen = [n for n, own in enumerate(masks) if own.any()]
-        if not chosen:  # every pass needs a gradient, if only of 0
-            spoken = [n for n, episode in enumerate(episodes) if episode.sampled.any()]
-            episodes = episodes if spoken else [silent(episodes[0], self.player.codec), *episodes[1:]]
-            chosen = spoken[:1] or [0]
-        packed = pack(episodes, chosen, self.player.codec, self.config.branches)
-        nothing = torch.zeros(len(episodes), 0, dtype=torch.long, device=device)
-        inputs = {"packed": packed, "drawn": drawn, "prompt_ids": nothing, "prompt_mask": nothing}
-        inputs |= {"completion_ids": torch.zeros_like(mask, dtype=torch.long), "completion_mask": mask}
+        inputs = tensors(episodes, masks, self.player.codec, self.config.branches, self.accelerator.device)
         if self.beta:
             with torch.no_grad(), self.accelerator.autocast(), self._reference() as reference:
-                inputs["ref_per_token_logps"] = self._score(reference, packed, mask.shape)[0]
+                shape = inputs["completion_mask"].shape
+                inputs["ref_per_token_logps"] = self._score(reference, inputs["packed"], shape)[0]
         return inputs
 
     @contextmanager
@@ -281,7 +271,7 @@ def _prompts(config: ReinforceConfig, start: LocalModel) -> Prompts:
     """What is asked."""
     if config.questions:
         return FilePrompts(Path(config.questions), config.seed, start.spec.factor)
-    return NeedlePrompts(start.spec, config.seed, config.sides, config.budgets, config.depths)
+    return NeedlePrompts(start.spec, config.seed, config.sides, config.budgets, config.depths, config.resolutions)
 
 
 def _arguments(config: ReinforceConfig, out: Path) -> GRPOConfig:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from cof.models.encoding import Codec
 from cof.train import examples
-from cof.train.environment import Episode
+from cof.train.environment import Episode, silent
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,30 @@ class Packed:
     token: torch.Tensor
     episode: torch.Tensor
     place: torch.Tensor
+
+
+def tensors(
+    episodes: Sequence[Episode], masks: Sequence[np.ndarray], codec: Codec, branches: int, device: torch.device
+) -> dict[str, Any]:
+    """One pass as TRL's loss takes it, from what is learnt of each episode (`masks`, over the tokens after its prompt).
+
+    `completion_mask` and `drawn`, the sampler's log-probabilities, are (episodes, tokens after the prompt). What is not
+    learnt from is not read by the network.
+    """
+    width = max(1, *(len(mask) for mask in masks))
+    mask, drawn = torch.zeros(2, len(episodes), width, device=device)
+    for n, (episode, own) in enumerate(zip(episodes, masks, strict=True)):
+        mask[n, : len(own)] = torch.from_numpy(own.astype(np.float32))
+        drawn[n, : len(own)] = torch.from_numpy(episode.logprobs[episode.prompt :])
+    chosen = [n for n, own in enumerate(masks) if own.any()]
+    if not chosen:  # every pass needs a gradient, if only of 0
+        spoken = [n for n, episode in enumerate(episodes) if episode.sampled.any()]
+        episodes = episodes if spoken else [silent(episodes[0], codec), *episodes[1:]]
+        chosen = spoken[:1] or [0]
+    nothing = torch.zeros(len(episodes), 0, dtype=torch.long, device=device)
+    inputs = {"packed": pack(episodes, chosen, codec, branches), "drawn": drawn}
+    inputs |= {"prompt_ids": nothing, "prompt_mask": nothing}
+    return inputs | {"completion_ids": torch.zeros_like(mask, dtype=torch.long), "completion_mask": mask}
 
 
 def pack(episodes: Sequence[Episode], chosen: Sequence[int], codec: Codec, branches: int) -> Packed:

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from cof.errors import InvalidConfig
 from cof.focus.ask import with_budget
 from cof.plain import trace_from_json
 from cof.runs import read_records
 from cof.types import Question, ViewSpec
+from cof.vision import boxes, views
 from cof.vision.views import Picture
-from cof.worlds.needle import asked
+from cof.worlds.needle import Sample, asked
 from cof.worlds.pictures import picture_of
+from cof.worlds.questions import route
 from cof.worlds.scenes import make_scene
 
 FIRST = 1 << 53  # scenes from here on are asked about in reinforcement alone
@@ -42,23 +45,44 @@ Prompts = Callable[[int], Prompt]
 @dataclass(frozen=True)
 class NeedlePrompts:
     """One question a scene of the train split. Pictures have one of `sides` (pixels of the longer side), overviews at most
-    one of `budgets` (visual tokens); `depths` weigh the questions that need no zoom, one, two."""
+    one of `budgets` (visual tokens); `depths` weigh the questions that need no zoom, one, two.
+
+    A question is chosen as its picture has it; then that is made smaller, to one of `resolutions` (pixels of the longer
+    side), as in an evaluation of resized pictures. It is left as it is where it is no larger, or none are given.
+    """
 
     spec: ViewSpec
     seed: int
     sides: tuple[int, ...]
     budgets: tuple[int, ...]
     depths: tuple[float, ...]
+    resolutions: tuple[int, ...] = ()
 
     def __call__(self, index: int) -> Prompt:
         rng = np.random.default_rng([self.seed, index])
         side, spec = int(rng.choice(self.sides)), with_budget(self.spec, int(rng.choice(self.budgets)))
+        resolution = min(side, int(rng.choice(self.resolutions))) if self.resolutions else side
         scenes = (make_scene("train", FIRST + (self.seed << 32) + index + again * NEXT) for again in range(TRIES))
         sample = next((found for scene in scenes for found in asked(scene, side, spec, depths=self.depths)), None)
         if sample is None:
             told = f"side {side}, a budget of {spec.max_pixels // spec.factor**2} tokens and depths {self.depths}"
             raise InvalidConfig(f"no question can be asked at {told}; want a larger side or budget, or other depths")
-        return Prompt(sample.question, Picture(sample.picture()), spec)
+        return (
+            _resized(sample, resolution, spec)
+            if resolution < side
+            else Prompt(sample.question, Picture(sample.picture()), spec)
+        )
+
+
+def _resized(sample: Sample, resolution: int, spec: ViewSpec) -> Prompt:
+    """The question about the picture at a longer side of `resolution`, with the zooms that are needed there; None where none
+    would help."""
+    image, factor = sample.picture(), resolution / sample.side
+    size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
+    path = route(sample.needle, views.overview(size, spec), resolution, spec)
+    targets = path or tuple(boxes.scale(item.box, resolution, resolution) for item in sample.needle.items)
+    question = replace(sample.question, depth=None if path is None else len(path), targets=targets)
+    return Prompt(question, Picture(image.resize(size, Image.Resampling.LANCZOS)), spec)
 
 
 @dataclass(frozen=True)

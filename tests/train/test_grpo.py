@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -18,6 +19,8 @@ from cof.plain import to_json
 from cof.train.environment import play
 from cof.train.progress import last_checkpoint
 from cof.train.prompts import FilePrompts, NeedlePrompts
+from cof.vision import boxes
+from cof.worlds.pictures import picture_in
 from tests.test_served import free_port
 from tests.train.test_resume import RECIPES
 
@@ -76,6 +79,25 @@ def test_the_nth_question_is_the_same_for_everybody() -> None:
     assert {one(n).question.id.split("-")[0] for n in range(5)} == {"train"}
     assert len({one(n).question.image for n in range(20)}) == 20
     assert len({one(n).spec.max_pixels for n in range(20)}) == 2
+
+
+def test_a_smaller_picture_is_the_one_that_an_evaluation_shows() -> None:
+    model = LocalModel.load("nano", device="cpu")
+    depths = (0.3, 0.4, 0.3)
+    whole, small = (NeedlePrompts(model.spec, 1, (1344,), (256,), depths, sizes) for sizes in ((), (448, 2000)))
+    pairs = [(whole(n), small(n)) for n in range(12)]
+    played = play(model, [(one, 0) for _, one in pairs], Setting())
+    assert {max(one.picture.size) for _, one in pairs} == {448, 1344}
+    for (large, one), episode in zip(pairs, played, strict=True):
+        assert np.array_equal(np.asarray(picture_in(episode.trace)), np.asarray(one.picture.image))
+        assert (one.question.text, one.question.answer) == (large.question.text, large.question.answer)
+        if one.picture.size == large.picture.size:
+            assert one.question == large.question
+        elif one.question.depth == large.question.depth:
+            scaled = [boxes.scale(box, 1 / 3, 1 / 3) for box in large.question.targets]
+            assert all(boxes.iou(a, b) > 0.999 for a, b in zip(one.question.targets, scaled, strict=True))
+        else:
+            assert one.question.depth is None  # what the small picture has lost no zoom brings back
 
 
 def test_questions_of_a_file_are_those_that_are_undecided(tmp_path: Path) -> None:
