@@ -37,6 +37,7 @@ from cof.evaluate.benchmarks.base import Item
 from cof.evaluate.benchmarks.known import BENCHMARKS
 from cof.evaluate.compare import BRIEF, Row, as_json, cells, markdown, read_runs, rows_of
 from cof.evaluate.inspect_log import PICTURES, write_logs
+from cof.evaluate.pairs import Pair, as_markdown, read_pairs
 from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, SOURCES, Plan, Source, evaluate, records
 from cof.focus.ask import setting_of
@@ -122,16 +123,17 @@ def comparison(
         typer.Option(min=0, help=f"--inspect: samples of a log that show what the model saw, else {PICTURES}."),
     ] = None,
 ) -> None:
-    """Lay evaluations side by side, with published figures where the protocol is the same."""
+    """Lay evaluations side by side, with published figures where the protocol is the same, and pair them with the first."""
     if pictures is not None and inspect is None:
         raise InputError(f"--pictures {pictures} is for --inspect alone; want both, or neither")
-    rows = read_runs(runs)
+    rows, pairs = read_runs(runs), read_pairs(runs)
     _table(rows)
+    _differences(pairs)
     if out is not None:
         from cof.evaluate.plots import draw
 
         out.mkdir(parents=True, exist_ok=True)
-        publish(out / "report.md", markdown(rows))
+        publish(out / "report.md", markdown(rows) + ("\n" + as_markdown(pairs) if pairs else ""))
         publish(out / "comparison.json", as_json(rows))
         names = ["report.md", "comparison.json", *(path.name for path in draw(rows, out))]
         print(f"written to {out}: {', '.join(names)}")
@@ -215,6 +217,15 @@ def _measure(
             told = f"{missing} answers have no verdict of the judge; the same command asks it again"
             print(told, file=sys.stderr)
         return report(found, scored)
+
+
+def _differences(pairs: Sequence[Pair]) -> None:
+    if not pairs:
+        return
+    table = Table("run", "arm", "group", "n", "accuracy against", "points (95% interval)")
+    for pair in pairs:
+        table.add_row(pair.run, pair.arm, pair.heading, str(pair.n), pair.base, pair.told)
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
 
 
 def _table(rows: Sequence[Row]) -> None:

@@ -43,16 +43,22 @@ class Scored:
 def report(records: Iterable[Record], judge: Judgement = score) -> dict[str, Any]:
     """`arms.<arm>` with figures overall and `by_resolution`, `by_category`, `by_depth`, `by_tag`; and `pairs.<arm>-direct`."""
     arms: dict[str, list[Scored]] = defaultdict(list)
-    for scored in _scored(sorted(records, key=lambda record: record.id), judge):
-        arms[scored.record.arm].append(scored)
+    for each in scored(records, judge):
+        arms[each.record.arm].append(each)
     base = {s.record.asked: s for s in arms.get(BASE, ()) if s.score is not None}
     return {
         "arms": {arm: _arm(found, base) for arm, found in arms.items()},
-        "pairs": {f"{arm}-{BASE}": pair for arm, found in arms.items() if (pair := _pair(found, base)) is not None},
+        "pairs": {
+            f"{arm}-{BASE}": pair
+            for arm, found in arms.items()
+            if arm != BASE and (pair := difference(found, base)) is not None
+        },
     }
 
 
-def _scored(records: Sequence[Record], judge: Judgement) -> list[Scored]:
+def scored(records: Iterable[Record], judge: Judgement = score) -> list[Scored]:
+    """Every record with its score, in the order of their names."""
+    records = sorted(records, key=lambda record: record.id)
     scores = {r.id: judge(r.trace.question, r.trace.answer) for r in records if r.trace.stop is not Stop.FAILED}
     direct = {r.asked: scores[r.id].value for r in records if r.arm == BASE and r.id in scores}
     depths = any(r.trace.question.depth is not None for r in records)
@@ -63,6 +69,16 @@ def _scored(records: Sequence[Record], judge: Judgement) -> list[Scored]:
         needed = (None if depth is None else depth > 0) if depths else (None if alone is None else alone < 1)
         found.append(Scored(record, given.value, given.by, needed))
     return found
+
+
+def difference(found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored]) -> dict[str, Any] | None:
+    """The difference in accuracy to `base` where both were asked the same, with its interval; None where nothing was."""
+    both = [s for s in found if s.score is not None and s.record.asked in base]
+    if not both:
+        return None
+    one, other = _means(both), _means([base[s.record.asked] for s in both])
+    mean, low, high = paired_bootstrap([one[group] - other[group] for group in sorted(one)])
+    return {"difference": mean, "low": low, "high": high, "n": len(one)}
 
 
 def _arm(found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored]) -> dict[str, Any]:
@@ -129,16 +145,6 @@ def _means(found: Sequence[Scored]) -> dict[str, float]:
         if scored.score is not None:
             groups[scored.record.group].append(scored.score)
     return {group: fmean(scores) for group, scores in groups.items()}
-
-
-def _pair(found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored]) -> dict[str, Any] | None:
-    """The difference in accuracy to the direct arm where both were asked the same, with its interval."""
-    both = [s for s in found if s.score is not None and s.record.asked in base]
-    if not both or found[0].record.arm == BASE:
-        return None
-    one, other = _means(both), _means([base[s.record.asked] for s in both])
-    difference, low, high = paired_bootstrap([one[group] - other[group] for group in sorted(one)])
-    return {"difference": difference, "low": low, "high": high, "n": len(one)}
 
 
 def _share(
