@@ -35,9 +35,9 @@ from cof.errors import InputError, InvalidConfig, ModelError
 from cof.evaluate.benchmarks import needle
 from cof.evaluate.benchmarks.base import Item
 from cof.evaluate.benchmarks.known import BENCHMARKS
-from cof.evaluate.compare import BRIEF, Row, as_json, cells, markdown, read_runs, rows_of
+from cof.evaluate.compare import BRIEF, Row, as_json, cells, markdown, markdown_table, read_runs, rows_of
 from cof.evaluate.inspect_log import PICTURES, write_logs
-from cof.evaluate.pairs import Pair, as_markdown, read_pairs
+from cof.evaluate.pairs import HEADINGS, Pair, read_pairs
 from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, SOURCES, Plan, Source, evaluate, records
 from cof.focus.ask import setting_of
@@ -128,12 +128,14 @@ def comparison(
         raise InputError(f"--pictures {pictures} is for --inspect alone; want both, or neither")
     rows, pairs = read_runs(runs), read_pairs(runs)
     _table(rows)
-    _differences(pairs)
+    if len(runs) > 1:
+        _differences(pairs)
     if out is not None:
         from cof.evaluate.plots import draw
 
         out.mkdir(parents=True, exist_ok=True)
-        publish(out / "report.md", markdown(rows) + ("\n" + as_markdown(pairs) if pairs else ""))
+        beside = "\n" + markdown_table(HEADINGS, [pair.cells for pair in pairs]) if pairs else ""
+        publish(out / "report.md", markdown(rows) + beside)
         publish(out / "comparison.json", as_json(rows))
         names = ["report.md", "comparison.json", *(path.name for path in draw(rows, out))]
         print(f"written to {out}: {', '.join(names)}")
@@ -221,10 +223,11 @@ def _measure(
 
 def _differences(pairs: Sequence[Pair]) -> None:
     if not pairs:
+        print("no differences: no other run was asked what the first was, by the same judge", file=sys.stderr)
         return
-    table = Table("run", "arm", "group", "n", "accuracy against", "points (95% interval)")
+    table = Table(*HEADINGS)
     for pair in pairs:
-        table.add_row(pair.run, pair.arm, pair.heading, str(pair.n), pair.base, pair.told)
+        table.add_row(*pair.cells)
     Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
 
 

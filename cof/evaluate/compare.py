@@ -87,11 +87,10 @@ def read_runs(folders: Sequence[Path]) -> list[Row]:
     """The rows of finished evaluations, and of what was published under the same protocol. Raises InvalidRun."""
     rows: list[Row] = []
     beside: dict[tuple[str, str, int], Row] = {}
-    names = [folder.resolve().name for folder in folders]
-    for folder, name in zip(folders, names, strict=True):
-        manifest, figures = (_read(folder / name) for name in ("manifest.json", "report.json"))
+    for folder, name in zip(folders, names_of(folders), strict=True):
+        manifest, figures = (_read(folder / file) for file in ("manifest.json", "report.json"))
         try:
-            rows += rows_of(name if names.count(name) == 1 else str(folder), figures)
+            rows += rows_of(name, figures)
             found = published(manifest, figures)
         except KeyError as error:
             raise InvalidRun(f"{folder}/report.json has no {error}; write it anew with `cof eval`") from None
@@ -100,8 +99,19 @@ def read_runs(folders: Sequence[Path]) -> list[Row]:
     return [*rows, *beside.values()]
 
 
+def names_of(folders: Sequence[Path]) -> list[str]:
+    """What runs are called side by side: a folder's name, or its path where another has that name."""
+    names = [folder.resolve().name for folder in folders]
+    return [name if names.count(name) == 1 else str(folder) for folder, name in zip(folders, names, strict=True)]
+
+
 def _at_side(run: str, arm: str, side: int, figures: Group) -> Row:
-    return Row(run, arm, f"{side} px" if side else "as it is", figures, side or None)
+    return Row(run, arm, side_name(side), figures, side or None)
+
+
+def side_name(side: int) -> str:
+    """What a resolution is called."""
+    return f"{side} px" if side else "as it is"
 
 
 def cells(row: Row) -> dict[str, str]:
@@ -111,8 +121,13 @@ def cells(row: Row) -> dict[str, str]:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    lines = [HEADINGS, ["---"] * len(HEADINGS), *(cells(row).values() for row in rows)]
-    return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
+    return markdown_table(HEADINGS, [list(cells(row).values()) for row in rows])
+
+
+def markdown_table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    rows = [headings, ["---"] * len(headings), *lines]
+    return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |\n" for row in rows)
 
 
 def as_json(rows: Sequence[Row]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any
 
-from cof.evaluate.run import Record
+from cof.evaluate.run import Asked, Record
 from cof.scoring.answers import Score, score
 from cof.scoring.statistics import matthews, paired_bootstrap, wilson
 from cof.types import Question, Stop, Trace
@@ -43,7 +43,7 @@ class Scored:
 def report(records: Iterable[Record], judge: Judgement = score) -> dict[str, Any]:
     """`arms.<arm>` with figures overall and `by_resolution`, `by_category`, `by_depth`, `by_tag`; and `pairs.<arm>-direct`."""
     arms: dict[str, list[Scored]] = defaultdict(list)
-    for each in scored(records, judge):
+    for each in score_records(records, judge):
         arms[each.record.arm].append(each)
     base = {s.record.asked: s for s in arms.get(BASE, ()) if s.score is not None}
     return {
@@ -56,7 +56,7 @@ def report(records: Iterable[Record], judge: Judgement = score) -> dict[str, Any
     }
 
 
-def scored(records: Iterable[Record], judge: Judgement = score) -> list[Scored]:
+def score_records(records: Iterable[Record], judge: Judgement = score) -> list[Scored]:
     """Every record with its score, in the order of their names."""
     records = sorted(records, key=lambda record: record.id)
     scores = {r.id: judge(r.trace.question, r.trace.answer) for r in records if r.trace.stop is not Stop.FAILED}
@@ -71,17 +71,20 @@ def scored(records: Iterable[Record], judge: Judgement = score) -> list[Scored]:
     return found
 
 
-def difference(found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored]) -> dict[str, Any] | None:
+def difference(found: Sequence[Scored], base: Mapping[Asked, Scored]) -> dict[str, Any] | None:
     """The difference in accuracy to `base` where both were asked the same, with its interval; None where nothing was."""
-    both = [s for s in found if s.score is not None and s.record.asked in base]
-    if not both:
+    gaps: dict[str, list[float]] = defaultdict(list)
+    for one in found:
+        other = base.get(one.record.asked)
+        if other is not None and one.score is not None and other.score is not None:
+            gaps[one.record.group].append(one.score - other.score)
+    if not gaps:
         return None
-    one, other = _means(both), _means([base[s.record.asked] for s in both])
-    mean, low, high = paired_bootstrap([one[group] - other[group] for group in sorted(one)])
-    return {"difference": mean, "low": low, "high": high, "n": len(one)}
+    mean, low, high = paired_bootstrap([fmean(gaps[group]) for group in sorted(gaps)])
+    return {"difference": mean, "low": low, "high": high, "n": len(gaps)}
 
 
-def _arm(found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored]) -> dict[str, Any]:
+def _arm(found: Sequence[Scored], base: Mapping[Asked, Scored]) -> dict[str, Any]:
     categories = _by(found, base, lambda s: s.trace.question.category)
     return {
         **figures(found, base),
@@ -95,9 +98,7 @@ def _arm(found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored]) -
     }
 
 
-def _by(
-    found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored], key: Callable[[Scored], Any]
-) -> dict[str, Any]:
+def _by(found: Sequence[Scored], base: Mapping[Asked, Scored], key: Callable[[Scored], Any]) -> dict[str, Any]:
     """The figures of every group; where `key` gives several names, a record is in the group of each."""
     groups: dict[Any, list[Scored]] = defaultdict(list)
     for scored in found:
@@ -107,7 +108,7 @@ def _by(
     return {str(name): figures(groups[name], base) for name in sorted(groups, key=lambda name: (str(type(name)), name))}
 
 
-def figures(found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored]) -> dict[str, Any]:
+def figures(found: Sequence[Scored], base: Mapping[Asked, Scored]) -> dict[str, Any]:
     """The figures of one group of records; `base` holds the direct arm's, by cell."""
     ended = [s for s in found if not s.failed]
     means = list(_means(ended).values())
@@ -147,9 +148,7 @@ def _means(found: Sequence[Scored]) -> dict[str, float]:
     return {group: fmean(scores) for group, scores in groups.items()}
 
 
-def _share(
-    found: Sequence[Scored], base: Mapping[tuple[int, int, str], Scored], was: float, now: float
-) -> float | None:
+def _share(found: Sequence[Scored], base: Mapping[Asked, Scored], was: float, now: float) -> float | None:
     """The share of records that zoomed, and whose score is `now` where the direct arm's was `was`."""
     known = [s for s in found if s.score is not None and s.record.asked in base]
     return _mean(float(s.trace.zooms > 0 and base[s.record.asked].score == was and s.score == now) for s in known)

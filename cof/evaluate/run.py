@@ -41,6 +41,9 @@ class Plan:
     seeds: tuple[int, ...] = (0,)
 
 
+Asked = tuple[int, int, str]  # resolution, seed, id of the question
+
+
 @dataclass(frozen=True)
 class Record:
     """One trace of an evaluation, and which cell of the plan it fills. `group` names the question that it counts for."""
@@ -56,7 +59,7 @@ class Record:
         return _id(self.arm, self.resolution, self.seed, self.trace.id)
 
     @property
-    def asked(self) -> tuple[int, int, str]:
+    def asked(self) -> Asked:
         """What was asked, whichever the arm."""
         return self.resolution, self.seed, self.trace.id
 
@@ -153,8 +156,7 @@ def _at(
 ) -> tuple[Question, Picture, ViewSpec]:
     """The question, the picture and the view rules at a resolution; `whole` is the picture as it is."""
     image, picture = whole.image, whole
-    factor = min(1.0, resolution / max(image.size)) if resolution != NATIVE else 1.0
-    size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
+    size, factor = boxes.shrink(image.size, resolution or max(image.size))
     question, native = item.question, spec
     if source == "resized" and size != image.size:
         sx, sy = size[0] / image.width, size[1] / image.height

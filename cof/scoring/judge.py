@@ -48,11 +48,14 @@ def judged(model: Model, asked: Iterable[Asked], journal: Journal) -> Callable[[
 
 def remembered(journal: Path) -> Callable[[Question, str | None], Score]:
     """The function that scores with the verdicts that the last judge left in `journal`, if there is such a file."""
+    judge = judge_of(journal)
+    return score if judge is None else _with(judge, {str(one["id"]): one["right"] for one in read_records(journal)})
+
+
+def judge_of(journal: Path) -> str | None:
+    """The name of the last judge whose verdicts are in `journal`; None where there are none."""
     records = list(read_records(journal)) if journal.exists() else []
-    if not records:
-        return score
-    verdicts: dict[str, bool | None] = {str(record["id"]): record["right"] for record in records}
-    return _with(str(records[-1].get("judge", UNNAMED)), verdicts)
+    return str(records[-1].get("judge", UNNAMED)) if records else None
 
 
 def _with(judge: str, verdicts: Mapping[str, bool | None]) -> Callable[[Question, str | None], Score]:

@@ -33,13 +33,13 @@ from cof.runs import Journal
 from cof.scoring.judge import judged
 from cof.scoring.rewards import Rollout, Weights, advantages_of, graded, parts, total
 from cof.train.environment import Episode, play
-from cof.train.policy import Packed, score, tensors
+from cof.train.policy import Packed, loss_inputs, score
 from cof.train.progress import Curves, Loaded, common_arguments, last_checkpoint
 from cof.train.prompts import FilePrompts, NeedlePrompts, Prompt, Prompts
 from cof.train.sft import finish, lora
 from cof.train.watch import Watch, mean, measures
 from cof.types import Limits, Sampling, Stop, Trace
-from cof.worlds.needle import DEPTHS
+from cof.worlds.needle import DEPTHS, SIDES
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,10 @@ class ReinforceConfig:
         counts = ("steps", "groups", "accumulate", "branches", "seats", "tokens", "save_every", "show_every")
         if low := [name for name in counts if getattr(self, name) < 1]:
             raise InvalidConfig(f"{low[0]} = {getattr(self, low[0])} is not possible; want at least 1")
+        if bad := [side for side in (*self.sides, *self.resolutions) if not SIDES[0] <= side <= SIDES[1]]:
+            raise InvalidConfig(
+                f"a side or resolution of {bad[0]} is not possible; want {SIDES[0]} to {SIDES[1]} pixels"
+            )
         if self.group < 2 or self.temperature <= 0:
             raise InvalidConfig(
                 f"group = {self.group} at temperature {self.temperature} gives nothing to compare; want two rollouts or more, "
@@ -226,7 +230,7 @@ class FocusTrainer(Loaded, GRPOTrainer):
 
     def _inputs(self, episodes: Sequence[Episode], masks: Sequence[np.ndarray]) -> dict[str, Any]:
         """The tensors of one pass as TRL's loss takes them; what is not learnt from is not read by the network."""
-        inputs = tensors(episodes, masks, self.player.codec, self.config.branches, self.accelerator.device)
+        inputs = loss_inputs(episodes, masks, self.player.codec, self.config.branches, self.accelerator.device)
         if self.beta:
             with torch.no_grad(), self.accelerator.autocast(), self._reference() as reference:
                 shape = inputs["completion_mask"].shape

@@ -33,7 +33,7 @@ class Packed:
     place: torch.Tensor
 
 
-def tensors(
+def loss_inputs(
     episodes: Sequence[Episode], masks: Sequence[np.ndarray], codec: Codec, branches: int, device: torch.device
 ) -> dict[str, Any]:
     """One pass as TRL's loss takes it, from what is learnt of each episode (`masks`, over the tokens after its prompt).

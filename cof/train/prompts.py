@@ -61,7 +61,7 @@ class NeedlePrompts:
     def __call__(self, index: int) -> Prompt:
         rng = np.random.default_rng([self.seed, index])
         side, spec = int(rng.choice(self.sides)), with_budget(self.spec, int(rng.choice(self.budgets)))
-        resolution = min(side, int(rng.choice(self.resolutions))) if self.resolutions else side
+        resolution = int(rng.choice(self.resolutions)) if self.resolutions else side
         scenes = (make_scene("train", FIRST + (self.seed << 32) + index + again * NEXT) for again in range(TRIES))
         sample = next((found for scene in scenes for found in asked(scene, side, spec, depths=self.depths)), None)
         if sample is None:
@@ -75,13 +75,16 @@ class NeedlePrompts:
 
 
 def _resized(sample: Sample, resolution: int, spec: ViewSpec) -> Prompt:
-    """The question about the picture at a longer side of `resolution`, with the zooms that are needed there; None where none
-    would help."""
-    image, factor = sample.picture(), resolution / sample.side
-    size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
-    path = route(sample.needle, views.overview(size, spec), resolution, spec)
-    targets = path or tuple(boxes.scale(item.box, resolution, resolution) for item in sample.needle.items)
-    question = replace(sample.question, depth=None if path is None else len(path), targets=targets)
+    """The question about the picture made smaller, with the zooms that are needed there. Where none would help, it has no
+    targets: no box is to be paid for."""
+    image = sample.picture()
+    size, factor = boxes.shrink(image.size, resolution)
+    if size == image.size:
+        return Prompt(sample.question, Picture(image), spec)
+    unit = sample.side * factor
+    path = route(sample.needle, views.overview(size, spec), unit, spec)
+    targets = path if path != () else tuple(boxes.scale(item.box, unit, unit) for item in sample.needle.items)
+    question = replace(sample.question, depth=None if path is None else len(path), targets=targets or ())
     return Prompt(question, Picture(image.resize(size, Image.Resampling.LANCZOS)), spec)
 
 

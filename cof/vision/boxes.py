@@ -87,6 +87,12 @@ def scale(box: Box, sx: float, sy: float) -> Box:
     return Box(box.x0 * sx, box.y0 * sy, box.x1 * sx, box.y1 * sy)
 
 
+def shrink(size: tuple[int, int], longer: int) -> tuple[tuple[int, int], float]:
+    """The size of a picture whose longer side is made `longer` pixels, and the factor; a smaller picture is left as it is."""
+    factor = min(1.0, longer / max(size))
+    return (max(1, round(size[0] * factor)), max(1, round(size[1] * factor))), factor
+
+
 def smart_resize(size: tuple[float, float], factor: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
     """The (width, height) at which a Qwen-VL processor shows a picture of `size` = (width, height).
 

@@ -7,21 +7,21 @@ from dataclasses import replace
 
 import pytest
 
-from cof.evaluate.pairs import as_markdown, read_pairs
+from cof.evaluate.pairs import HEADINGS, read_pairs
 from cof.plain import to_json
 from tests.evaluate.test_report import failed, record
 
 
 def folder(path, *records):
     """A run as `cof eval` leaves it, as far as it is compared."""
-    path.mkdir()
+    path.mkdir(parents=True)
     lines = [
         {"id": one.id, "arm": one.arm, "resolution": one.resolution, "seed": one.seed, "group": one.group}
         | {"trace": to_json(one.trace)}
         for one in records
     ]
-    for name, right in (("traces", False), ("failures", True)):
-        kept = [line for line in lines if (line["trace"]["stop"] == "failed") is right]
+    for name, broken in (("traces", False), ("failures", True)):
+        kept = [line for line in lines if (line["trace"]["stop"] == "failed") is broken]
         (path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept))
     return path
 
@@ -39,7 +39,8 @@ def test_the_difference_is_that_of_the_questions_both_were_asked(tmp_path):
     assert pair.low == 0.0 < pair.high <= 1.0
     (back,) = read_pairs([other, base])
     assert back.difference == pytest.approx(-0.25)
-    assert "| other | focus | all | 4 | base | +25.0 (+0.0 to +75.0) |" in as_markdown([pair])
+    cells = dict(zip(HEADINGS, pair.cells, strict=True))
+    assert (cells["accuracy against"], cells["points (95% interval)"]) == ("base", "+25.0 (+0.0 to +75.0)")
 
 
 def test_several_resolutions_have_a_row_each_and_a_question_counts_once_in_all(tmp_path):
@@ -51,6 +52,35 @@ def test_several_resolutions_have_a_row_each_and_a_question_counts_once_in_all(t
         "224 px": (2, 1.0),
         "448 px": (2, 0.0),
     }
+
+
+def test_option_cycles_and_seeds_of_a_question_count_as_one(tmp_path):
+    def asked(letters, group):
+        cycles = [
+            record("focus", f"{n // 2}-{n % 2}", letter, group=f"{group}{n // 2}") for n, letter in enumerate(letters)
+        ]
+        return [*cycles, record("focus", "0-0", letters[0], seed=1, group=f"{group}0")]
+
+    base = folder(tmp_path / "base", *asked("BBAA", "one picture "))
+    other = folder(tmp_path / "other", *asked("ABAA", "another "))  # groups are named by each run for itself
+    (pair,) = read_pairs([base, other])
+    assert (pair.n, pair.difference) == (2, pytest.approx((2 / 3 + 0) / 2))
+
+
+def test_runs_of_one_name_are_told_apart_and_a_run_is_not_compared_with_itself(tmp_path):
+    base, other = (folder(tmp_path / place / "eval", *answers(said)) for place, said in (("x", "AB"), ("y", "AA")))
+    (pair,) = read_pairs([base, other, tmp_path / "y" / ".." / "x" / "eval"])
+    assert (pair.run, pair.base, pair.difference) == (str(other), str(base), 0.5)
+
+
+def test_another_judge_or_other_choices_are_nothing_to_compare(tmp_path):
+    base = folder(tmp_path / "base", *answers("AB"))
+    judged = folder(tmp_path / "judged", *answers("AA"))
+    (judged / "verdicts.jsonl").write_text('{"id": "k", "judge": "one", "right": true}\n')
+    chosen = record("focus", "0", "A", resolution=448)
+    question = replace(chosen.trace.question, choices=("A", "B"))
+    offered = folder(tmp_path / "offered", replace(chosen, trace=replace(chosen.trace, question=question)))
+    assert read_pairs([base, judged, offered]) == []
 
 
 def test_what_failed_or_is_another_question_is_in_no_pair(tmp_path):

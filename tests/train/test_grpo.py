@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,18 @@ import torch
 from safetensors.torch import load_file
 
 from cof.errors import InvalidConfig
+from cof.evaluate.benchmarks.needle import _item
+from cof.evaluate.run import _at
 from cof.focus.loop import Setting
 from cof.models.local import LocalModel
 from cof.plain import to_json
 from cof.train.environment import play
+from cof.train.grpo import ReinforceConfig
 from cof.train.progress import last_checkpoint
 from cof.train.prompts import FilePrompts, NeedlePrompts
 from cof.vision import boxes
-from cof.worlds.pictures import picture_in
+from cof.vision.views import Picture
+from cof.worlds.needle import asked, scene_named
 from tests.test_served import free_port
 from tests.train.test_resume import RECIPES
 
@@ -81,23 +86,30 @@ def test_the_nth_question_is_the_same_for_everybody() -> None:
     assert len({one(n).spec.max_pixels for n in range(20)}) == 2
 
 
-def test_a_smaller_picture_is_the_one_that_an_evaluation_shows() -> None:
-    model = LocalModel.load("nano", device="cpu")
-    depths = (0.3, 0.4, 0.3)
-    whole, small = (NeedlePrompts(model.spec, 1, (1344,), (256,), depths, sizes) for sizes in ((), (448, 2000)))
-    pairs = [(whole(n), small(n)) for n in range(12)]
-    played = play(model, [(one, 0) for _, one in pairs], Setting())
-    assert {max(one.picture.size) for _, one in pairs} == {448, 1344}
-    for (large, one), episode in zip(pairs, played, strict=True):
-        assert np.array_equal(np.asarray(picture_in(episode.trace)), np.asarray(one.picture.image))
-        assert (one.question.text, one.question.answer) == (large.question.text, large.question.answer)
-        if one.picture.size == large.picture.size:
-            assert one.question == large.question
-        elif one.question.depth == large.question.depth:
-            scaled = [boxes.scale(box, 1 / 3, 1 / 3) for box in large.question.targets]
-            assert all(boxes.iou(a, b) > 0.999 for a, b in zip(one.question.targets, scaled, strict=True))
-        else:
-            assert one.question.depth is None  # what the small picture has lost no zoom brings back
+def test_a_smaller_picture_is_asked_about_as_in_an_evaluation() -> None:
+    spec, depths = LocalModel.load("nano", device="cpu").spec, (0.3, 0.4, 0.3)
+    prompts = NeedlePrompts(spec, 1, (1344,), (256,), depths, (448, 896, 2000))
+    kinds = set[tuple[bool, int | None]]()
+    for n in range(40):
+        prompt = prompts(n)
+        scene, side = scene_named(prompt.question.image) or pytest.fail("no scene")
+        (sample,) = asked(scene, side, spec, depths=depths)
+        resolution = max(prompt.picture.size)
+        question, picture, _ = _at(_item(sample), Picture(sample.picture()), resolution, "resized", spec)
+        assert np.array_equal(np.asarray(prompt.picture.image), np.asarray(picture.image))
+        places = () if question.depth is None else question.targets  # what nobody can see is no place to be paid for
+        overlaps = [boxes.iou(one, other) for one, other in zip(prompt.question.targets, places, strict=True)]
+        assert overlaps == pytest.approx([1.0] * len(places), abs=0.01)
+        assert replace(prompt.question, targets=()) == replace(question, targets=())
+        kinds.add((resolution < side, question.depth))
+    assert kinds >= {(True, None), (True, 0), (True, 1), (False, 0), (False, 1), (False, 2)}
+
+
+def test_sides_and_resolutions_are_pixels() -> None:
+    ReinforceConfig("nano", sides=(448,), resolutions=(224,))
+    for sizes in ({"resolutions": (0,)}, {"resolutions": (448, -1)}, {"sides": (30_000,)}):
+        with pytest.raises(InvalidConfig, match="is not possible; want 28 to 20000 pixels"):
+            ReinforceConfig("nano", **sizes)
 
 
 def test_questions_of_a_file_are_those_that_are_undecided(tmp_path: Path) -> None:
