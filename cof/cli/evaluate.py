@@ -126,10 +126,12 @@ def comparison(
     """Lay evaluations side by side, with published figures where the protocol is the same, and pair them with the first."""
     if pictures is not None and inspect is None:
         raise InputError(f"--pictures {pictures} is for --inspect alone; want both, or neither")
-    rows, pairs = read_runs(runs), read_pairs(runs)
+    rows = read_runs(runs)
+    pairs, apart = read_pairs(runs)
     _table(rows)
-    if len(runs) > 1:
-        _differences(pairs)
+    _differences(pairs)
+    for told in apart:
+        print(told, file=sys.stderr)
     if out is not None:
         from cof.evaluate.plots import draw
 
@@ -223,7 +225,6 @@ def _measure(
 
 def _differences(pairs: Sequence[Pair]) -> None:
     if not pairs:
-        print("no differences: no other run was asked what the first was, by the same judge", file=sys.stderr)
         return
     table = Table(*HEADINGS)
     for pair in pairs:

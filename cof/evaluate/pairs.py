@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cof.errors import InputError
 from cof.evaluate.compare import names_of, side_name
 from cof.evaluate.report import Scored, difference, score_records
 from cof.evaluate.run import Asked, records
@@ -23,9 +24,8 @@ Arms = Mapping[str, Mapping[Asked, Scored]]
 
 @dataclass(frozen=True)
 class Pair:
-    """How much more accurate `run` is than `base` in an `arm`, in [-1, 1], with its 95% interval, over `n` questions.
-
-    `heading` is "all", or a resolution.
+    """How much more accurate `run` is than `base` in an `arm`, in [-1, 1], with its 95% interval, over `n` of its `asked`
+    questions. `heading` is "all", or a resolution.
     """
 
     run: str
@@ -33,6 +33,7 @@ class Pair:
     arm: str
     heading: str
     n: int
+    asked: int
     difference: float
     low: float
     high: float
@@ -41,21 +42,33 @@ class Pair:
     def cells(self) -> tuple[str, ...]:
         """The pair as text, in the order of `HEADINGS`."""
         points = f"{100 * self.difference:+.1f} ({100 * self.low:+.1f} to {100 * self.high:+.1f})"
-        return self.run, self.arm, self.heading, str(self.n), self.base, points
+        count = str(self.n) if self.n == self.asked else f"{self.n} of {self.asked}"
+        return self.run, self.arm, self.heading, count, self.base, points
 
 
-def read_pairs(folders: Sequence[Path]) -> list[Pair]:
-    """Every other run against the first one, by arm and resolution; none of a run that was asked nothing that the first was,
-    had another judge, or whose traces are gone."""
+def read_pairs(folders: Sequence[Path]) -> tuple[list[Pair], list[str]]:
+    """Every other run against the first one, by arm and resolution; and why a run is in no pair, a line each.
+
+    Raises InputError where a folder is given twice, InvalidRun where its traces are damaged.
+    """
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise InputError("a run is given twice; want each folder once")
     (first, base), *others = zip(folders, names_of(folders), strict=True)
-    others = [(folder, name) for folder, name in others if folder.resolve() != first.resolve()]
+    pairs, told = list[Pair](), list[str]()
     known, judge = _arms(first) if others else {}, judge_of(first / VERDICTS)
-    return [
-        Pair(name, base, *found)
-        for folder, name in others
-        if judge_of(folder / VERDICTS) == judge
-        for found in _pairs(_arms(folder), known)
-    ]
+    for folder, name in others:
+        found, other = _arms(folder), judge_of(folder / VERDICTS)
+        own = [Pair(name, base, *values) for values in _pairs(found, known)] if other == judge else []
+        pairs += own
+        if not own:
+            told.append(f"{name} is not compared with {base}: {_why(found, known, other == judge)}")
+    return pairs, told
+
+
+def _why(found: Arms, known: Arms, same_judge: bool) -> str:
+    if not (found and known):
+        return "traces.jsonl or failures.jsonl is missing or empty in one of them"
+    return "they were not asked the same in any arm" if same_judge else "their judges differ"
 
 
 def _arms(folder: Path) -> Arms:
@@ -67,18 +80,19 @@ def _arms(folder: Path) -> Arms:
     return found
 
 
-def _pairs(found: Arms, known: Arms) -> Iterator[tuple[str, str, int, float, float, float]]:
-    """Arm, heading, questions, difference and its interval."""
+def _pairs(found: Arms, known: Arms) -> Iterator[tuple[str, str, int, int, float, float, float]]:
+    """Arm, heading, questions in both, questions of the run, difference and its interval."""
     for arm in (arm for arm in found if arm in known):
-        base = known[arm]
-        same = [each for asked, each in found[arm].items() if asked in base and _alike(each, base[asked])]
-        sides = sorted({each.record.resolution for each in same})
-        parts = [("all", same)]
+        base, own = known[arm], list(found[arm].values())
+        sides = sorted({each.record.resolution for each in own})
+        parts = [("all", own)]
         if len(sides) > 1:
-            parts += [(side_name(side), [each for each in same if each.record.resolution == side]) for side in sides]
+            parts += [(side_name(side), [each for each in own if each.record.resolution == side]) for side in sides]
         for heading, part in parts:
-            if (gap := difference(part, base)) is not None:
-                yield arm, heading, gap["n"], gap["difference"], gap["low"], gap["high"]
+            same = [each for each in part if each.record.asked in base and _alike(each, base[each.record.asked])]
+            if (gap := difference(same, base)) is not None:
+                asked = len({each.record.group for each in part})
+                yield arm, heading, gap["n"], asked, gap["difference"], gap["low"], gap["high"]
 
 
 def _alike(one: Scored, other: Scored) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from cof.errors import InvalidBox, InvalidImage
+from cof.errors import InvalidBox, InvalidImage, InvalidRun
 from cof.evaluate.benchmarks.base import Item
 from cof.focus.loop import Mode, Session, Setting
 from cof.models.base import Model
@@ -110,7 +110,12 @@ def _id(arm: Mode, resolution: int, seed: int, question: str) -> str:
 
 
 def _record(found: Mapping[str, Any]) -> Record:
-    return Record(found["arm"], found["resolution"], found["seed"], found["group"], trace_from_json(found["trace"]))
+    try:
+        return Record(found["arm"], found["resolution"], found["seed"], found["group"], trace_from_json(found["trace"]))
+    except KeyError as error:
+        raise InvalidRun(
+            f"a record of the evaluation ({found.get('id')}) has no {error}; want what `cof eval` wrote"
+        ) from None
 
 
 def _sessions(

@@ -83,11 +83,7 @@ class LocalModel:
 
         Runs on a GPU in bfloat16 where there is one, else on the CPU in float32. Raises ModelError where it cannot.
         """
-        path = str(embedded_folder()) if name == EMBEDDED else name
-        if (
-            "/" not in path and not Path(path).exists()
-        ):  # a hub id has a slash: do not ask the network for a typing error
-            raise ModelError(f"cannot load model {name}: there is no such folder; {WANT}")
+        path = source_of(name)
         full = f"{name}+{adapter}" if adapter else name
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
@@ -106,6 +102,14 @@ class LocalModel:
             raise ModelError(f"cannot load model {full}: {_reason(error)}; {WANT}") from None
         carded = (Path(path) / CARD).is_file()
         return cls(full, network.to(device).eval(), tokenizer, processor, spec, batch, opening, carded)
+
+
+def source_of(name: str) -> str:
+    """The folder or hub id of a model by its name. Raises ModelError on a folder that is not there."""
+    path = str(embedded_folder()) if name == EMBEDDED else name
+    if path.count("/") != 1 and not Path(path).exists():  # a hub id has one slash: the network is not asked for others
+        raise ModelError(f"cannot load model {name}: there is no such folder; {WANT}")
+    return path
 
 
 def embedded_folder() -> Path:

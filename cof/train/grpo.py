@@ -34,7 +34,7 @@ from cof.scoring.judge import judged
 from cof.scoring.rewards import Rollout, Weights, advantages_of, graded, parts, total
 from cof.train.environment import Episode, play
 from cof.train.policy import Packed, loss_inputs, score
-from cof.train.progress import Curves, Loaded, common_arguments, last_checkpoint
+from cof.train.progress import Curves, Loaded, at_least_one, common_arguments, last_checkpoint
 from cof.train.prompts import FilePrompts, NeedlePrompts, Prompt, Prompts
 from cof.train.sft import finish, lora
 from cof.train.watch import Watch, mean, measures
@@ -83,13 +83,13 @@ class ReinforceConfig:
     lora_rank: int = 0
 
     def __post_init__(self) -> None:
-        counts = ("steps", "groups", "accumulate", "branches", "seats", "tokens", "save_every", "show_every")
-        if low := [name for name in counts if getattr(self, name) < 1]:
-            raise InvalidConfig(f"{low[0]} = {getattr(self, low[0])} is not possible; want at least 1")
+        at_least_one(self, "steps", "groups", "accumulate", "branches", "seats", "tokens", "save_every", "show_every")
         if bad := [side for side in (*self.sides, *self.resolutions) if not SIDES[0] <= side <= SIDES[1]]:
             raise InvalidConfig(
                 f"a side or resolution of {bad[0]} is not possible; want {SIDES[0]} to {SIDES[1]} pixels"
             )
+        if low := [budget for budget in self.budgets if budget < 1]:
+            raise InvalidConfig(f"a budget of {low[0]} visual tokens is not possible; want at least 1")
         if self.group < 2 or self.temperature <= 0:
             raise InvalidConfig(
                 f"group = {self.group} at temperature {self.temperature} gives nothing to compare; want two rollouts or more, "

@@ -29,7 +29,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from cof.dialects.cof import COF
 from cof.train.nano import make_nano, number_tokens
-from cof.train.progress import Curves, StepOrder, common_arguments, last_checkpoint
+from cof.train.progress import Curves, StepOrder, at_least_one, common_arguments, last_checkpoint
 from cof.types import Box, View, ViewSpec
 from cof.vision import boxes, views
 from cof.worlds.drawing import draw, jpeg
@@ -279,6 +279,9 @@ class PerceptionConfig:
     save_every: int = 250
     spec: ViewSpec = ViewSpec()
     contents: Contents = Contents()
+
+    def __post_init__(self) -> None:
+        at_least_one(self, "layers", "steps", "scenes", "crops", "save_every")
 
 
 def train_perception(config: PerceptionConfig, out: Path) -> Path:

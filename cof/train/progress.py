@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import TrainerCallback
 
-from cof.errors import InvalidRun
+from cof.errors import InvalidConfig, InvalidRun
 from cof.runs import publish
 
 BOOKKEEPING = ("step", "epoch", "learning_rate")
@@ -70,6 +70,12 @@ class Curves(TrainerCallback):
     def _draw(self, history: Sequence[Mapping[str, Any]]) -> None:
         if logged := self._write(history):
             publish(self.out / "curves.png", plot({self.out.name: logged}))
+
+
+def at_least_one(config: Any, *names: str) -> None:
+    """Raises InvalidConfig where one of these counts of a recipe is below 1."""
+    if low := [name for name in names if getattr(config, name) < 1]:
+        raise InvalidConfig(f"{low[0]} = {getattr(config, low[0])} is not possible; want at least 1")
 
 
 def last_checkpoint(out: Path) -> str | None:

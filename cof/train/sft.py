@@ -22,7 +22,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from trl import SFTConfig, SFTTrainer
 
 from cof.errors import InvalidConfig
-from cof.models.local import CARD
+from cof.models.local import CARD, source_of
 from cof.plain import to_json
 from cof.runs import publish
 from cof.train.demonstrations import ZOOM_OPENING
@@ -30,7 +30,7 @@ from cof.train.lessons import Demonstrations, Lesson
 from cof.train.looks import look_loss
 from cof.train.nano import number_tokens
 from cof.train.perception import LARGEST_PLACE, SOFTNESS, PerceptionHeads, absolute_box_loss
-from cof.train.progress import Curves, Loaded, StepOrder, common_arguments, last_checkpoint
+from cof.train.progress import Curves, Loaded, StepOrder, at_least_one, common_arguments, last_checkpoint
 from cof.train.scenes import SceneBatches, Teacher
 from cof.train.traces import SceneTraces, TraceLessons
 from cof.types import ViewSpec
@@ -56,8 +56,8 @@ class Dense:
 
 @dataclass(frozen=True)
 class SupervisedConfig:
-    """Recipe of the stage. `model` is a folder or hub id; `heads` the checkpoint, of perception or of this stage, to take
-    dense heads from.
+    """Recipe of the stage. `model` is "nano", a folder or a hub id; `heads` the checkpoint, of perception or of this stage,
+    to take dense heads from.
 
     `traces` is a JSONL file of traces about any pictures, `rows` of them a step; with `dense` they are about needle scenes,
     `scenes` of these a step with at most `questions` conversations each; without `traces` such conversations are made from
@@ -82,15 +82,18 @@ class SupervisedConfig:
     lora_rank: int = 0
     spec: ViewSpec = ViewSpec()
 
+    def __post_init__(self) -> None:
+        at_least_one(self, "steps", "rows", "accumulate", "scenes", "questions", "save_every")
+
 
 def train_supervised(config: SupervisedConfig, out: Path) -> Path:
     """Run the stage in folder `out`, from its last checkpoint if it has one; returns the folder of the trained model."""
-    resumed = last_checkpoint(out)
-    tokenizer = AutoTokenizer.from_pretrained(config.model)
-    processor = Qwen2VLImageProcessorPil.from_pretrained(config.model, do_resize=False)
+    resumed, start = last_checkpoint(out), source_of(config.model)
+    tokenizer = AutoTokenizer.from_pretrained(start)
+    processor = Qwen2VLImageProcessorPil.from_pretrained(start, do_resize=False)
     source = _source(config, tokenizer, processor)
     # the Trainer's own loading misses the names that from_pretrained translates; adapters it loads rightly
-    weights = resumed if resumed and not config.lora_rank else config.model
+    weights = resumed if resumed and not config.lora_rank else start
     model = AutoModelForImageTextToText.from_pretrained(weights, dtype="float32")
     model.model.visual.requires_grad_(not config.freeze_vision)
     trainer = DenseTrainer(

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from cof.errors import InputError, InvalidRun
 from cof.evaluate.pairs import HEADINGS, read_pairs
 from cof.plain import to_json
 from tests.evaluate.test_report import failed, record
@@ -33,11 +34,11 @@ def answers(letters, side=448):
 def test_the_difference_is_that_of_the_questions_both_were_asked(tmp_path):
     base = folder(tmp_path / "base", *answers("AABB"), record("focus", "only here", "A"))
     other = folder(tmp_path / "other", *answers("AAAB"), record("direct", "0", "A"))
-    (pair,) = read_pairs([base, other])
+    ((pair,), _) = read_pairs([base, other])
     assert (pair.run, pair.base, pair.arm, pair.heading, pair.n) == ("other", "base", "focus", "all", 4)
     assert pair.difference == pytest.approx(0.25)
     assert pair.low == 0.0 < pair.high <= 1.0
-    (back,) = read_pairs([other, base])
+    back = read_pairs([other, base])[0][0]
     assert back.difference == pytest.approx(-0.25)
     cells = dict(zip(HEADINGS, pair.cells, strict=True))
     assert (cells["accuracy against"], cells["points (95% interval)"]) == ("base", "+25.0 (+0.0 to +75.0)")
@@ -46,7 +47,7 @@ def test_the_difference_is_that_of_the_questions_both_were_asked(tmp_path):
 def test_several_resolutions_have_a_row_each_and_a_question_counts_once_in_all(tmp_path):
     base = folder(tmp_path / "base", *answers("BB", 224), *answers("AB", 448))
     other = folder(tmp_path / "other", *answers("AA", 224), *answers("AB", 448))
-    pairs = {pair.heading: pair for pair in read_pairs([base, other])}
+    pairs = {pair.heading: pair for pair in read_pairs([base, other])[0]}
     assert {heading: (pair.n, pair.difference) for heading, pair in pairs.items()} == {
         "all": (2, 0.5),
         "224 px": (2, 1.0),
@@ -63,14 +64,16 @@ def test_option_cycles_and_seeds_of_a_question_count_as_one(tmp_path):
 
     base = folder(tmp_path / "base", *asked("BBAA", "one picture "))
     other = folder(tmp_path / "other", *asked("ABAA", "another "))  # groups are named by each run for itself
-    (pair,) = read_pairs([base, other])
+    ((pair,), _) = read_pairs([base, other])
     assert (pair.n, pair.difference) == (2, pytest.approx((2 / 3 + 0) / 2))
 
 
-def test_runs_of_one_name_are_told_apart_and_a_run_is_not_compared_with_itself(tmp_path):
+def test_runs_of_one_name_are_told_apart_and_none_is_compared_with_itself(tmp_path):
     base, other = (folder(tmp_path / place / "eval", *answers(said)) for place, said in (("x", "AB"), ("y", "AA")))
-    (pair,) = read_pairs([base, other, tmp_path / "y" / ".." / "x" / "eval"])
+    ((pair,), _) = read_pairs([base, other])
     assert (pair.run, pair.base, pair.difference) == (str(other), str(base), 0.5)
+    with pytest.raises(InputError, match="given twice; want each folder once"):
+        read_pairs([base, other, tmp_path / "y" / ".." / "x" / "eval"])
 
 
 def test_another_judge_or_other_choices_are_nothing_to_compare(tmp_path):
@@ -80,7 +83,13 @@ def test_another_judge_or_other_choices_are_nothing_to_compare(tmp_path):
     chosen = record("focus", "0", "A", resolution=448)
     question = replace(chosen.trace.question, choices=("A", "B"))
     offered = folder(tmp_path / "offered", replace(chosen, trace=replace(chosen.trace, question=question)))
-    assert read_pairs([base, judged, offered]) == []
+    assert read_pairs([base, judged, offered]) == (
+        [],
+        [
+            "judged is not compared with base: their judges differ",
+            "offered is not compared with base: they were not asked the same in any arm",
+        ],
+    )
 
 
 def test_what_failed_or_is_another_question_is_in_no_pair(tmp_path):
@@ -89,11 +98,24 @@ def test_what_failed_or_is_another_question_is_in_no_pair(tmp_path):
     changed = replace(changed, trace=replace(changed.trace, question=question))
     base = folder(tmp_path / "base", record("focus", "0", "B"), record("focus", "1", "A"), failed("2"))
     other = folder(tmp_path / "other", record("focus", "0", "A"), changed, record("focus", "2", "A"))
-    (pair,) = read_pairs([base, other])
-    assert (pair.n, pair.difference) == (1, 1.0)
+    ((pair,), _) = read_pairs([base, other])
+    assert (pair.n, pair.asked, pair.difference) == (1, 3, 1.0)
+    assert "1 of 3" in pair.cells
 
 
 def test_without_traces_or_company_there_is_nothing_to_pair(tmp_path):
     base = folder(tmp_path / "base", *answers("AB"))
     (tmp_path / "bare").mkdir()
-    assert read_pairs([base]) == read_pairs([base, tmp_path / "bare"]) == read_pairs([tmp_path / "bare", base]) == []
+    assert read_pairs([base]) == ([], [])
+    for runs in ([base, tmp_path / "bare"], [tmp_path / "bare", base]):
+        pairs, (told,) = read_pairs(runs)
+        assert not pairs
+        assert "traces.jsonl or failures.jsonl is missing or empty" in told
+
+
+def test_a_damaged_record_is_one_line(tmp_path):
+    base = folder(tmp_path / "base", *answers("AB"))
+    with (base / "traces.jsonl").open("a") as file:
+        file.write('{"id": 3}\n')
+    with pytest.raises(InvalidRun, match=r"a record of the evaluation \(3\) has no 'arm'"):
+        read_pairs([base, folder(tmp_path / "other", *answers("AB"))])

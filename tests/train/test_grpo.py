@@ -110,6 +110,8 @@ def test_sides_and_resolutions_are_pixels() -> None:
     for sizes in ({"resolutions": (0,)}, {"resolutions": (448, -1)}, {"sides": (30_000,)}):
         with pytest.raises(InvalidConfig, match="is not possible; want 28 to 20000 pixels"):
             ReinforceConfig("nano", **sizes)
+    with pytest.raises(InvalidConfig, match="a budget of 0 visual tokens is not possible"):
+        ReinforceConfig("nano", budgets=(256, 0))
 
 
 def test_questions_of_a_file_are_those_that_are_undecided(tmp_path: Path) -> None:

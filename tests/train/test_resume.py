@@ -97,3 +97,19 @@ def test_a_killed_run_ends_as_an_unbroken_one(stage, tmp_path):
 
 def weights_of(out):
     return next((out / "model").glob("*model.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "setting", "told"),
+    [
+        ("perception", "steps=0", "steps = 0 is not possible; want at least 1"),
+        ("sft", "rows=0", "rows = 0 is not possible; want at least 1"),
+        ("sft", "model=no/such/folder", "cannot load model no/such/folder: there is no such folder"),
+    ],
+)
+def test_a_recipe_that_cannot_run_is_one_line(stage: str, setting: str, told: str, tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "cof", "train", stage, "--config", str(RECIPES / "nano" / f"{stage}.toml")]
+    done = subprocess.run([*argv, "--out", str(tmp_path / "run"), "--set", setting], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
