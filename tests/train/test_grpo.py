@@ -29,7 +29,16 @@ from cof.worlds.needle import asked, scene_named
 from tests.test_served import free_port
 from tests.train.test_resume import RECIPES
 
-SMALL = ("steps=2", "groups=3", "group=4", "save_every=1", "show_every=1", "sides=[448, 896]", "temperature=1.3")
+SMALL = (
+    "steps=2",
+    "groups=3",
+    "group=4",
+    "accumulate=4",
+    "save_every=1",
+    "show_every=1",
+    "sides=[448, 896]",
+    "temperature=1.3",
+)
 COUNTED = ("rewards/agar", "signal", "accuracy", "zooms", "tokens", "loss", "grad_norm")
 
 
