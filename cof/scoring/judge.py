@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cof.dialects import judge as dialect
 from cof.errors import ModelError
@@ -48,14 +49,22 @@ def judged(model: Model, asked: Iterable[Asked], journal: Journal) -> Callable[[
 
 def remembered(journal: Path) -> Callable[[Question, str | None], Score]:
     """The function that scores with the verdicts that the last judge left in `journal`, if there is such a file."""
-    judge = judge_of(journal)
-    return score if judge is None else _with(judge, {str(one["id"]): one["right"] for one in read_records(journal)})
+    verdicts = _verdicts(journal)
+    return _with(_judge(verdicts), {str(one["id"]): one["right"] for one in verdicts}) if verdicts else score
 
 
 def judge_of(journal: Path) -> str | None:
     """The name of the last judge whose verdicts are in `journal`; None where there are none."""
-    records = list(read_records(journal)) if journal.exists() else []
-    return str(records[-1].get("judge", UNNAMED)) if records else None
+    verdicts = _verdicts(journal)
+    return _judge(verdicts) if verdicts else None
+
+
+def _verdicts(journal: Path) -> list[dict[str, Any]]:
+    return list(read_records(journal)) if journal.exists() else []
+
+
+def _judge(verdicts: Sequence[Mapping[str, Any]]) -> str:
+    return str(verdicts[-1].get("judge", UNNAMED))
 
 
 def _with(judge: str, verdicts: Mapping[str, bool | None]) -> Callable[[Question, str | None], Score]:
