@@ -122,7 +122,8 @@ def _fault(fault: Any, path: Path | None, items: Sequence[str]) -> str:
         return f"{key} is required and has no default; give it in the file or as an override"
     origin = [item for item in items if _overlap(key, item.partition("=")[0].strip())]
     where = repr(origin[-1]) if origin else str(path) if path else "the defaults"
-    return f"{key or 'config'}: {fault['msg']}; got {fault['input']!r:.80} in {where}"
+    example = f", such as [{json.dumps(fault['input'])}]" if fault["type"] == "tuple_type" else ""
+    return f"{key or 'config'}: {fault['msg']}{example}; got {fault['input']!r:.80} in {where}"
 
 
 def _overlap(key: str, other: str) -> bool:

@@ -102,6 +102,9 @@ def test_a_benchmark_on_disk_is_evaluated_and_compared(tmp_path):
     compared = cof("report", tmp_path / "run", "--out", tmp_path / "report")
     assert compared.returncode == 0, compared.stderr
     assert "224 px" in compared.stdout
+    written = json.loads((tmp_path / "report" / "comparison.json").read_text())
+    assert written["rows"][0]["run"] == "run"
+    assert written["pairs"] == []
     assert "published" not in compared.stdout
     assert (tmp_path / "report" / "accuracy.svg").exists()
 
@@ -226,6 +229,8 @@ def test_a_dialect_is_shown_listed_and_taken_from_its_authors_file(tmp_path):
     taken = cof("dialect", "import", file, "--system", "SYSTEM", "--user", "USER", "--like", "deepeyes", "--out", out)
     assert taken.returncode == 0, taken.stderr
     assert "[system]\nLook closely.\n" in cof("dialect", "show", out).stdout
-    refused(cof("dialect", "import", file, "--system", "PROMPT", "--out", out), "'PROMPT'", "it names: SYSTEM, USER")
+    refused(cof("dialect", "import", file, "--system", "SYSTEM", "--out", out), "is there already; want a new name")
+    other = tmp_path / "other.toml"
+    refused(cof("dialect", "import", file, "--system", "PROMPT", "--out", other), "'PROMPT'", "it names: SYSTEM, USER")
     refused(cof("dialect", "show", "nobody"), "there is no dialect 'nobody'", "plain")
     refused(cof("ask", PICTURE, QUESTION, "--dialect", "nobody"), "there is no dialect 'nobody'")

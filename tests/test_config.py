@@ -110,6 +110,7 @@ def test_text_that_looks_like_something_else(text: str) -> None:
         ("resume=1", ["resume", "boolean"]),
         ("mode=ppo", ["mode", "'sft' or 'grpo'", "'ppo'"]),
         ("sizes=[1, 'x']", ["sizes.1", "integer", "'x'"]),
+        ("sizes=3", ["sizes: ", "such as [3]; got 3 in 'sizes=3'"]),
         ("limits=4", ["limits", "4"]),
         ("seed.x=4", ["seed", "integer", "{'x': 4}", "'seed.x=4'"]),
         ("stages.name=a", ["stages", "'stages.name=a'"]),

@@ -155,7 +155,7 @@ def stats(
     traces = [each.trace for each in read_kept(source)]
     figures = describe(traces, _dropped(source / "stats.json"))
     for name, value in figures.items():
-        told = ", ".join(f"{key}: {count}" for key, count in value.items()) if isinstance(value, dict) else value
+        told = ", ".join(f"{key}: {count}" for key, count in value.items()) or "-" if isinstance(value, dict) else value
         print(f"{name.replace('_', ' ')}: {told}")
     if out is not None:
         shown = select_random(len(traces), samples, seed)

@@ -58,6 +58,8 @@ def take(
     """Take a prompt from its authors' file, which is read and never run."""
     if out.suffix != SUFFIX:
         raise InvalidConfig(f"--out {out} would not be found as a dialect; want a name that ends in {SUFFIX}")
+    if out.exists():
+        raise InvalidConfig(f"{out} is there already; want a new name, or remove it first")
     if file.suffix == ".py":
         found = constants(file)
         words = {field: _constant(found, name, file) for field, name in (("system", system), ("user", user)) if name}

@@ -35,9 +35,9 @@ from cof.errors import InputError, InvalidConfig, ModelError
 from cof.evaluate.benchmarks import needle
 from cof.evaluate.benchmarks.base import Item
 from cof.evaluate.benchmarks.known import BENCHMARKS
-from cof.evaluate.compare import BRIEF, Row, as_json, cells, markdown, markdown_table, read_runs, rows_of
+from cof.evaluate.compare import BRIEF, Row, cells, markdown, markdown_table, read_runs, rows_of
 from cof.evaluate.inspect_log import PICTURES, write_logs
-from cof.evaluate.pairs import HEADINGS, Pair, read_pairs
+from cof.evaluate.pairs import HEADINGS, VERDICTS, Pair, as_json, read_pairs
 from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, SOURCES, Plan, Source, evaluate, records
 from cof.focus.ask import setting_of
@@ -138,14 +138,13 @@ def comparison(
         out.mkdir(parents=True, exist_ok=True)
         beside = "\n" + markdown_table(HEADINGS, [pair.cells for pair in pairs]) if pairs else ""
         publish(out / "report.md", markdown(rows) + beside)
-        publish(out / "comparison.json", as_json(rows))
+        publish(out / "comparison.json", as_json(rows, pairs))
         names = ["report.md", "comparison.json", *(path.name for path in draw(rows, out))]
         print(f"written to {out}: {', '.join(names)}")
     if inspect is not None:
         for run in runs:
-            for path in write_logs(
-                run, inspect, remembered(run / "verdicts.jsonl"), PICTURES if pictures is None else pictures
-            ):
+            shown = PICTURES if pictures is None else pictures
+            for path in write_logs(run, inspect, remembered(run / VERDICTS), shown):
                 print(f"written: {path}")
 
 

@@ -130,10 +130,6 @@ def markdown_table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> s
     return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |\n" for row in rows)
 
 
-def as_json(rows: Sequence[Row]) -> str:
-    return json.dumps([{"run": row.run, "arm": row.arm, "group": row.heading, **row.figures} for row in rows], indent=1)
-
-
 def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text())

@@ -7,12 +7,13 @@ of a judge are those that its run kept; runs with different judges are not compa
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cof.errors import InputError
-from cof.evaluate.compare import names_of, side_name
+from cof.evaluate.compare import Row, names_of, side_name
 from cof.evaluate.report import Scored, difference, score_records
 from cof.evaluate.run import Asked, records
 from cof.scoring.judge import judge_of, remembered
@@ -63,6 +64,12 @@ def read_pairs(folders: Sequence[Path]) -> tuple[list[Pair], list[str]]:
         if not own:
             told.append(f"{name} is not compared with {base}: {_why(found, known, other == judge)}")
     return pairs, told
+
+
+def as_json(rows: Sequence[Row], pairs: Sequence[Pair]) -> str:
+    """What a report shows: its `rows`, and its `pairs`; shares in [0, 1]."""
+    shown = [{"run": row.run, "arm": row.arm, "group": row.heading, **row.figures} for row in rows]
+    return json.dumps({"rows": shown, "pairs": [asdict(pair) for pair in pairs]}, indent=1)
 
 
 def _why(found: Arms, known: Arms, same_judge: bool) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from cof.errors import InputError, InvalidRun
-from cof.evaluate.pairs import HEADINGS, read_pairs
+from cof.evaluate.pairs import HEADINGS, as_json, read_pairs
 from cof.plain import to_json
 from tests.evaluate.test_report import failed, record
 
@@ -40,6 +40,8 @@ def test_the_difference_is_that_of_the_questions_both_were_asked(tmp_path):
     assert pair.low == 0.0 < pair.high <= 1.0
     back = read_pairs([other, base])[0][0]
     assert back.difference == pytest.approx(-0.25)
+    (kept,) = json.loads(as_json([], [pair]))["pairs"]
+    assert (kept["run"], kept["base"], kept["difference"]) == ("other", "base", 0.25)
     cells = dict(zip(HEADINGS, pair.cells, strict=True))
     assert (cells["accuracy against"], cells["points (95% interval)"]) == ("base", "+25.0 (+0.0 to +75.0)")
 
