@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import RLock
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,11 +17,11 @@ from PIL import Image
 
 from cof.errors import ModelError
 from cof.models.base import Conversation, Request, Usage, Waiting
-from cof.models.encoding import Codec, rotary_positions, views_in
+from cof.models.encoding import Codec, Prompt, rotary_positions
 from cof.models.eyes import Eyes
 from cof.models.passes import passes
 from cof.models.slots import Slots
-from cof.types import Completion, Sampling, Transcript, View
+from cof.types import Completion, Sampling
 
 COLDEST = 1e-4  # below it sampling is greedy: what is divided by less leaves the range of float32
 FAULTS = (RuntimeError, IndexError, ValueError)  # what a forward pass raises
@@ -178,10 +178,10 @@ class Batch:
             warmth = sampling.temperature if sampling.temperature >= COLDEST else 1.0
             seat.logprobs.append(float((logits / warmth).log_softmax(-1)[drawn]))
         if drawn in self.mind.ends:
-            return self._end(seat, seat.completion("stop", self.mind.codec, drawn))
+            return self._end(seat, seat.completion(drawn, self.mind.codec))
         seat.said.append(drawn)
         if len(seat.said) >= sampling.tokens:
-            self._end(seat, seat.completion("length", self.mind.codec))
+            self._end(seat, seat.completion(None, self.mind.codec))
         return None
 
     def _end(self, seat: _Seat, completion: Completion | ModelError) -> None:
@@ -193,16 +193,15 @@ class Batch:
 class _Seat:
     """A conversation in the batch. The keys and values of its first `held` tokens lie in its slot.
 
-    Of the turn under way: the prompt's `text`, `ids`, rotary `positions`, `views`, their `shown` pictures and where
-    the tokens of each start; what was `said`, with its `logprobs` where they are wanted; its `seconds`.
+    Of the turn under way: its `prompt` with the `ids`, their rotary `positions`, the `shown` pictures and where the
+    tokens of each start; what was `said`, with its `logprobs` where they are wanted; its `seconds`.
     """
 
     def __init__(self, conversation: Conversation) -> None:
         self.conversation, self.over = conversation, False
         self.generator: torch.Generator | None = None
-        self.ids, self.said, self.text, self.held = list[int](), list[int](), "", 0
+        self.prompt, self.ids, self.said, self.held = Prompt(), list[int](), list[int](), 0
         self.logprobs = list[float]()
-        self.views: tuple[View, ...] = ()
         self.shown, self.starts = tuple[Image.Image, ...](), list[int]()
         self.seconds = 0.0
 
@@ -236,13 +235,13 @@ class _Seat:
 
     def prepare(self, request: Request, codec: Codec) -> None:
         """Write the prompt of the next turn, and find which of its tokens are not held. Raises ModelError."""
-        text, views = codec.text(request), views_in(request.messages)
-        ids = self._ids(text, views, codec)
+        prompt = self.prompt.then(self.said, request, codec)
+        ids, views = list(prompt.ids), prompt.views
         starts = codec.starts(ids, views)
-        same = _common(self.views, views)
+        same = _common(self.prompt.views, views)
         kept = _common(self.tokens[: self.held], ids)
         self.held = min(kept, starts[same] if same < len(views) else len(ids), len(ids) - 1)
-        self.request, self.text, self.ids, self.views, self.seconds = request, text, ids, views, 0.0
+        self.request, self.prompt, self.ids, self.seconds = request, prompt, ids, 0.0
         self.said, self.logprobs = [], []
         self.positions = rotary_positions(np.asarray(ids), views, codec.image_token, codec.factor)
         self.shown, self.starts = tuple(request.pixels[view] for view in views), starts
@@ -257,20 +256,9 @@ class _Seat:
             ids[: self.unread], places[:, : self.unread] = self.ids[self.held :], self.positions[:, self.held :]
         return ids, places
 
-    def _ids(self, text: str, views: Sequence[View], codec: Codec) -> list[int]:
-        """The prompt's tokens: what was read or sampled before keeps its tokens, only what is new is tokenised."""
-        for said in (self.said, []):
-            known = self.text + codec.words(said)
-            if known and text.startswith(known):
-                return [*self.ids, *said, *codec.ids(text[len(known) :], views[len(self.views) :])]
-        return codec.ids(text, views)
-
-    def completion(self, finish: Literal["stop", "length"], codec: Codec, *end: int) -> Completion:
-        """What was said, followed by the token `end` that ended it, if any."""
-        visual, said = sum(view.pixels for view in self.views) // codec.factor**2, (*self.said, *end)
-        text = self.request.prefix + codec.words(self.said)
-        told = Transcript(tuple(self.ids), said, tuple(self.logprobs)) if self.request.transcript else None
-        return Completion(text, len(said), len(self.ids), visual, finish, told)
+    def completion(self, end: int | None, codec: Codec) -> Completion:
+        """What was said, and then the token `end`; None where it was cut off."""
+        return self.prompt.completion(self.said, end, self.logprobs, self.request, codec)
 
 
 def _reason(error: Exception) -> str:

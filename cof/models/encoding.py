@@ -12,7 +12,7 @@ from PIL import Image
 from cof.dialects.base import Message
 from cof.errors import ModelError
 from cof.models.base import Request
-from cof.types import View
+from cof.types import Completion, Transcript, View
 
 IMAGE_PAD = "<|image_pad|>"
 
@@ -54,6 +54,13 @@ class Codec:
         repeats = visual_repeats(ids, views, self.image_token, self.factor)
         return [i for i, n in zip(ids, repeats, strict=True) for _ in range(n)]
 
+    def folded(self, prompt: Prompt) -> list[int]:
+        """The prompt's ids with one placeholder a picture, as tokenizers write it."""
+        repeats = set[int]()
+        for start, view in zip(self.starts(prompt.ids, prompt.views), prompt.views, strict=True):
+            repeats |= set(range(start + 1, start + view.pixels // self.factor**2))
+        return [token for place, token in enumerate(prompt.ids) if place not in repeats]
+
     def starts(self, ids: Sequence[int], views: Sequence[View]) -> list[int]:
         """Where the first token of each picture stands."""
         places = np.flatnonzero(np.asarray(ids) == self.image_token)
@@ -68,6 +75,36 @@ class Codec:
         """The network's inputs for pictures, which keep the sizes that they have."""
         found = self.processor(list(pictures))
         return {name: np.asarray(found[name]) for name in ("pixel_values", "image_grid_thw")}
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt as text and as `ids`, with a placeholder once a visual token of each of its `views`."""
+
+    text: str = ""
+    ids: tuple[int, ...] = ()
+    views: tuple[View, ...] = ()
+
+    def then(self, said: Sequence[int], request: Request, codec: Codec) -> Prompt:
+        """The prompt of the next turn, after these ids were `said`: what was read or sampled before keeps its tokens, only
+        what is new is tokenised. Raises ModelError."""
+        text, views = codec.text(request), views_in(request.messages)
+        for kept in (tuple(said), ()):
+            known = self.text + codec.words(kept)
+            if known and text.startswith(known):
+                new = codec.ids(text[len(known) :], views[len(self.views) :])
+                return Prompt(text, (*self.ids, *kept, *new), views)
+        return Prompt(text, tuple(codec.ids(text, views)), views)
+
+    def completion(
+        self, said: Sequence[int], end: int | None, logprobs: Sequence[float], request: Request, codec: Codec
+    ) -> Completion:
+        """The turn that was `said` after this prompt, and then the token that `end`ed it; None where it was cut off."""
+        visual = sum(view.pixels for view in self.views) // codec.factor**2
+        sampled = (*said,) if end is None else (*said, end)
+        told = Transcript(self.ids, sampled, tuple(logprobs)) if request.transcript else None
+        text = request.prefix + codec.words(said)
+        return Completion(text, len(sampled), len(self.ids), visual, "length" if end is None else "stop", told)
 
 
 def template_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:

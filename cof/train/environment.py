@@ -14,9 +14,8 @@ import numpy as np
 
 from cof.dialects.cof import COF
 from cof.focus.loop import Session, Setting
-from cof.models.base import Request
+from cof.models.base import Model, Request
 from cof.models.encoding import Codec
-from cof.models.local import LocalModel
 from cof.train.prompts import Prompt
 from cof.types import Question, Trace, Transcript, View
 from cof.vision.views import Picture
@@ -44,7 +43,7 @@ class Episode:
         return self.trace.overview, *(view for turn in turns for view in turn.views)
 
 
-def play(model: LocalModel, asked: Sequence[tuple[Prompt, int]], setting: Setting) -> list[Episode]:
+def play(model: Model, asked: Sequence[tuple[Prompt, int]], setting: Setting) -> list[Episode]:
     """One rollout for each prompt and seed, in order."""
     sessions = [
         Session(model.name, prompt.question, prompt.picture, _setting(setting, prompt, seed)) for prompt, seed in asked

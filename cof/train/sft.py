@@ -265,5 +265,5 @@ def _arguments(config: SupervisedConfig, out: Path) -> SFTConfig:
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
         gradient_accumulation_steps=config.accumulate,
-        gradient_checkpointing=config.lora_rank > 0,
+        activation_checkpointing=config.lora_rank > 0,
     )
