@@ -19,9 +19,10 @@ from cof.dialects.cof import COF
 from cof.models.encoding import IMAGE_PAD
 from cof.train import examples
 from cof.train.examples import Talk
+from cof.train.heads import truth_tensors
 from cof.train.looks import Sight, Vocabulary, find_looks
 from cof.train.nano import number_tokens
-from cof.train.perception import show, truth_tensors
+from cof.train.perception import show
 from cof.types import Box, View
 from cof.vision import boxes
 from cof.worlds.labels import token_labels

@@ -26,10 +26,11 @@ from cof.models.local import CARD, source_of
 from cof.plain import to_json
 from cof.runs import publish
 from cof.train.demonstrations import ZOOM_OPENING
+from cof.train.heads import SOFTNESS, PerceptionHeads, absolute_box_loss
 from cof.train.lessons import Demonstrations, Lesson
 from cof.train.looks import look_loss
 from cof.train.nano import number_tokens
-from cof.train.perception import LARGEST_PLACE, SOFTNESS, PerceptionHeads, absolute_box_loss
+from cof.train.perception import LARGEST_PLACE
 from cof.train.progress import Curves, Loaded, StepOrder, at_least_one, common_arguments, last_checkpoint
 from cof.train.scenes import SceneBatches, Teacher
 from cof.train.traces import SceneTraces, TraceLessons
