@@ -30,9 +30,10 @@ from cof.focus.loop import Session, Setting
 from cof.models.local import LocalModel
 from cof.scoring.rewards import Rollout, graded
 from cof.train.environment import play
-from cof.train.grpo import ReinforceConfig, train_reinforced
+from cof.train.grpo import train_reinforced
 from cof.train.progress import read_metrics
 from cof.train.prompts import NeedlePrompts, Prompt
+from cof.train.reinforce import ReinforceConfig
 from cof.train.watch import measures
 from cof.types import Completion, Limits, Sampling
 

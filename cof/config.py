@@ -122,8 +122,13 @@ def _fault(fault: Any, path: Path | None, items: Sequence[str]) -> str:
         return f"{key} is required and has no default; give it in the file or as an override"
     origin = [item for item in items if _overlap(key, item.partition("=")[0].strip())]
     where = repr(origin[-1]) if origin else str(path) if path else "the defaults"
-    example = f", such as [{json.dumps(fault['input'])}]" if fault["type"] == "tuple_type" else ""
+    example = f", such as [{fault['input']}]" if fault["type"] == "tuple_type" and _number_like(fault["input"]) else ""
     return f"{key or 'config'}: {fault['msg']}{example}; got {fault['input']!r:.80} in {where}"
+
+
+def _number_like(value: Any) -> bool:
+    """Whether it reads as numbers, one or several with commas."""
+    return all(part.strip().lstrip("-").replace(".", "", 1).isdigit() for part in str(value).split(","))
 
 
 def _overlap(key: str, other: str) -> bool:

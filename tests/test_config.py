@@ -111,6 +111,8 @@ def test_text_that_looks_like_something_else(text: str) -> None:
         ("mode=ppo", ["mode", "'sft' or 'grpo'", "'ppo'"]),
         ("sizes=[1, 'x']", ["sizes.1", "integer", "'x'"]),
         ("sizes=3", ["sizes: ", "such as [3]; got 3 in 'sizes=3'"]),
+        ("sizes=3,4", ["sizes: ", "such as [3,4]; got '3,4'"]),
+        ("sizes=many", ["sizes: ", "array; got 'many'"]),
         ("limits=4", ["limits", "4"]),
         ("seed.x=4", ["seed", "integer", "{'x': 4}", "'seed.x=4'"]),
         ("stages.name=a", ["stages", "'stages.name=a'"]),

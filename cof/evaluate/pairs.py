@@ -67,7 +67,7 @@ def read_pairs(folders: Sequence[Path]) -> tuple[list[Pair], list[str]]:
 
 
 def as_json(rows: Sequence[Row], pairs: Sequence[Pair]) -> str:
-    """What a report shows: its `rows`, and its `pairs`; shares in [0, 1]."""
+    """What a report shows: its `rows`, and its `pairs`; accuracies and their differences as shares of one."""
     shown = [{"run": row.run, "arm": row.arm, "group": row.heading, **row.figures} for row in rows]
     return json.dumps({"rows": shown, "pairs": [asdict(pair) for pair in pairs]}, indent=1)
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from cof.errors import ModelError
 from cof.models.base import Conversation, Request, Usage, Waiting
-from cof.models.encoding import Codec, Prompt, rotary_positions
+from cof.models.encoding import Codec, PromptTokens, rotary_positions
 from cof.models.eyes import Eyes
 from cof.models.passes import passes
 from cof.models.slots import Slots
@@ -200,7 +200,7 @@ class _Seat:
     def __init__(self, conversation: Conversation) -> None:
         self.conversation, self.over = conversation, False
         self.generator: torch.Generator | None = None
-        self.prompt, self.ids, self.said, self.held = Prompt(), list[int](), list[int](), 0
+        self.prompt, self.ids, self.said, self.held = PromptTokens(), list[int](), list[int](), 0
         self.logprobs = list[float]()
         self.shown, self.starts = tuple[Image.Image, ...](), list[int]()
         self.seconds = 0.0

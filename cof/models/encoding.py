@@ -54,13 +54,6 @@ class Codec:
         repeats = visual_repeats(ids, views, self.image_token, self.factor)
         return [i for i, n in zip(ids, repeats, strict=True) for _ in range(n)]
 
-    def folded(self, prompt: Prompt) -> list[int]:
-        """The prompt's ids with one placeholder a picture, as tokenizers write it."""
-        repeats = set[int]()
-        for start, view in zip(self.starts(prompt.ids, prompt.views), prompt.views, strict=True):
-            repeats |= set(range(start + 1, start + view.pixels // self.factor**2))
-        return [token for place, token in enumerate(prompt.ids) if place not in repeats]
-
     def starts(self, ids: Sequence[int], views: Sequence[View]) -> list[int]:
         """Where the first token of each picture stands."""
         places = np.flatnonzero(np.asarray(ids) == self.image_token)
@@ -78,14 +71,14 @@ class Codec:
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """A prompt as text and as `ids`, with a placeholder once a visual token of each of its `views`."""
+class PromptTokens:
+    """A prompt as `text` and as `ids`, with a placeholder once a visual token of each of its `views`."""
 
     text: str = ""
     ids: tuple[int, ...] = ()
     views: tuple[View, ...] = ()
 
-    def then(self, said: Sequence[int], request: Request, codec: Codec) -> Prompt:
+    def then(self, said: Sequence[int], request: Request, codec: Codec) -> PromptTokens:
         """The prompt of the next turn, after these ids were `said`: what was read or sampled before keeps its tokens, only
         what is new is tokenised. Raises ModelError."""
         text, views = codec.text(request), views_in(request.messages)
@@ -93,8 +86,8 @@ class Prompt:
             known = self.text + codec.words(kept)
             if known and text.startswith(known):
                 new = codec.ids(text[len(known) :], views[len(self.views) :])
-                return Prompt(text, (*self.ids, *kept, *new), views)
-        return Prompt(text, tuple(codec.ids(text, views)), views)
+                return PromptTokens(text, (*self.ids, *kept, *new), views)
+        return PromptTokens(text, tuple(codec.ids(text, views)), views)
 
     def completion(
         self, said: Sequence[int], end: int | None, logprobs: Sequence[float], request: Request, codec: Codec

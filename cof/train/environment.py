@@ -1,4 +1,4 @@
-"""Rollouts: sessions of the focus loop on the network in training, kept in its own tokens.
+"""Rollouts: sessions of the focus loop with the model in training, kept in its own tokens.
 
 The environment is the loop itself (`focus.Session`), one for every rollout: nested zooms, bad boxes and malformed turns are
 answered there as anywhere. What is learnt from is what the engine read and sampled, token by token; nothing is tokenised

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,18 +34,16 @@ from cof.train.environment import Episode, play
 from cof.train.policy import Packed, loss_inputs, score
 from cof.train.progress import Curves, Loaded
 from cof.train.prompts import Prompt, Prompts
+from cof.train.reinforce import ReinforceConfig
 from cof.train.sft import lora
 from cof.train.watch import Watch, mean, measures
 from cof.types import Sampling, Stop, Trace
-
-if TYPE_CHECKING:
-    from cof.train.grpo import ReinforceConfig
 
 Show = Callable[[int, Sequence[Trace]], None]
 
 
 class FocusTrainer(Loaded, GRPOTrainer):
-    """GRPOTrainer whose rollouts are sessions of the focus loop on the network itself."""
+    """GRPOTrainer whose rollouts are sessions of the focus loop."""
 
     _buffered_inputs: list[dict[str, Any]] | None
 
@@ -109,17 +107,18 @@ class FocusTrainer(Loaded, GRPOTrainer):
             asked.append((prompts[index], int(seed)))
         sampling = Sampling(config.temperature, tokens=config.tokens)
         self.player.network.eval()
+        if config.vllm:
+            self.vllm_generation.sync_weights()
         episodes = play(self._speaker(), asked, Setting(limits=config.limits, sampling=sampling))
         self.player.network.train()
         return episodes
 
     def _speaker(self) -> Model:
-        """What plays the rollouts, with the weights as they are now: our engine, or the one of vLLM that TRL started."""
+        """What plays the rollouts: our engine on the network itself, or vLLM, which TRL started, on its copy."""
         if not self.config.vllm:
             return self.player
         from vllm import SamplingParams
 
-        self.vllm_generation.sync_weights()
         mind, engine = self.player.engine.mind, self.vllm_generation.llm
         return VllmModel(self.player.name, engine, SamplingParams, mind.codec, mind.ends, mind.never)
 

@@ -1,12 +1,12 @@
 """Stage 2: GRPO that learns when to look. Full weights or LoRA.
 
-Owns the recipe, what of it goes to TRL, and where a run begins or goes on; the steps themselves are in `focus_trainer.py`.
+Owns what of a recipe goes to TRL, and where a run begins or goes on; the recipe itself is in `reinforce.py`, a step in
+`focus_trainer.py`.
 Omits weights that are sharded: rollouts come from the whole network that is trained, or from a copy of it in vLLM.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,76 +15,19 @@ from accelerate import PartialState
 from transformers import AutoModelForImageTextToText
 from trl import GRPOConfig
 
-from cof.errors import InvalidConfig
+from cof.errors import InvalidConfig, MissingExtra
 from cof.models.local import LocalModel
 from cof.plain import to_json
-from cof.scoring.rewards import Weights
 from cof.train.focus_trainer import FocusTrainer, Show
-from cof.train.progress import at_least_one, common_arguments, last_checkpoint
+from cof.train.progress import common_arguments, last_checkpoint
 from cof.train.prompts import FilePrompts, NeedlePrompts, Prompts
+from cof.train.reinforce import ReinforceConfig
 from cof.train.sft import finish
-from cof.types import Limits
-from cof.worlds.needle import DEPTHS, SIDES
 
-
-@dataclass(frozen=True)
-class ReinforceConfig:
-    """Recipe of the stage. `model` is "nano", a folder or a hub id: where the run starts, and what it is held to by `beta`.
-
-    A step asks `groups` questions, `group` rollouts each, of which `seats` run together, and learns from them in `accumulate`
-    passes; rows of a pass hold at most `branches` rollouts. Questions come from the file `questions`, or else from needle
-    scenes, as `NeedlePrompts` says. `judge` is the URL of an endpoint that scores what cannot be read. `scale`: advantages
-    are divided by their group's deviation. `tokens` limits a turn; `warmup` counts steps; every `show_every` steps a group
-    is shown. `vllm`: rollouts come from vLLM on the GPU that trains, which holds a copy of the weights.
-    """
-
-    model: str
-    questions: str = ""
-    sides: tuple[int, ...] = (1792,)
-    resolutions: tuple[int, ...] = ()
-    budgets: tuple[int, ...] = (256,)
-    depths: tuple[float, ...] = DEPTHS
-    rewards: Weights = Weights(agar=1.0)
-    judge: str = ""
-    judge_model: str = "judge"
-    seed: int = 0
-    steps: int = 200
-    groups: int = 8
-    group: int = 8
-    accumulate: int = 1
-    branches: int = 8
-    seats: int = 16
-    learning_rate: float = 1e-6
-    warmup: int = 10
-    beta: float = 0.001
-    clip: float = 0.2
-    scale: bool = True
-    temperature: float = 1.0
-    tokens: int = 512
-    limits: Limits = Limits(turns=4)
-    save_every: int = 25
-    show_every: int = 25
-    freeze_vision: bool = True
-    lora_rank: int = 0
-    vllm: bool = False
-
-    def __post_init__(self) -> None:
-        at_least_one(self, "steps", "groups", "accumulate", "branches", "seats", "tokens", "save_every", "show_every")
-        if bad := [side for side in (*self.sides, *self.resolutions) if not SIDES[0] <= side <= SIDES[1]]:
-            raise InvalidConfig(
-                f"a side or resolution of {bad[0]} is not possible; want {SIDES[0]} to {SIDES[1]} pixels"
-            )
-        if low := [budget for budget in self.budgets if budget < 1]:
-            raise InvalidConfig(f"a budget of {low[0]} visual tokens is not possible; want at least 1")
-        if self.group < 2 or self.temperature <= 0:
-            raise InvalidConfig(
-                f"group = {self.group} at temperature {self.temperature} gives nothing to compare; want two rollouts or more, "
-                "at a temperature above 0"
-            )
-        if not any(asdict(self.rewards).values()) or not (self.sides and self.budgets and self.depths):
-            raise InvalidConfig(
-                "rewards, sides, budgets or depths are empty; want a reward that weighs something, and some of each"
-            )
+FARTHEST = (
+    4.0  # times as likely as when it was drawn, beyond which a token is no further pushed away (arXiv 2505.07291)
+)
+WORDS = 1024  # tokens of a prompt beside its pictures: system, question, notes
 
 
 def train_reinforced(config: ReinforceConfig, out: Path, show: Show = lambda _step, _traces: None) -> Path:
@@ -92,15 +35,17 @@ def train_reinforced(config: ReinforceConfig, out: Path, show: Show = lambda _st
 
     `show` gets the step and the rollouts of one question, every `show_every` steps. Raises InvalidConfig, ModelError.
     """
+    if config.vllm and find_spec("vllm") is None:
+        raise MissingExtra("vllm in a recipe", "vllm", "vllm")
     resumed = last_checkpoint(out)
     start = LocalModel.load(config.model, device="cpu")
     network = start.network.float()
     if resumed and not config.lora_rank:  # the Trainer's own loading misses the names that from_pretrained translates
         path = network.config.name_or_path
         network = AutoModelForImageTextToText.from_pretrained(resumed, dtype="float32")
-        network.config.name_or_path = path  # of the reference, which stays at the start
+        network.name_or_path = network.config.name_or_path = path  # where the reference and vLLM find the start
     network.model.visual.requires_grad_(not config.freeze_vision)
-    arguments = _arguments(config, out)
+    arguments = _arguments(config, out, start)
     prompts = _prompts(config, start)
     prompts(0)  # so that what cannot be asked is refused before anything runs
     trainer = FocusTrainer(config, start, network, arguments, prompts, show)
@@ -116,7 +61,7 @@ def _prompts(config: ReinforceConfig, start: LocalModel) -> Prompts:
     return NeedlePrompts(start.spec, config.seed, config.sides, config.budgets, config.depths, config.resolutions)
 
 
-def _arguments(config: ReinforceConfig, out: Path) -> GRPOConfig:
+def _arguments(config: ReinforceConfig, out: Path, start: LocalModel) -> GRPOConfig:
     processes, rollouts = PartialState(cpu=not torch.cuda.is_available()).num_processes, config.groups * config.group
     if rollouts % (processes * config.accumulate):
         raise InvalidConfig(
@@ -138,9 +83,15 @@ def _arguments(config: ReinforceConfig, out: Path) -> GRPOConfig:
         "logging_steps": 1,
     }
     if config.vllm:
-        if find_spec("vllm") is None:
-            raise InvalidConfig(
-                "vllm = true wants vLLM, which is not installed; install it on a machine with a GPU, or leave vllm out"
-            )
-        own |= {"use_vllm": True, "vllm_mode": "colocate", "vllm_importance_sampling_correction": False}
+        own |= {"use_vllm": True, "vllm_mode": "colocate", "vllm_gpu_memory_utilization": config.vllm}
+        own |= {"vllm_max_model_length": _longest(config, start), "vllm_importance_sampling_correction": False}
+        own |= {"delta": FARTHEST}
     return GRPOConfig(**common | own)
+
+
+def _longest(config: ReinforceConfig, start: LocalModel) -> int:
+    """Tokens of the longest rollout that `limits` allow, for the cache of vLLM; at most what the model can read."""
+    limits, overview = config.limits, max((*config.budgets, start.spec.max_pixels // start.spec.factor**2))
+    visual = overview + min(limits.pixels, limits.zooms * start.spec.zoom_max_pixels) // start.spec.factor**2
+    most = int(start.network.config.text_config.max_position_embeddings)
+    return min(most, visual + limits.tokens + config.tokens + WORDS)

@@ -1,49 +1,75 @@
-"""A step of reinforcement whose rollouts come from vLLM's call form: the engine that TRL would start is put in by hand."""
+"""A step of reinforcement with rollouts from what is called as vLLM is: TRL would start that, here it is put in by hand."""
 
 from __future__ import annotations
 
 import sys
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from cof.errors import InvalidConfig
+from cof.errors import InvalidConfig, MissingExtra
 from cof.models.local import LocalModel
 from cof.scoring.rewards import Weights
 from cof.train.focus_trainer import FocusTrainer
-from cof.train.grpo import ReinforceConfig, _arguments, train_reinforced
+from cof.train.grpo import _arguments, train_reinforced
 from cof.train.progress import read_metrics
 from cof.train.prompts import NeedlePrompts
-from tests.models.test_vllm import Engine
+from cof.train.reinforce import ReinforceConfig
+from tests.models.test_vllm import Engine, Params
 
 CONFIG = ReinforceConfig(
-    "nano", rewards=Weights(accuracy=1.0, zooms=0.5), steps=2, groups=2, group=4, tokens=60, temperature=1.3, vllm=True
+    "nano", rewards=Weights(accuracy=1.0, zooms=0.5), steps=2, groups=2, group=4, tokens=60, temperature=1.3, vllm=0.4
 )
+APART = -0.5  # what the engine says less of a log-probability than it is
 
 
-def test_what_vllm_sampled_is_learnt_from_as_its_own_probabilities_have_it(
+def test_what_vllm_sampled_is_learnt_from_by_the_probabilities_it_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(SamplingParams=SimpleNamespace))
+    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(SamplingParams=Params))
     start, synced = LocalModel.load("nano", device="cpu"), list[bool]()
+    copy = deepcopy(start.network)
+    for parameter in copy.parameters():
+        parameter.data.zero_()  # a copy that nobody has given the weights knows nothing
+
+    def sync() -> None:
+        copy.load_state_dict(trainer.model.state_dict())
+        synced.append(True)
+
     prompts = NeedlePrompts(start.spec, 1, (672,), (64,), (0.5, 0.5, 0.0))
-    arguments = _arguments(replace(CONFIG, vllm=False), tmp_path)  # vLLM is not installed, and TRL would start it
+    arguments = _arguments(replace(CONFIG, vllm=0.0), tmp_path, start)  # TRL would start vLLM, which is not installed
     trainer = FocusTrainer(CONFIG, start, start.network, arguments, prompts, lambda *_: None)
-    trainer.vllm_generation = SimpleNamespace(
-        llm=Engine(start.network, start.codec), sync_weights=lambda: synced.append(True)
-    )
+    engine = Engine(copy, start.codec, apart=APART)
+    trainer.vllm_generation = SimpleNamespace(llm=engine, sync_weights=sync)
     trainer.train()
-    first, second = read_metrics(tmp_path)
-    assert len(synced) == 2
-    for step in (first, second):
+    steps = read_metrics(tmp_path)
+    assert len(synced) == len(steps) == 2
+    for step in steps:
         assert step["failed"] == 0
-        assert step["signal"] > 0
-        assert 0 < step["grad_norm"] < 100
-        assert step["sampler_difference"] < 0.02  # training is in bfloat16
+        assert step["formed"] > 0.5
+        assert step["sampler_difference"] == pytest.approx(-APART, abs=0.02)  # training is in bfloat16
+        assert step["clip_ratio/high_mean"] > 0.1  # e**0.5 is beyond the clip: learnt from only where it was wrong
 
 
-def test_without_vllm_its_rollouts_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidConfig, match="vllm = true wants vLLM, which is not installed"):
+def test_trl_is_asked_for_a_copy_in_this_process(tmp_path: Path) -> None:
+    start = LocalModel.load("nano", device="cpu")
+    asked = _arguments(CONFIG, tmp_path, start)
+    assert (asked.use_vllm, asked.vllm_mode, asked.vllm_gpu_memory_utilization) == (True, "colocate", 0.4)
+    assert 256 + 4 * 81 < asked.vllm_max_model_length <= start.network.config.text_config.max_position_embeddings
+    assert asked.delta == 4.0
+    assert not asked.vllm_importance_sampling_correction
+
+
+def test_without_vllm_its_rollouts_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    with pytest.raises(MissingExtra, match=r"needs vllm; want it installed: pip install 'chain-of-focus\[vllm\]'"):
         train_reinforced(CONFIG, tmp_path)
+
+
+def test_what_vllm_would_not_do_is_refused() -> None:
+    for wrong in ({"vllm": 1.0}, {"freeze_vision": False}, {"temperature": 2.5}):
+        with pytest.raises(InvalidConfig, match="vllm|vLLM"):
+            replace(CONFIG, **wrong)
