@@ -10,13 +10,14 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from cof.errors import InvalidRun
+from cof.errors import CofError, InvalidRun
 
 
 class RunDir(ExitStack):
@@ -108,7 +109,11 @@ def digest(path: Path) -> str:
 
 @contextmanager
 def _locked(folder: Path, manifest: dict[str, Any]) -> Iterator[None]:
-    """Make `folder`, hold its lock, settle its manifest. The kernel drops the lock when the process dies."""
+    """Make `folder`, hold its lock, settle its manifest. The kernel drops the lock when the process dies.
+
+    A folder that was made for what then could not be done, and holds nothing else, goes again.
+    """
+    made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
@@ -122,7 +127,12 @@ def _locked(folder: Path, manifest: dict[str, Any]) -> Iterator[None]:
         file.truncate(0)
         file.write(b"%d" % os.getpid())
         _settle_manifest(folder, manifest)
-        yield
+        try:
+            yield
+        except CofError:
+            if made and {path.name for path in folder.iterdir()} == {"lock", "manifest.json"}:
+                shutil.rmtree(folder)
+            raise
 
 
 def _settle_manifest(folder: Path, given: dict[str, Any]) -> None:

@@ -57,6 +57,21 @@ def test_a_damaged_manifest_is_refused(tmp_path: Path, text: str) -> None:
         RunDir(tmp_path, MANIFEST)
 
 
+def test_a_folder_goes_again_if_its_work_was_refused_before_anything_was_done(tmp_path: Path) -> None:
+    folder, kept = tmp_path / "run", tmp_path / "kept"
+    with pytest.raises(InvalidRun), RunDir(folder, MANIFEST):
+        raise InvalidRun("no such model")
+    assert not folder.exists()
+    with pytest.raises(KeyboardInterrupt), RunDir(folder, MANIFEST):
+        raise KeyboardInterrupt
+    with pytest.raises(InvalidRun), RunDir(folder, MANIFEST):  # it was there before
+        raise InvalidRun("no such model")
+    with pytest.raises(InvalidRun), RunDir(kept, MANIFEST) as run:
+        run.journal("traces").append({"id": None})
+    assert folder.exists()
+    assert kept.exists()
+
+
 def test_journals_without_a_manifest_and_a_file_as_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "traces.jsonl").touch()
     with pytest.raises(InvalidRun, match="no manifest"):

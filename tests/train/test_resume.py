@@ -113,3 +113,4 @@ def test_a_recipe_that_cannot_run_is_one_line(stage: str, setting: str, told: st
     assert done.returncode != 0
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
