@@ -19,8 +19,6 @@ from cof.runs import RunDir, publish
 from cof.serve.browse import Shown, write_pages
 from cof.types import Trace
 
-LAST = 10  # logged steps whose mean a report shows
-
 app = typer.Typer(no_args_is_help=True, help="Train a model by a recipe.")
 
 Recipe = Annotated[Path, typer.Option("--config", help="Recipe (TOML).")]
@@ -68,7 +66,7 @@ def report(
     publish(out, progress.plot(logged))
     table = Table("mean of the last steps", *logged)
     for name in dict.fromkeys(name for entries in logged.values() for name in entries[-1]):
-        table.add_row(name, *(_last(entries, name) for entries in logged.values()))
+        table.add_row(name, *(_mean(entries[-progress.SMOOTH :], name) for entries in logged.values()))
     Console().print(table)
     for run, entries in logged.items():
         for told in watch.alarms(entries):
@@ -86,8 +84,8 @@ def pack(
     print(f"packed in {out}")
 
 
-def _last(entries: Sequence[dict[str, float]], name: str) -> str:
-    values = [entry[name] for entry in entries[-LAST:] if name in entry]
+def _mean(entries: Sequence[dict[str, float]], name: str) -> str:
+    values = [entry[name] for entry in entries if name in entry]
     return f"{sum(values) / len(values):.4g}" if values else ""
 
 

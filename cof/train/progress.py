@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from transformers import TrainerCallback
 from cof.errors import InvalidConfig, InvalidRun
 from cof.runs import publish
 
+SMOOTH = 10  # logged steps whose mean a curve shows
 BOOKKEEPING = ("step", "epoch", "learning_rate")
 RESTARTS = "num_tokens"  # TRL counts it anew in every process
 
@@ -129,18 +131,29 @@ def read_metrics(run: Path) -> list[dict[str, float]]:
 
 
 def plot(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
-    """A PNG with one panel a metric, and one curve a run in it."""
-    told = {name: value for logged in runs.values() for entry in logged for name, value in entry.items()}
-    names = [name for name, value in told.items() if name not in BOOKKEEPING and isinstance(value, int | float)]
+    """A PNG of `curves`."""
+    buffer = io.BytesIO()
+    curves(runs).savefig(buffer, format="png", dpi=80)
+    return buffer.getvalue()
+
+
+def curves(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+    """One panel a metric that changes, and one curve a run in it: each step faintly, the mean of the last `SMOOTH`."""
+    told = dict[str, set[float]]()
+    for name, value in (found for logged in runs.values() for entry in logged for found in entry.items()):
+        if name not in BOOKKEEPING and isinstance(value, int | float):
+            told.setdefault(name, set()).add(value)
+    names = [name for name, values in told.items() if len(values) > 1] or list(told)
     figure = Figure(figsize=(12, 2.4 * -(-len(names) // 4)), layout="constrained")
     for place, name in enumerate(names, 1):
         axes = figure.add_subplot(-(-len(names) // 4), 4, place)
-        for run, logged in runs.items():
-            points = [(entry["step"], entry[name]) for entry in logged if name in entry]
-            axes.plot(*zip(*points, strict=True), label=run) if points else None
+        for colour, (run, logged) in enumerate(runs.items()):
+            points = [(entry["step"], entry[name]) for entry in logged if entry.get(name) is not None]
+            steps, values = [step for step, _ in points], [value for _, value in points]
+            means = [fmean(values[max(0, n - SMOOTH) : n]) for n in range(1, len(values) + 1)]
+            axes.plot(steps, values, color=f"C{colour}", alpha=0.25, linewidth=0.8)
+            axes.plot(steps, means, color=f"C{colour}", label=run)
         axes.set_title(name, fontsize=9)
     if len(runs) > 1:
         figure.axes[0].legend(fontsize=7)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=80)
-    return buffer.getvalue()
+    return figure
