@@ -1,8 +1,7 @@
 """Stage 2: GRPO that learns when to look. Full weights or LoRA.
 
 Owns what of a recipe goes to TRL, and where a run begins or goes on; the recipe itself is in `reinforce.py`, a step in
-`focus_trainer.py`.
-Omits weights that are sharded: rollouts come from the whole network that is trained, or from a copy of it in vLLM.
+`focus_trainer.py`. Omits weights that are sharded: rollouts come from the whole network, or from a copy of it in vLLM.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from cof.train.reinforce import ReinforceConfig
 from cof.train.sft import finish
 
 FARTHEST = (
-    4.0  # times as likely as when it was drawn, beyond which a token is no further pushed away (arXiv 2505.07291)
+    4.0  # times as likely as when drawn: beyond, a token is pushed away no further (INTELLECT-2, arXiv 2505.07291)
 )
 WORDS = 1024  # tokens of a prompt beside its pictures: system, question, notes
 

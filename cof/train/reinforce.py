@@ -21,8 +21,8 @@ class ReinforceConfig:
     passes; rows of a pass hold at most `branches` rollouts. Questions come from the file `questions`, or else from needle
     scenes, as `NeedlePrompts` says. `judge` is the URL of an endpoint that scores what cannot be read. `scale`: advantages
     are divided by their group's deviation. `tokens` limits a turn; `warmup` counts steps; every `show_every` steps a group
-    is shown. `vllm` is the share of the GPU's memory for vLLM,
-    from which rollouts come then, all of a step together; 0: they come from the network that is trained.
+    is shown. `vllm` is the share of the GPU's memory for vLLM, from which rollouts come then, all of a step together; with 0
+    they come from the network that is trained.
     """
 
     model: str
