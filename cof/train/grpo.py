@@ -23,9 +23,7 @@ from cof.train.prompts import FilePrompts, NeedlePrompts, Prompts
 from cof.train.reinforce import ReinforceConfig
 from cof.train.sft import finish
 
-FARTHEST = (
-    4.0  # times as likely as when drawn: beyond, a token is pushed away no further (INTELLECT-2, arXiv 2505.07291)
-)
+FARTHEST = 4.0  # times as likely as when drawn, beyond which none is pushed away further (arXiv 2505.07291)
 WORDS = 1024  # tokens of a prompt beside its pictures: system, question, notes
 
 

@@ -7,6 +7,7 @@ scenes the visual tokens keep their dense supervision, so that the language laye
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,10 @@ from cof.train.progress import Curves, Loaded, StepOrder, at_least_one, common_a
 from cof.train.scenes import SceneBatches, Teacher
 from cof.train.traces import SceneTraces, TraceLessons
 from cof.types import ViewSpec
+
+PARTING = (
+    0.5  # seconds without Python's lock, which gloo's thread wants once more before it can be joined (torch 2.13.0)
+)
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,8 @@ def finish(trainer: Any, processor: Any, card: dict[str, Any], folder: Path) -> 
         publish(folder / CARD, json.dumps(card, indent=1))
     trainer.accelerator.wait_for_everyone()  # a process that leaves first would leave the others waiting for it
     trainer.accelerator.end_training()
+    if trainer.accelerator.num_processes > 1:
+        time.sleep(PARTING)
     return folder
 
 
