@@ -66,7 +66,8 @@ def report(
     publish(out, progress.plot(logged))
     table = Table("mean of the last steps", *logged)
     for name in dict.fromkeys(name for entries in logged.values() for name in entries[-1]):
-        table.add_row(name, *(_mean(entries[-progress.SMOOTH :], name) for entries in logged.values()))
+        means = [watch.mean([entry.get(name) for entry in entries[-progress.SMOOTH :]]) for entries in logged.values()]
+        table.add_row(name, *("" if mean is None else f"{mean:.4g}" for mean in means))
     Console().print(table)
     for run, entries in logged.items():
         for told in watch.alarms(entries):
@@ -82,11 +83,6 @@ def pack(
     """Write a trained nano in bfloat16, as the package carries it."""
     _stage("cof.train.nano").pack(model, out)
     print(f"packed in {out}")
-
-
-def _mean(entries: Sequence[dict[str, float]], name: str) -> str:
-    values = [entry[name] for entry in entries if name in entry]
-    return f"{sum(values) / len(values):.4g}" if values else ""
 
 
 def _stage(module: str) -> Any:

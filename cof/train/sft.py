@@ -37,9 +37,8 @@ from cof.train.scenes import SceneBatches, Teacher
 from cof.train.traces import SceneTraces, TraceLessons
 from cof.types import ViewSpec
 
-PARTING = (
-    0.5  # seconds without Python's lock, which gloo's thread wants once more before it can be joined (torch 2.13.0)
-)
+# seconds for gloo's thread to end by itself: its group, taken down at once, has been seen to wait for it for ever
+PARTING = 0.5
 
 
 @dataclass(frozen=True)
