@@ -117,6 +117,9 @@ def _tell(figures: dict[str, Any], out: Path, used: Usage) -> None:
 def comparison(
     runs: Annotated[list[Path], typer.Argument(help="Folders of finished evaluations.")],
     out: Annotated[Path | None, typer.Option(help="Folder for report.md, comparison.json and plots.")] = None,
+    mean: Annotated[
+        bool, typer.Option("--mean", help="Pair also the mean of the others, as of seeds of one training.")
+    ] = False,
     inspect: Annotated[Path | None, typer.Option(help="Folder for logs of inspect-ai, one of every arm.")] = None,
     pictures: Annotated[
         int | None,
@@ -127,7 +130,7 @@ def comparison(
     if pictures is not None and inspect is None:
         raise InputError(f"--pictures {pictures} is for --inspect alone; want both, or neither")
     rows = read_runs(runs)
-    pairs, apart = read_pairs(runs)
+    pairs, apart = read_pairs(runs, mean)
     _table(rows)
     _differences(pairs)
     for told in apart:

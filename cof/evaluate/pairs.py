@@ -2,12 +2,14 @@
 
 A question counts where both runs were asked the same in the same arm: text, choices, true answer, name of the picture,
 resolution and seed. Other settings may differ, and are what is compared: the model, the view rules, `--source`. Verdicts
-of a judge are those that its run kept; runs with different judges are not compared.
+of a judge are those that its run kept; runs with different judges are not compared. The mean of several runs, seeds of one
+training say, is compared where all of them were asked the same; its interval is that of the questions, not of the seeds.
 """
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,18 +17,18 @@ from pathlib import Path
 from cof.errors import InputError
 from cof.evaluate.compare import Row, names_of, side_name
 from cof.evaluate.report import Scored, difference, score_records
-from cof.evaluate.run import Asked, records
+from cof.evaluate.run import records
 from cof.scoring.judge import judge_of, remembered
 
 HEADINGS = ("run", "arm", "group", "n", "accuracy against", "points (95% interval)")
 VERDICTS = "verdicts.jsonl"
-Arms = Mapping[str, Mapping[Asked, Scored]]
+Arms = Mapping[str, Sequence[Scored]]
 
 
 @dataclass(frozen=True)
 class Pair:
     """How much more accurate `run` is than `base` in an `arm`, in [-1, 1], with its 95% interval, over `n` of its `asked`
-    questions. `heading` is "all", or a resolution.
+    questions. `heading` is "all", or a resolution; `run` a run, or the mean of several.
     """
 
     run: str
@@ -47,22 +49,27 @@ class Pair:
         return self.run, self.arm, self.heading, count, self.base, points
 
 
-def read_pairs(folders: Sequence[Path]) -> tuple[list[Pair], list[str]]:
-    """Every other run against the first one, by arm and resolution; and why a run is in no pair, a line each.
+def read_pairs(folders: Sequence[Path], mean: bool = False) -> tuple[list[Pair], list[str]]:
+    """Every other run against the first one, by arm and resolution, and with `mean` the mean of those; and why a run is in
+    no pair, a line each.
 
     Raises InputError where a folder is given twice, InvalidRun where its traces are damaged.
     """
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise InputError("a run is given twice; want each folder once")
     (first, base), *others = zip(folders, names_of(folders), strict=True)
-    pairs, told = list[Pair](), list[str]()
+    pairs, told, compared = list[Pair](), list[str](), list[Arms]()
     known, judge = _arms(first) if others else {}, judge_of(first / VERDICTS)
     for folder, name in others:
         found, other = _arms(folder), judge_of(folder / VERDICTS)
         own = [Pair(name, base, *values) for values in _pairs(found, known)] if other == judge else []
         pairs += own
-        if not own:
+        if own:
+            compared.append(found)
+        else:
             told.append(f"{name} is not compared with {base}: {_why(found, known, other == judge)}")
+    if mean and len(compared) > 1:
+        pairs += [Pair(f"mean of {len(compared)}", base, *values) for values in _pairs(_together(compared), known)]
     return pairs, told
 
 
@@ -80,17 +87,26 @@ def _why(found: Arms, known: Arms, same_judge: bool) -> str:
 
 def _arms(folder: Path) -> Arms:
     """What a run was asked, by arm; nothing where its traces were not kept."""
-    found = dict[str, dict[Asked, Scored]]()
+    found = defaultdict[str, list[Scored]](list)
     if all((folder / name).is_file() for name in ("traces.jsonl", "failures.jsonl")):
         for each in score_records(records(folder), remembered(folder / VERDICTS)):
-            found.setdefault(each.record.arm, {})[each.record.asked] = each
+            found[each.record.arm].append(each)
+    return found
+
+
+def _together(runs: Sequence[Arms]) -> Arms:
+    """What all of the runs were asked, in the arms that all have; every question as often as there are runs."""
+    found = dict[str, list[Scored]]()
+    for arm in (arm for arm in runs[0] if all(arm in run for run in runs)):
+        shared = set.intersection(*({each.record.asked for each in run[arm]} for run in runs))
+        found[arm] = [each for run in runs for each in run[arm] if each.record.asked in shared]
     return found
 
 
 def _pairs(found: Arms, known: Arms) -> Iterator[tuple[str, str, int, int, float, float, float]]:
     """Arm, heading, questions in both, questions of the run, difference and its interval."""
     for arm in (arm for arm in found if arm in known):
-        base, own = known[arm], list(found[arm].values())
+        base, own = {each.record.asked: each for each in known[arm]}, found[arm]
         sides = sorted({each.record.resolution for each in own})
         parts = [("all", own)]
         if len(sides) > 1:

@@ -77,7 +77,7 @@ def difference(found: Sequence[Scored], base: Mapping[Asked, Scored]) -> dict[st
     for one in found:
         other = base.get(one.record.asked)
         if other is not None and one.score is not None and other.score is not None:
-            gaps[one.record.group].append(one.score - other.score)
+            gaps[other.record.group].append(one.score - other.score)
     if not gaps:
         return None
     mean, low, high = paired_bootstrap([fmean(gaps[group]) for group in sorted(gaps)])

@@ -105,6 +105,27 @@ def test_what_failed_or_is_another_question_is_in_no_pair(tmp_path):
     assert "1 of 3" in pair.cells
 
 
+def test_the_mean_of_several_runs_is_that_of_the_questions_all_were_asked(tmp_path):
+    base = folder(tmp_path / "base", *answers("BBB"))
+    runs = [folder(tmp_path / name, *answers(said)) for name, said in (("one", "AAA"), ("two", "ABBA"))]
+    pairs, told = read_pairs([base, *runs], mean=True)
+    means = {pair.run: (pair.n, pair.difference) for pair in pairs}
+    assert means == {"one": (3, 1.0), "two": (3, pytest.approx(1 / 3)), "mean of 2": (3, pytest.approx(2 / 3))}
+    assert not told
+    assert {pair.run for pair in read_pairs([base, runs[0]], mean=True)[0]} == {"one"}
+    apart = folder(tmp_path / "apart", record("direct", "0", "A"))
+    assert "mean of 2" in {pair.run for pair in read_pairs([base, *runs, apart], mean=True)[0]}
+
+
+def test_a_question_of_one_arm_or_run_alone_is_in_no_mean(tmp_path):
+    both = [record("direct", "0", "B"), record("focus", "0", "B"), record("focus", "1", "B")]
+    base = folder(tmp_path / "base", *both)
+    one = folder(tmp_path / "one", record("direct", "0", "A"), record("focus", "0", "A"), record("focus", "1", "A"))
+    two = folder(tmp_path / "two", record("focus", "0", "B"))
+    (pair,) = (pair for pair in read_pairs([base, one, two], mean=True)[0] if pair.run == "mean of 2")
+    assert (pair.arm, pair.n, pair.difference) == ("focus", 1, 0.5)
+
+
 def test_without_traces_or_company_there_is_nothing_to_pair(tmp_path):
     base = folder(tmp_path / "base", *answers("AB"))
     (tmp_path / "bare").mkdir()
