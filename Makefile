@@ -33,10 +33,12 @@ bench: $(VENV)/.dev
 fuzz: $(VENV)/.fuzz  # ten minutes
 	for target in calls turns requests; do $(BIN)/python -m tests.fuzz.run $$target --seconds 200 || exit 1; done
 
-train-nano: $(VENV)/.dev  # some two hours on two cores by the times of its stages; never run from end to end
+train-nano: $(VENV)/.dev  # some three hours on two cores by the times of its stages; never run from end to end
 	$(BIN)/cof train perception --config recipes/nano/perception.toml --out runs/perception
 	$(BIN)/cof train sft --config recipes/nano/sft.toml --out runs/sft
-	$(BIN)/cof train pack runs/sft/model --out cof/models/nano
+	$(BIN)/cof train pack runs/sft/model --out cof/models/nano-sft
+	$(BIN)/cof train grpo --config recipes/nano/grpo.toml --out runs/grpo
+	$(BIN)/cof train pack runs/grpo/model --out cof/models/nano
 
 $(VENV)/.local: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -111,7 +111,7 @@ def test_a_benchmark_on_disk_is_evaluated_and_compared(tmp_path):
 
 def test_an_evaluation_that_cannot_be_is_one_line(tmp_path):
     out = ["--out", tmp_path / "run"]
-    refused(cof("eval", "nothing", *out), "needle, vstar")
+    refused(cof("eval", "nothing", "--model", "no/such/folder", *out), "needle, vstar")  # told before a model is loaded
     refused(cof("eval", "vstar", *out), "--data")
     refused(cof("eval", "hrbench", "--data", tmp_path, *out), "hr_bench_4k.tsv")
     refused(cof("eval", "needle", "--resolutions", "224,x", *out), "224,448")

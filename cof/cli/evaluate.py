@@ -92,6 +92,7 @@ def evaluation(
     """Measure a model on a benchmark: accuracy with its interval, zooms and tokens, by arm, resolution and category."""
     plan = Plan(_arms(arms), _resolutions(resolutions), _source(source), tuple(range(seed, seed + seeds)))
     limits, sampling = replace_fields(Limits(), limit), Sampling(temperature, tokens=TURN_TOKENS)
+    _check(bench, data, side, split, multiple_choice)  # before a model is loaded, which may take minutes
     spoken, loaded = dialect_of(dialect), opened(model, adapter, concurrency, url, key_file, limits.seconds)
     setting = setting_of(loaded, limits, sampling, budget, spoken)
     asked = {"benchmark": bench, "n": n, "side": side, "split": split, "multiple_choice": multiple_choice}
@@ -170,14 +171,13 @@ def _source(name: str) -> Source:
     raise InvalidConfig(f"--source {name!r} is not known; want one of {', '.join(SOURCES)}")
 
 
-def _items(
-    bench: str, data: Path | None, n: int | None, side: int, split: str, multiple_choice: bool, spec: ViewSpec
-) -> Items:
+def _check(bench: str, data: Path | None, side: int, split: str, multiple_choice: bool) -> None:
+    """Refuse options that the benchmark does not take."""
     if bench == NEEDLE:
         if data is not None:
             raise InvalidConfig("--data does not apply to needle, whose pictures are drawn; leave it out")
-        chosen = split_of(split)
-        return lambda seed: needle.items(chosen, seed, n or NEEDLES, side, spec, multiple_choice)
+        split_of(split)
+        return
     if bench not in BENCHMARKS:
         raise InputError(f"unknown benchmark {bench!r}; want one of {', '.join([NEEDLE, *BENCHMARKS])}")
     if (side, split, multiple_choice) != (SIDE, SPLIT, False):
@@ -186,6 +186,13 @@ def _items(
         raise InputError(
             f"benchmark {bench} needs your local copy; give --data (docs/evaluate.md says where to get it)"
         )
+
+
+def _items(
+    bench: str, data: Path | None, n: int | None, side: int, split: str, multiple_choice: bool, spec: ViewSpec
+) -> Items:
+    if data is None:
+        return lambda seed: needle.items(split_of(split), seed, n or NEEDLES, side, spec, multiple_choice)
     return lambda seed: islice(BENCHMARKS[bench](data, seed), n)
 
 

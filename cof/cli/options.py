@@ -19,7 +19,8 @@ from cof.worlds.scenes import SPLITS, Split
 ModelName = Annotated[
     str,
     typer.Option(
-        "--model", help="nano, a folder in Hugging Face layout, or a hub id; behind an endpoint, the name it goes by."
+        "--model",
+        help="nano, nano-sft, a folder in Hugging Face layout, or a hub id; behind an endpoint, the name it goes by.",
     ),
 ]
 Urls = Annotated[

@@ -30,8 +30,8 @@ def ask(
 ) -> Trace:
     """Let a model look at `image` and answer; the answer is `.answer` of the trace, None where it gave none.
 
-    `image` is a path, the bytes of a file, or a Pillow picture. `model` is "nano", a folder, a hub id, or any Model; a
-    loaded model is faster when asked again. `spec` defaults to the one that the model was trained with.
+    `image` is a path, the bytes of a file, or a Pillow picture. `model` is "nano", "nano-sft", a folder, a hub id, or
+    any Model; a loaded model is faster when asked again. `spec` defaults to the one that the model was trained with.
     Raises InvalidImage, InputError, MissingExtra or ModelError.
     """
     loaded = open_model(model) if isinstance(model, str) else model

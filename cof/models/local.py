@@ -29,9 +29,9 @@ from cof.models.engine import Engine
 from cof.types import ViewSpec
 from cof.vision.views import PAPER
 
-EMBEDDED = "nano"
+EMBEDDED = ("nano", "nano-sft")  # cof-nano, and the supervised checkpoint that its reinforcement began from
 CARD = "cof.json"
-WANT = "want 'nano', a folder in Hugging Face layout or a hub id"
+WANT = "want 'nano', 'nano-sft', a folder in Hugging Face layout or a hub id"
 FIRST_VALUES = 64  # of a tensor that are hashed
 SUPPORTED = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 LOAD_FAULTS = (OSError, ValueError, RuntimeError, SafetensorError)  # what transformers and peft raise on bad folders
@@ -77,9 +77,9 @@ class LocalModel:
 
     @classmethod
     def load(
-        cls, name: str = EMBEDDED, device: str | None = None, adapter: str | None = None, batch: int = 16
+        cls, name: str = "nano", device: str | None = None, adapter: str | None = None, batch: int = 16
     ) -> LocalModel:
-        """The model called `name`: "nano", a folder, or a hub id; `adapter` is a LoRA folder or id.
+        """The model called `name`: "nano", "nano-sft", a folder, or a hub id; `adapter` is a LoRA folder or id.
 
         Runs on a GPU in bfloat16 where there is one, else on the CPU in float32. Raises ModelError where it cannot.
         """
@@ -106,15 +106,15 @@ class LocalModel:
 
 def source_of(name: str) -> str:
     """The folder or hub id of a model by its name. Raises ModelError on a folder that is not there."""
-    path = str(embedded_folder()) if name == EMBEDDED else name
+    path = str(embedded_folder(name)) if name in EMBEDDED else name
     if path.count("/") != 1 and not Path(path).exists():  # a hub id has one slash: the network is not asked for others
         raise ModelError(f"cannot load model {name}: there is no such folder; {WANT}")
     return path
 
 
-def embedded_folder() -> Path:
-    """Where cof-nano lies in the installed package."""
-    return Path(str(resources.files("cof.models"))) / EMBEDDED
+def embedded_folder(name: str = "nano") -> Path:
+    """Where a model of the package lies."""
+    return Path(str(resources.files("cof.models"))) / name
 
 
 def _card(path: str, factor: int) -> tuple[ViewSpec, str | None]:

@@ -61,7 +61,7 @@ class Dense:
 
 @dataclass(frozen=True)
 class SupervisedConfig:
-    """Recipe of the stage. `model` is "nano", a folder or a hub id; `heads` the checkpoint, of perception or of this stage,
+    """Recipe of the stage. `model` is "nano-sft", a folder or a hub id; `heads` the checkpoint, of perception or of this stage,
     to take dense heads from.
 
     `traces` is a JSONL file of traces about any pictures, `rows` of them a step; with `dense` they are about needle scenes,

@@ -318,7 +318,7 @@ def test_a_missing_folder(name: str) -> None:
 def test_a_hub_id_without_a_network() -> None:
     line = refusal("nobody/nothing")
     assert line.startswith("cannot load model nobody/nothing: ")
-    assert line.endswith("; want 'nano', a folder in Hugging Face layout or a hub id")
+    assert line.endswith("; want 'nano', 'nano-sft', a folder in Hugging Face layout or a hub id")
 
 
 @pytest.mark.parametrize(

@@ -63,10 +63,10 @@ def test_a_run_leaves_a_model_that_loads_and_weights_that_moved(alone: tuple[Pat
     assert metrics["step"] == 2
     assert metrics["sampler_difference"] < 0.1
     assert {"seconds/rollout", "seconds/reward", "step_time", "kl", "entropy", "formed"} <= set(metrics)
-    moved, nano = LocalModel.load(str(out / "model"), device="cpu"), LocalModel.load("nano", device="cpu")
-    assert (moved.spec, moved.zoom_opening) == (nano.spec, nano.zoom_opening)
-    assert moved.fingerprint != nano.fingerprint
-    apart = [(a - b).abs().max() for a, b in zip(moved.network.parameters(), nano.network.parameters(), strict=True)]
+    moved, start = LocalModel.load(str(out / "model"), device="cpu"), LocalModel.load("nano-sft", device="cpu")
+    assert (moved.spec, moved.zoom_opening) == (start.spec, start.zoom_opening)
+    assert moved.fingerprint != start.fingerprint
+    apart = [(a - b).abs().max() for a, b in zip(moved.network.parameters(), start.network.parameters(), strict=True)]
     assert 0 < max(apart) < 0.01
 
 

@@ -8,7 +8,7 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 
 from cof.dialects.cof import COF
 from cof.errors import InvalidRun
-from cof.models.local import CARD, LocalModel, embedded_folder
+from cof.models.local import CARD, EMBEDDED, LocalModel, embedded_folder
 from cof.train.nano import make_nano, make_tokenizer, number_tokens, pack
 from tests.train.test_examples import TINY_TEXT, TINY_VISION
 
@@ -34,17 +34,19 @@ def test_near_numbers_start_near(tmp_path):
     assert like(table[ids[200]], table[ids[204]], 0) > like(table[ids[200]], table[ids[240]], 0)
 
 
-def test_nano_is_small_and_of_the_named_architecture():
-    config = json.loads((embedded_folder() / "config.json").read_text())
-    assert config["architectures"] == ["Qwen2_5_VLForConditionalGeneration"]
-    assert sum(f.stat().st_size for f in embedded_folder().iterdir()) < 20_000_000
-    assert "spec" in json.loads((embedded_folder() / CARD).read_text())
-
-
-def test_nano_loads_by_default():
-    model = LocalModel.load()
-    assert model.name == "nano"
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_an_embedded_model_is_small_and_of_the_named_architecture(name):
+    folder, model = embedded_folder(name), LocalModel.load(name)
+    assert json.loads((folder / "config.json").read_text())["architectures"] == ["Qwen2_5_VLForConditionalGeneration"]
+    assert sum(f.stat().st_size for f in folder.iterdir()) < 20_000_000
+    assert "spec" in json.loads((folder / CARD).read_text())
     assert sum(p.numel() for p in model.network.parameters()) < 10_000_000
+
+
+def test_cof_nano_loads_by_default_and_is_not_its_supervised_start():
+    nano = LocalModel.load()
+    assert nano.name == "nano"
+    assert nano.fingerprint != LocalModel.load("nano-sft").fingerprint
 
 
 def test_a_packed_model_answers_as_the_trained_one_does_but_for_rounding(tmp_path):
