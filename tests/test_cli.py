@@ -99,8 +99,9 @@ def test_a_benchmark_on_disk_is_evaluated_and_compared(tmp_path):
     figures = json.loads((tmp_path / "run" / "report.json").read_text())["arms"]["direct"]
     assert (figures["n"], figures["samples"], figures["failed"]) == (3, 6, 0)
     assert set(figures["by_resolution"]) == {"224", "448"}
-    compared = cof("report", tmp_path / "run", "--out", tmp_path / "report")
+    compared = cof("report", tmp_path / "run", "--mean", "--out", tmp_path / "report")
     assert compared.returncode == 0, compared.stderr
+    assert "there is no mean; want two runs or more" in compared.stderr
     assert "224 px" in compared.stdout
     written = json.loads((tmp_path / "report" / "comparison.json").read_text())
     assert written["rows"][0]["run"] == "run"
@@ -112,7 +113,7 @@ def test_a_benchmark_on_disk_is_evaluated_and_compared(tmp_path):
 def test_an_evaluation_that_cannot_be_is_one_line(tmp_path):
     out = ["--out", tmp_path / "run"]
     refused(cof("eval", "nothing", "--model", "no/such/folder", *out), "needle, vstar")  # told before a model is loaded
-    refused(cof("eval", "vstar", *out), "--data")
+    refused(cof("eval", "vstar", "--model", "no/such/folder", *out), "--data")
     refused(cof("eval", "hrbench", "--data", tmp_path, *out), "hr_bench_4k.tsv")
     refused(cof("eval", "needle", "--resolutions", "224,x", *out), "224,448")
     refused(cof("eval", "needle", "--resolutions", "0", *out), "28 pixels and more")

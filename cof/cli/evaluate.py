@@ -119,7 +119,7 @@ def comparison(
     runs: Annotated[list[Path], typer.Argument(help="Folders of finished evaluations.")],
     out: Annotated[Path | None, typer.Option(help="Folder for report.md, comparison.json and plots.")] = None,
     mean: Annotated[
-        bool, typer.Option("--mean", help="Pair also the mean of the others, as of seeds of one training.")
+        bool, typer.Option("--mean", help="Also the mean of the others, as of seeds of one training.")
     ] = False,
     inspect: Annotated[Path | None, typer.Option(help="Folder for logs of inspect-ai, one of every arm.")] = None,
     pictures: Annotated[
@@ -172,7 +172,7 @@ def _source(name: str) -> Source:
 
 
 def _check(bench: str, data: Path | None, side: int, split: str, multiple_choice: bool) -> None:
-    """Refuse options that the benchmark does not take."""
+    """Refuse an unknown benchmark, and options that do not fit it; with `needle` there is no `data` then."""
     if bench == NEEDLE:
         if data is not None:
             raise InvalidConfig("--data does not apply to needle, whose pictures are drawn; leave it out")
@@ -191,7 +191,7 @@ def _check(bench: str, data: Path | None, side: int, split: str, multiple_choice
 def _items(
     bench: str, data: Path | None, n: int | None, side: int, split: str, multiple_choice: bool, spec: ViewSpec
 ) -> Items:
-    if data is None:
+    if data is None:  # its pictures are drawn
         return lambda seed: needle.items(split_of(split), seed, n or NEEDLES, side, spec, multiple_choice)
     return lambda seed: islice(BENCHMARKS[bench](data, seed), n)
 

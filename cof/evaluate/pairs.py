@@ -17,7 +17,7 @@ from pathlib import Path
 from cof.errors import InputError
 from cof.evaluate.compare import Row, names_of, side_name
 from cof.evaluate.report import Scored, difference, score_records
-from cof.evaluate.run import records
+from cof.evaluate.run import Asked, records
 from cof.scoring.judge import judge_of, remembered
 
 HEADINGS = ("run", "arm", "group", "n", "accuracy against", "points (95% interval)")
@@ -62,14 +62,19 @@ def read_pairs(folders: Sequence[Path], mean: bool = False) -> tuple[list[Pair],
     known, judge = _arms(first) if others else {}, judge_of(first / VERDICTS)
     for folder, name in others:
         found, other = _arms(folder), judge_of(folder / VERDICTS)
-        own = [Pair(name, base, *values) for values in _pairs(found, known)] if other == judge else []
+        own = [Pair(name, base, *values) for values in _pairs([found], known)] if other == judge else []
         pairs += own
         if own:
             compared.append(found)
         else:
             told.append(f"{name} is not compared with {base}: {_why(found, known, other == judge)}")
-    if mean and len(compared) > 1:
-        pairs += [Pair(f"mean of {len(compared)}", base, *values) for values in _pairs(_together(compared), known)]
+    if mean:
+        several = compared if len(compared) > 1 else []
+        means = [Pair(f"mean of {len(compared)}", base, *values) for values in _pairs(several, known)]
+        pairs += means
+        told += (
+            [] if means else [f"there is no mean; want two runs or more that were asked the same as {base} in one arm"]
+        )
     return pairs, told
 
 
@@ -94,30 +99,25 @@ def _arms(folder: Path) -> Arms:
     return found
 
 
-def _together(runs: Sequence[Arms]) -> Arms:
-    """What all of the runs were asked, in the arms that all have; every question as often as there are runs."""
-    found = dict[str, list[Scored]]()
-    for arm in (arm for arm in runs[0] if all(arm in run for run in runs)):
-        shared = set.intersection(*({each.record.asked for each in run[arm]} for run in runs))
-        found[arm] = [each for run in runs for each in run[arm] if each.record.asked in shared]
-    return found
-
-
-def _pairs(found: Arms, known: Arms) -> Iterator[tuple[str, str, int, int, float, float, float]]:
-    """Arm, heading, questions in both, questions of the run, difference and its interval."""
-    for arm in (arm for arm in found if arm in known):
-        base, own = {each.record.asked: each for each in known[arm]}, found[arm]
+def _pairs(runs: Sequence[Arms], known: Arms) -> Iterator[tuple[str, str, int, int, float, float, float]]:
+    """Arm, heading, questions that count in all of `runs`, questions asked, their mean difference and its interval."""
+    for arm in (arm for arm in known if runs and all(arm in run for run in runs)):
+        base, own = {each.record.asked: each for each in known[arm]}, [each for run in runs for each in run[arm]]
+        shared = set.intersection(*({each.record.asked for each in run[arm] if _counts(each, base)} for run in runs))
         sides = sorted({each.record.resolution for each in own})
         parts = [("all", own)]
         if len(sides) > 1:
             parts += [(side_name(side), [each for each in own if each.record.resolution == side]) for side in sides]
         for heading, part in parts:
-            same = [each for each in part if each.record.asked in base and _alike(each, base[each.record.asked])]
-            if (gap := difference(same, base)) is not None:
-                asked = len({each.record.group for each in part})
+            if (gap := difference([each for each in part if each.record.asked in shared], base)) is not None:
+                asked = len({base.get(each.record.asked, each).record.group for each in part})
                 yield arm, heading, gap["n"], asked, gap["difference"], gap["low"], gap["high"]
 
 
-def _alike(one: Scored, other: Scored) -> bool:
+def _counts(one: Scored, base: Mapping[Asked, Scored]) -> bool:
+    """Whether `base` was asked the same, and both have a score."""
+    other = base.get(one.record.asked)
+    if other is None or one.score is None or other.score is None:
+        return False
     a, b = one.trace.question, other.trace.question
     return (a.text, a.choices, a.answer, Path(a.image).name) == (b.text, b.choices, b.answer, Path(b.image).name)

@@ -31,7 +31,7 @@ from cof.vision.views import PAPER
 
 EMBEDDED = ("nano", "nano-sft")  # cof-nano, and the supervised checkpoint that its reinforcement began from
 CARD = "cof.json"
-WANT = "want 'nano', 'nano-sft', a folder in Hugging Face layout or a hub id"
+WANT = f"want {', '.join(map(repr, EMBEDDED))}, a folder in Hugging Face layout or a hub id"
 FIRST_VALUES = 64  # of a tensor that are hashed
 SUPPORTED = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 LOAD_FAULTS = (OSError, ValueError, RuntimeError, SafetensorError)  # what transformers and peft raise on bad folders

@@ -15,7 +15,8 @@ WARMTH = (0.01, 2.0)  # temperatures that vLLM 0.30.0 takes as they are
 
 @dataclass(frozen=True)
 class ReinforceConfig:
-    """Recipe of the stage. `model` is "nano-sft", a folder or a hub id: where the run starts, and what it is held to by `beta`.
+    """Recipe of the stage. `model` is "nano", "nano-sft", a folder or a hub id: where the run starts, and
+    what it is held to by `beta`.
 
     A step asks `groups` questions, `group` rollouts each, of which `seats` run together, and learns from them in `accumulate`
     passes; rows of a pass hold at most `branches` rollouts. Questions come from the file `questions`, or else from needle

@@ -61,8 +61,8 @@ class Dense:
 
 @dataclass(frozen=True)
 class SupervisedConfig:
-    """Recipe of the stage. `model` is "nano-sft", a folder or a hub id; `heads` the checkpoint, of perception or of this stage,
-    to take dense heads from.
+    """Recipe of the stage. `model` is "nano", "nano-sft", a folder or a hub id; `heads` the checkpoint, of
+    perception or of this stage, to take dense heads from.
 
     `traces` is a JSONL file of traces about any pictures, `rows` of them a step; with `dense` they are about needle scenes,
     `scenes` of these a step with at most `questions` conversations each; without `traces` such conversations are made from

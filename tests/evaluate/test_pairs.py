@@ -12,6 +12,8 @@ from cof.evaluate.pairs import HEADINGS, as_json, read_pairs
 from cof.plain import to_json
 from tests.evaluate.test_report import failed, record
 
+NO_MEAN = "there is no mean; want two runs or more that were asked the same as base in one arm"
+
 
 def folder(path, *records):
     """A run as `cof eval` leaves it, as far as it is compared."""
@@ -112,18 +114,38 @@ def test_the_mean_of_several_runs_is_that_of_the_questions_all_were_asked(tmp_pa
     means = {pair.run: (pair.n, pair.difference) for pair in pairs}
     assert means == {"one": (3, 1.0), "two": (3, pytest.approx(1 / 3)), "mean of 2": (3, pytest.approx(2 / 3))}
     assert not told
-    assert {pair.run for pair in read_pairs([base, runs[0]], mean=True)[0]} == {"one"}
+    alone, why = read_pairs([base, runs[0]], mean=True)
+    assert ({pair.run for pair in alone}, why) == ({"one"}, [NO_MEAN])
     apart = folder(tmp_path / "apart", record("direct", "0", "A"))
     assert "mean of 2" in {pair.run for pair in read_pairs([base, *runs, apart], mean=True)[0]}
 
 
-def test_a_question_of_one_arm_or_run_alone_is_in_no_mean(tmp_path):
-    both = [record("direct", "0", "B"), record("focus", "0", "B"), record("focus", "1", "B")]
-    base = folder(tmp_path / "base", *both)
-    one = folder(tmp_path / "one", record("direct", "0", "A"), record("focus", "0", "A"), record("focus", "1", "A"))
-    two = folder(tmp_path / "two", record("focus", "0", "B"))
-    (pair,) = (pair for pair in read_pairs([base, one, two], mean=True)[0] if pair.run == "mean of 2")
-    assert (pair.arm, pair.n, pair.difference) == ("focus", 1, 0.5)
+def the_mean(*folders):
+    (pair,) = (pair for pair in read_pairs(folders, mean=True)[0] if pair.run == "mean of 2")
+    return pair.arm, pair.n, pair.asked, pair.difference
+
+
+def test_what_one_run_alone_has_is_in_no_mean(tmp_path):
+    base = folder(tmp_path / "base", record("direct", "0", "B"), *answers("BB"))
+    one = folder(tmp_path / "one", record("direct", "0", "A"), *answers("AA"))
+    two = folder(tmp_path / "two", *answers("B"))
+    assert the_mean(base, one, two) == ("focus", 1, 2, 0.5)
+    broken = folder(tmp_path / "broken", *answers("B"), replace(failed("1"), resolution=448))
+    assert the_mean(base, one, broken) == ("focus", 1, 2, 0.5)
+    changed = record("focus", "1", "B", resolution=448)
+    changed = replace(changed, trace=replace(changed.trace, question=replace(changed.trace.question, text="another?")))
+    other = folder(tmp_path / "other", *answers("B"), changed)
+    assert the_mean(base, one, other) == ("focus", 1, 2, 0.5)
+    apart = folder(tmp_path / "apart", record("direct", "0", "B"))
+    assert read_pairs([base, two, apart], mean=True)[1] == [NO_MEAN]
+
+
+def test_questions_of_a_mean_are_those_of_the_first_run_whatever_the_others_call_them(tmp_path):
+    def asked(letters, group):
+        return [record("focus", f"{n // 2}-{n % 2}", said, group=f"{group}{n // 2}") for n, said in enumerate(letters)]
+
+    runs = [folder(tmp_path / name, *asked(said, name)) for name, said in (("x", "BBBB"), ("y", "AABB"), ("z", "AAAB"))]
+    assert the_mean(*runs) == ("focus", 2, 2, 0.625)
 
 
 def test_without_traces_or_company_there_is_nothing_to_pair(tmp_path):

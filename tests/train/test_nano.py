@@ -47,6 +47,8 @@ def test_cof_nano_loads_by_default_and_is_not_its_supervised_start():
     nano = LocalModel.load()
     assert nano.name == "nano"
     assert nano.fingerprint != LocalModel.load("nano-sft").fingerprint
+    one, other = ({path.name: path.read_bytes() for path in embedded_folder(name).iterdir()} for name in EMBEDDED)
+    assert {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)} == {"model.safetensors"}
 
 
 def test_a_packed_model_answers_as_the_trained_one_does_but_for_rounding(tmp_path):
