@@ -110,7 +110,7 @@ def test_rollouts_have_the_tokens_masks_and_probabilities_of_our_own_engine(loca
     asked = [(prompts(index), 0) for index in range(4)]
     engine = Engine(local.network, local.codec)
     theirs, own = play(spoken_to(engine, local), asked, SETTING), play(local, asked, SETTING)
-    assert max(len(each.trace.turns) for each in own) == engine.calls == 3
+    assert 1 < max(len(each.trace.turns) for each in own) == engine.calls
     for one, other in zip(theirs, own, strict=True):
         np.testing.assert_array_equal(one.ids, other.ids)
         np.testing.assert_array_equal(one.sampled, other.sampled)

@@ -21,7 +21,14 @@ from cof.train.reinforce import ReinforceConfig
 from tests.models.test_vllm import Engine, Params
 
 CONFIG = ReinforceConfig(
-    "nano", rewards=Weights(accuracy=1.0, zooms=0.5), steps=2, groups=2, group=4, tokens=60, temperature=1.3, vllm=0.4
+    "nano-sft",
+    rewards=Weights(accuracy=1.0, zooms=0.5),
+    steps=2,
+    groups=2,
+    group=4,
+    tokens=60,
+    temperature=1.3,
+    vllm=0.4,
 )
 APART = -0.5  # what the engine says less of a log-probability than it is
 
@@ -30,7 +37,7 @@ def test_what_vllm_sampled_is_learnt_from_by_the_probabilities_it_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(SamplingParams=Params))
-    start, synced = LocalModel.load("nano", device="cpu"), list[bool]()
+    start, synced = LocalModel.load("nano-sft", device="cpu"), list[bool]()
     copy = deepcopy(start.network)
     for parameter in copy.parameters():
         parameter.data.zero_()  # a copy that nobody has given the weights knows nothing
@@ -55,7 +62,7 @@ def test_what_vllm_sampled_is_learnt_from_by_the_probabilities_it_told(
 
 
 def test_trl_is_asked_for_a_copy_in_this_process(tmp_path: Path) -> None:
-    start = LocalModel.load("nano", device="cpu")
+    start = LocalModel.load("nano-sft", device="cpu")
     asked = _arguments(CONFIG, tmp_path, start)
     assert (asked.use_vllm, asked.vllm_mode, asked.vllm_gpu_memory_utilization) == (True, "colocate", 0.4)
     assert 256 + 4 * 81 < asked.vllm_max_model_length <= start.network.config.text_config.max_position_embeddings
