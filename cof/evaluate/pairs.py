@@ -72,9 +72,8 @@ def read_pairs(folders: Sequence[Path], mean: bool = False) -> tuple[list[Pair],
         several = compared if len(compared) > 1 else []
         means = [Pair(f"mean of {len(compared)}", base, *values) for values in _pairs(several, known)]
         pairs += means
-        told += (
-            [] if means else [f"there is no mean; want two runs or more that were asked the same as {base} in one arm"]
-        )
+        if not means:
+            told.append(f"there is no mean; want two runs or more besides {base} that were asked the same in one arm")
     return pairs, told
 
 

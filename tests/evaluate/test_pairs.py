@@ -12,7 +12,7 @@ from cof.evaluate.pairs import HEADINGS, as_json, read_pairs
 from cof.plain import to_json
 from tests.evaluate.test_report import failed, record
 
-NO_MEAN = "there is no mean; want two runs or more that were asked the same as base in one arm"
+NO_MEAN = "there is no mean; want two runs or more besides base that were asked the same in one arm"
 
 
 def folder(path, *records):
