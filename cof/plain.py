@@ -57,8 +57,8 @@ def trace_from_json(data: dict[str, Any]) -> Trace:
 
 def question_from_json(data: dict[str, Any]) -> Question:
     """The inverse of `to_json` for a question."""
-    lists = {"choices": tuple(data["choices"]), "targets": tuple(Box(**b) for b in data["targets"])}
-    return Question(**{**data, **lists, "tags": tuple(data["tags"])})
+    texts = {name: tuple(data.get(name, ())) for name in ("choices", "tags", "aliases")}  # aliases: since version 2
+    return Question(**{**data, **texts, "targets": tuple(Box(**box) for box in data["targets"])})
 
 
 def _fields(value: Any) -> dict[str, Any]:

@@ -108,13 +108,17 @@ class View:
         return Box((box.x0 - x) * sx, (box.y0 - y) * sy, (box.x1 - x) * sx, (box.y1 - y) * sy)
 
 
+Metric = Literal["match", "anls", "relaxed", "iou"]
+
+
 @dataclass(frozen=True)
 class Question:
     """What is asked of one picture. `answer`, `category`, `depth` and `targets` are ground truth, None where unknown.
 
     `image` is a path; `targets` are boxes in source pixels, in the order in which a careful reader would visit them;
     `depth` is the number of zooms needed at the overview budget the question was made for; `tags` are further names that
-    results are grouped by.
+    results are grouped by. `aliases` are further true answers, each as right as `answer`; `metric` says how an answer is
+    compared with the truth.
     """
 
     id: str
@@ -126,6 +130,8 @@ class Question:
     depth: int | None = None
     targets: tuple[Box, ...] = ()
     tags: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    metric: Metric = "match"
 
 
 @dataclass(frozen=True)
@@ -170,16 +176,22 @@ class Stop(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may cost. At a limit the model is told, and asked for its answer once."""
+    """What one request may cost. At a limit the model is asked for its answer once; a crop shrinks to what pixels are left.
+
+    `turns` of the model, `zooms` shown, `tokens` sampled, `pixels` shown in all, the overview included, `seconds` of the
+    model's time. `crop_pixels` is the most that one crop may have; None leaves it to the view rules and to `pixels`.
+    """
 
     turns: int = 6
     zooms: int = 4
     tokens: int = 2048
     pixels: int = 16_000_000
     seconds: float = 120.0
+    crop_pixels: int | None = None
 
     def __post_init__(self) -> None:
-        if self.turns < 1 or min(self.zooms, self.tokens, self.pixels, self.seconds) < 0:
+        least = min(self.zooms, self.tokens, self.pixels, self.seconds, self.crop_pixels or 0)
+        if self.turns < 1 or least < 0:
             raise InvalidConfig(f"limits {self} are not possible; want at least one turn and nothing below zero")
 
 
@@ -243,7 +255,8 @@ class Trace:
     """Everything that happened between a question and its end. `overview` is the first view; `error` only if failed.
 
     `mode` says whether the model could choose to zoom ("focus"), could not ("direct"), had to ("always"), or was shown the
-    true boxes first ("oracle").
+    true boxes first ("oracle"). `outside` says whether the picture is none of the kind that the model was trained on; None
+    where the model makes no such claim.
     """
 
     id: str
@@ -258,6 +271,7 @@ class Trace:
     stop: Stop = Stop.ANSWER
     error: str | None = None
     mode: str = "focus"
+    outside: bool | None = None
     version: int = field(default=TRACE_VERSION)
 
     @property

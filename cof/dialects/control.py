@@ -1,0 +1,25 @@
+"""Control tokens: texts that a tokenizer or a chat template reads as structure, such as the end of a turn or a picture.
+
+Owns the one test for them. A user's text that spells one could forge a turn or stand for a picture that is not there, so
+questions and training data that hold one are refused where they enter. The tokens are those of the chat templates of the
+families in `families/`; the tags of a dialect's own grammar (`<think>`, `<answer>`) are text and pass.
+"""
+
+from __future__ import annotations
+
+import re
+
+CONTROL = re.compile(
+    r"<\|[A-Za-z0-9_/\"\-]{1,40}\|?>"  # Qwen, GLM, Llama 3, Phi: <|im_end|>, <|image_pad|>; Gemma 4: <|channel>
+    r"|<[A-Za-z0-9_/\-]{1,40}\|>"  # Gemma 4: <channel|>
+    r"|<｜[^<>｜]{1,40}｜>"  # DeepSeek
+    r"|</?(?:start_of_turn|end_of_turn|start_of_image|end_of_image|image_soft_token|bos|eos|pad)>"  # Gemma 3
+    r"|<(?:IMG_CONTEXT|/?img|image_pad|video_pad)>"  # InternVL
+    r"|\[/?(?:INST|IMG|IMG_BREAK|IMG_END|TOOL_CALLS|AVAILABLE_TOOLS)\]"  # Mistral
+)
+
+
+def control_token(text: str) -> str | None:
+    """The first control token that `text` spells, None where it spells none."""
+    found = CONTROL.search(text)
+    return found[0] if found else None
