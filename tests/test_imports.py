@@ -25,6 +25,7 @@ ROOMS = (  # from the ground up; rooms on one floor may not import each other. "
     {"train"},
     {"evaluate"},
     {"search"},
+    {"api"},
     {"serve"},
     {""},
     {"cli"},

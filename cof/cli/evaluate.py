@@ -19,10 +19,12 @@ import cof
 from cof.cli.options import (
     Adapter,
     Budget,
+    CropBudget,
     DialectName,
     KeyFile,
     LimitItems,
     ModelName,
+    TurnTokens,
     Urls,
     numbers,
     opened,
@@ -40,8 +42,7 @@ from cof.evaluate.inspect_log import PICTURES, write_logs
 from cof.evaluate.pairs import HEADINGS, VERDICTS, Pair, as_json, read_pairs
 from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, SOURCES, Plan, Source, evaluate, records
-from cof.focus.ask import setting_of
-from cof.focus.loop import MODES, Mode, Setting
+from cof.focus.setting import MODES, Mode, Setting, setting_of
 from cof.models.base import Usage
 from cof.models.remote import RemoteModel
 from cof.plain import to_json
@@ -54,6 +55,7 @@ SIDE, SPLIT = 1792, "test"
 NEEDLES = 200  # questions, where --n does not say
 VERSIONED = ("torch", "transformers", "numpy")  # what may change figures, where it is installed
 LEAST = 28  # pixels of a side: one visual token
+PIXELS = 100_000_000  # of a question: the view rules of a family are to decide what an evaluation shows, and no limit
 TURN_TOKENS = 512  # most tokens of one turn, as the released checkpoints are evaluated (arXiv 2505.15436)
 WIDTH = 160  # characters of a table where there is no terminal
 
@@ -68,13 +70,15 @@ def evaluation(
     adapter: Adapter = None,
     url: Urls = [],  # noqa: B006
     key_file: KeyFile = None,
-    dialect: DialectName = "cof",
+    dialect: DialectName = None,
     arms: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(MODES)}.")] = "direct,focus",
     resolutions: Annotated[str, typer.Option(help="Longer sides in pixels, comma-separated; else as they are.")] = "",
     source: Annotated[str, typer.Option(help="resized: all from the smaller picture; original: only the overview.")] = (
         "original"
     ),
     budget: Budget = None,
+    crop_budget: CropBudget = None,
+    turn_tokens: TurnTokens = TURN_TOKENS,
     n: Annotated[int | None, typer.Option("--n", min=1, help=f"Questions a seed; all, or {NEEDLES} needles.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
@@ -91,10 +95,11 @@ def evaluation(
 ) -> None:
     """Measure a model on a benchmark: accuracy with its interval, zooms and tokens, by arm, resolution and category."""
     plan = Plan(_arms(arms), _resolutions(resolutions), _source(source), tuple(range(seed, seed + seeds)))
-    limits, sampling = replace_fields(Limits(), limit), Sampling(temperature, tokens=TURN_TOKENS)
+    limits, sampling = replace_fields(Limits(pixels=PIXELS), limit), Sampling(temperature, tokens=turn_tokens)
     _check(bench, data, side, split, multiple_choice)  # before a model is loaded, which may take minutes
-    spoken, loaded = dialect_of(dialect), opened(model, adapter, concurrency, url, key_file, limits.seconds)
-    setting = setting_of(loaded, limits, sampling, budget, spoken)
+    spoken = None if dialect is None else dialect_of(dialect)
+    loaded = opened(model, adapter, concurrency, url, key_file, limits.seconds)
+    setting = setting_of(loaded, limits, sampling, budget, spoken, crop_budget)
     asked = {"benchmark": bench, "n": n, "side": side, "split": split, "multiple_choice": multiple_choice}
     items = _items(bench, data, n, side, split, multiple_choice, setting.spec)
     total = _count(items, plan)  # first: what cannot be read is refused, and leaves no run folder behind

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from cof.errors import InputError, InvalidConfig, MissingExtra
-from cof.focus.ask import open_model
 from cof.models.endpoint import checked_key
+from cof.models.opening import open_model
 from cof.models.remote import KEY, SECONDS, RemoteModel
 from cof.worlds.scenes import SPLITS, Split
 
@@ -32,13 +32,21 @@ UpstreamKeyFile = Annotated[
     Path | None, typer.Option("--upstream-key-file", help=f"File with the upstream's key; else ${KEY}.")
 ]
 DialectName = Annotated[
-    str, typer.Option("--dialect", help="How the model speaks: `cof dialect list`, or a TOML file.")
+    str | None,
+    typer.Option("--dialect", help="How the model speaks: `cof dialect list`, or a TOML file; else by its name."),
 ]
 Adapter = Annotated[str | None, typer.Option("--adapter", help="A LoRA folder or hub id.")]
 LimitItems = Annotated[
-    list[str], typer.Option("--limit", help="turns=N, zooms=N, tokens=N, pixels=N or seconds=N; repeatable.")
+    list[str],
+    typer.Option("--limit", help="turns=N, zooms=N, tokens=N, pixels=N, crop_pixels=N or seconds=N; repeatable."),
 ]
-Budget = Annotated[int | None, typer.Option("--budget", min=4, help="Most visual tokens of the overview.")]
+Budget = Annotated[
+    int | None, typer.Option("--budget", min=4, help="Most visual tokens of the overview, and of each crop.")
+]
+CropBudget = Annotated[int | None, typer.Option("--crop-budget", min=4, help="Most visual tokens of each crop.")]
+TurnTokens = Annotated[
+    int, typer.Option("--turn-tokens", min=1, help="Most tokens that the model may produce in a turn.")
+]
 
 
 def opened(
@@ -62,7 +70,7 @@ def opened(
     if key_file is not None:
         raise InputError(f"the key in {key_file} is for no endpoint, as the model runs here; leave it out")
     os.environ.setdefault("TQDM_DISABLE", "1")
-    return open_model(model, adapter, batch)
+    return open_model(model, adapter=adapter, batch=batch)
 
 
 def key_in(file: Path) -> str:

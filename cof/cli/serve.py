@@ -29,7 +29,7 @@ def serve(
         ),
     ] = [],  # noqa: B006
     upstream_key_file: UpstreamKeyFile = None,
-    dialect: DialectName = "cof",
+    dialect: DialectName = None,
     host: Annotated[str, typer.Option(help="Address to listen on; others than loopback want a key.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any.")] = 8000,
     limit: LimitItems = [],  # noqa: B006
@@ -55,7 +55,8 @@ def serve(
     hosts = None if fetch_from == ["any"] else frozenset(map(fetch.host_name, fetch_from))
     fetching = fetch.Fetching(hosts) if fetch_from else None
     limits = replace_fields(Limits(), limit)
-    service = room.Service(limits, dialect_of(dialect), key, together=concurrency, waiting=waiting, fetching=fetching)
+    spoken = None if dialect is None else dialect_of(dialect)
+    service = room.Service(limits, spoken, key, together=concurrency, waiting=waiting, fetching=fetching)
     with _bound(host, port) as listening:
         loaded = opened(model, adapter, concurrency, upstream, upstream_key_file, limits.seconds)
         place = f"[{host}]" if ":" in host else host

@@ -46,6 +46,12 @@ def dialect_of(name: str) -> Dialect:
     return load_config(Dialect, path, under=_liked(under, path) if isinstance(under, str) else None)
 
 
+def dialect_for(model_name: str) -> str | None:
+    """The family that a model's name names, None where it names none."""
+    known = (name for name in names() if name.casefold() in model_name.casefold())
+    return max(known, key=len, default=None)
+
+
 def _liked(name: str, by: Path) -> Dialect:
     """The dialect that the one in a file is like. Raises InvalidConfig, which names that file."""
     try:

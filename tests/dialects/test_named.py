@@ -14,7 +14,8 @@ from cof.dialects import frames
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import constants, dialect_of, imported, names
 from cof.errors import InvalidConfig
-from cof.focus.loop import Setting, run
+from cof.focus.loop import run
+from cof.focus.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.types import Answer, Box, Completion, Malformed, Question, Turn, View, Zoom
 from cof.vision import views

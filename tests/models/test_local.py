@@ -15,7 +15,8 @@ from PIL import Image
 
 from cof.dialects.cof import COF
 from cof.errors import ModelError
-from cof.focus.loop import Setting, run, run_many
+from cof.focus.loop import run, run_many
+from cof.focus.setting import Setting
 from cof.models.base import Request, complete
 from cof.models.local import CARD, LocalModel
 from cof.models.scripted import ScriptedModel

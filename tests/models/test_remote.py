@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from cof.errors import InputError
-from cof.focus.loop import Session, Setting, run, run_many
+from cof.focus.loop import Session, run, run_many
+from cof.focus.setting import Setting
 from cof.models.remote import RemoteModel
 from cof.types import Question, Stop
 from cof.vision.views import Picture
