@@ -23,7 +23,7 @@ from starlette.requests import ClientDisconnect
 
 from cof.errors import InputError, InvalidImage
 from cof.focus.question import question_of
-from cof.focus.setting import Setting, setting_of
+from cof.focus.setting import TURN_TOKENS, Setting, setting_of
 from cof.models.base import Model
 from cof.plain import to_json
 from cof.serve import document, responses, wire
