@@ -66,7 +66,9 @@ class ViewSpec:
     An overview is the whole picture resized to between `min_pixels` and `max_pixels`; a zoom is the box grown by
     `grow` about its centre, scaled by `scale`, and held between `zoom_min_pixels` and `zoom_max_pixels`. All sides are
     multiples of `factor` pixels, the side of one visual token. `source` names the pixels a zoom is cut from: the
-    original file, or the resized overview (as the paper's evaluation does).
+    original file, or the resized overview (as the paper's evaluation does). `pad` widens the box of a zoom on each side by
+    that part of the picture's side, up to its edge, before it is grown. No side is longer than `max_side` pixels, where that
+    is given.
     """
 
     min_pixels: int = 56 * 56
@@ -78,6 +80,8 @@ class ViewSpec:
     scale: float = 1.0
     source: Literal["original", "resized"] = "original"
     resample: Literal["lanczos", "bicubic", "bilinear"] = "lanczos"
+    pad: float = 0.0
+    max_side: int | None = None
 
 
 @dataclass(frozen=True)

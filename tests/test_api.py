@@ -55,7 +55,15 @@ def test_every_kind_of_picture_shows_the_same_pixels(tmp_path: Path) -> None:
     file.write_bytes(encoded(image))
     seen: list[bytes] = []
     with file.open("rb") as stream:
-        sources: list[Any] = [file, str(file), encoded(image), stream, io.BytesIO(encoded(image)), np.asarray(image), image]
+        sources: list[Any] = [
+            file,
+            str(file),
+            encoded(image),
+            stream,
+            io.BytesIO(encoded(image)),
+            np.asarray(image),
+            image,
+        ]
         for source in sources:
             assert cof.ask(source, "What?", model=cof.ScriptedModel([kept(SAID, seen)])).answer == "red"
     assert len(seen) == len(sources)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import functools
 import json
+import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -46,10 +47,29 @@ def dialect_of(name: str) -> Dialect:
     return load_config(Dialect, path, under=_liked(under, path) if isinstance(under, str) else None)
 
 
-def dialect_for(model_name: str) -> str | None:
-    """The family that a model's name names, None where it names none."""
-    known = (name for name in names() if name.casefold() in model_name.casefold())
-    return max(known, key=len, default=None)
+def dialect_for(model: str) -> str | None:
+    """The family of a model by the name that it goes by, such as "Qwen/Qwen3-VL-8B-Instruct"; None where none is known.
+
+    A name holds that of a family (`models` of a dialect) as whole words: case does not count, nor whether they are joined by
+    "-", "_", ".", a space or nothing. Of several families the longest name wins. A family's own name is its model's too.
+    """
+    name = model.strip().lower()
+    if name in names():
+        return name
+    found = [(len(part), family) for part, family in _parts() if _named_in(part).search(name)]
+    return max(found)[1] if found else None
+
+
+@functools.cache
+def _parts() -> tuple[tuple[str, str], ...]:
+    return tuple((part.lower(), family) for family in names() for part in dialect_of(family).models)
+
+
+@functools.cache
+def _named_in(part: str) -> re.Pattern[str]:
+    words = "[-_. ]?".join(map(re.escape, re.split(r"[-_. ]+", part)))
+    after = r"(?![a-z])" if part[-1].isalpha() else r"(?!\d)"
+    return re.compile(rf"(?<![a-z0-9]){words}{after}")
 
 
 def _liked(name: str, by: Path) -> Dialect:
