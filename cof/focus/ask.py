@@ -57,6 +57,9 @@ def open_model(name: str, adapter: str | None = None, batch: int = 16) -> Model:
     Raises MissingExtra or ModelError.
     """
     try:
+        from cof.models.named import source_of
+
+        source_of(name)  # a wrong name is refused before torch is imported, which takes seconds
         from cof.models.local import LocalModel
     except ImportError as error:
         raise MissingExtra("an in-process model", error.name, "local") from None
