@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,15 +13,19 @@ import typer
 
 from cof.errors import InputError, InvalidConfig, MissingExtra
 from cof.focus.ask import open_model
-from cof.models.endpoint import checked_key
-from cof.models.remote import KEY, SECONDS, RemoteModel
+from cof.models.endpoint import KEY, checked_key, models_at
+from cof.models.remote import SECONDS, RemoteModel, in_short
+from cof.vision.urls import Wire
 from cof.worlds.scenes import SPLITS, Split
 
+NANO = "nano"  # the model where none is named
+
 ModelName = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--model",
-        help="nano, nano-sft, a folder in Hugging Face layout, or a hub id; behind an endpoint, the name it goes by.",
+        help="nano (default), nano-sft, a folder in Hugging Face layout, or a hub id; behind an endpoint, its "
+        "name there, which may be left out where the endpoint has one model.",
     ),
 ]
 Urls = Annotated[
@@ -30,6 +35,14 @@ Urls = Annotated[
 KeyFile = Annotated[Path | None, typer.Option("--key-file", help=f"File with the endpoint's key; else ${KEY}.")]
 UpstreamKeyFile = Annotated[
     Path | None, typer.Option("--upstream-key-file", help=f"File with the upstream's key; else ${KEY}.")
+]
+WireName = Annotated[
+    str | None,
+    typer.Option(
+        "--wire",
+        metavar="png|jpeg[:QUALITY]",
+        help="How an endpoint gets pictures; else PNG, or JPEG 95 above 2 megapixels or 1 MiB.",
+    ),
 ]
 DialectName = Annotated[
     str, typer.Option("--dialect", help="How the model speaks: `cof dialect list`, or a TOML file.")
@@ -42,27 +55,47 @@ Budget = Annotated[int | None, typer.Option("--budget", min=4, help="Most visual
 
 
 def opened(
-    model: str,
+    model: str | None,
     adapter: str | None,
     batch: int = 16,
     urls: Sequence[str] = (),
     key_file: Path | None = None,
     seconds: float = SECONDS,
+    wire: str | None = None,
 ) -> Any:
     """The model in this process, without the bars that its library draws while loading, or behind `urls`.
 
-    A turn over the wire has `seconds`, a conversation's limit, but no less than usual: at the limit a model is asked for its
-    answer, which it could not give if its turn were cut off there.
+    Without a name it is cof-nano, or the only model that the endpoint has, which is said on stderr. A turn over the wire has
+    `seconds`, a conversation's limit, but no less than usual: at the limit a model is asked for its answer, which it could
+    not give if its turn were cut off there. Pictures are sent as `wire` says, which is checked first. Raises InputError,
+    ModelError or MissingExtra.
     """
-    if urls and adapter is not None:
+    form = Wire() if wire is None else Wire.of(wire)
+    if not urls:
+        return _here(model or NANO, adapter, batch, key_file, wire)
+    if adapter is not None:
         raise InputError(f"--adapter {adapter} cannot be given to a model behind an endpoint; let its server load it")
-    if urls:
-        key = None if key_file is None else key_in(key_file)
-        return RemoteModel(urls, model, batch, max(SECONDS, seconds), key)
-    if key_file is not None:
-        raise InputError(f"the key in {key_file} is for no endpoint, as the model runs here; leave it out")
+    key = None if key_file is None else key_in(key_file)
+    name = model or _only_model(urls[0], key)
+    return RemoteModel(urls, name, batch, max(SECONDS, seconds), key, wire=form)
+
+
+def _here(model: str, adapter: str | None, batch: int, key_file: Path | None, wire: str | None) -> Any:
+    for option, what in ((key_file, f"the key in {key_file}"), (wire, f"--wire {wire}")):
+        if option is not None:
+            raise InputError(f"{what} is for no endpoint, as the model runs here; leave it out")
     os.environ.setdefault("TQDM_DISABLE", "1")
     return open_model(model, adapter, batch)
+
+
+def _only_model(url: str, key: str | None) -> str:
+    """The model of an endpoint that has one. Raises InputError where it has none or several."""
+    names = models_at(url, key)
+    if len(names) != 1:
+        have = f"has {len(names)} models: {in_short(names)}" if names else "lists no model"
+        raise InputError(f"{url} {have}; want the name of one as --model")
+    print(f"model {names[0]}, the only one at {url}", file=sys.stderr)
+    return names[0]
 
 
 def key_in(file: Path) -> str:
