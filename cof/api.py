@@ -39,7 +39,7 @@ def ask(
     question: str,
     *,
     choices: Sequence[str] = (),
-    model: str | Model = "nano",
+    model: str | Model | None = None,
     url: str | Sequence[str] | None = None,
     key: str | None = None,
     dialect: str | Dialect | None = None,
@@ -54,10 +54,11 @@ def ask(
     `image` is a path, an `http(s)` URL (only with `fetch`), the bytes of a file, an open file, a numpy array or a Pillow
     picture; all give the same pixels (`cof.load`). `choices` are the possible answers.
 
-    `model` is "nano", "nano-sft", a folder, a hub id, or a Model; with `url` it is the name at an OpenAI-compatible
-    endpoint, whose key is `key` or in OPENAI_API_KEY. `adapter` is a LoRA folder or hub id for a model in this process.
-    `dialect` is a family's name, a TOML file or a Dialect; without it the model's name decides. nano knows the drawn needle
-    world alone: `.outside` is True where the picture is none of it.
+    `model` is "nano" (the default), "nano-sft", a folder, a hub id, or a Model; with `url` it is the name at an
+    OpenAI-compatible endpoint, which may be left out where that has one model. `key` is the endpoint's key, else that in
+    OPENAI_API_KEY. `adapter` is a LoRA folder or hub id for a model in this process. `dialect` is a family's name, a TOML
+    file or a Dialect; without it the model's name decides. nano knows the drawn needle world alone: `.outside` is True where
+    the picture is none of it.
 
     `budget` is the most visual tokens of the overview and of each crop. `mode` is "focus" (the model chooses to zoom),
     "direct" (it may not) or "always" (it must). `limits` is a Limits, or its fields by name, such as {"zooms": 2}.
@@ -80,7 +81,7 @@ async def aask(image: Any, question: str, **options: Any) -> Trace:
 def ask_many(
     asked: Iterable[tuple[Any, str] | tuple[Any, str, Sequence[str]]],
     *,
-    model: str | Model = "nano",
+    model: str | Model | None = None,
     url: str | Sequence[str] | None = None,
     key: str | None = None,
     dialect: str | Dialect | None = None,
@@ -158,9 +159,9 @@ def _setting(
     return replace(chosen, mode=mode)
 
 
-def _opened(model: str | Model, url: str | Sequence[str] | None, key: str | None, adapter: str | None) -> Model:
+def _opened(model: str | Model | None, url: str | Sequence[str] | None, key: str | None, adapter: str | None) -> Model:
     """The model, loaded once however often it is named."""
-    if not isinstance(model, str):
+    if model is not None and not isinstance(model, str):
         if url or key or adapter:
             raise InputError("url, key and adapter go with a model that is named; leave them out for a Model")
         if not hasattr(model, "converse"):
@@ -168,19 +169,19 @@ def _opened(model: str | Model, url: str | Sequence[str] | None, key: str | None
         return model
     urls = (url,) if isinstance(url, str) else tuple(url or ())
     with _LOADING:
-        return _loaded(model, urls, key, adapter, _version(model))
+        return _loaded(model, urls, key, adapter, _version(model or ""))
 
 
 _LOADING = Lock()
 
 
 @functools.lru_cache(LOADED_MODELS)
-def _loaded(name: str, urls: tuple[str, ...], key: str | None, adapter: str | None, _version: float) -> Model:
+def _loaded(name: str | None, urls: tuple[str, ...], key: str | None, adapter: str | None, _version: float) -> Model:
     return open_model(name, url=urls or None, key=key, adapter=adapter)
 
 
 def _version(name: str) -> float:
     """When the files of a model's folder last changed, so that a folder that was written anew is loaded anew."""
     folder = Path(name)
-    files = folder.iterdir() if folder.is_dir() else ()
+    files = folder.iterdir() if name and folder.is_dir() else ()
     return max((file.stat().st_mtime for file in files), default=0.0)

@@ -183,4 +183,4 @@ def test_the_public_names_are_there_and_typed() -> None:
     assert cof.LocalModel.__name__ == "LocalModel"
     with pytest.raises(AttributeError):
         _ = cof.NoSuchName
-    assert views.PAPER == cof.setting_of(cof.ScriptedModel([""])).spec
+    assert cof.setting_of(cof.ScriptedModel([""])).spec == views.PAPER

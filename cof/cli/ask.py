@@ -19,6 +19,7 @@ from cof.cli.options import (
     ModelName,
     TurnTokens,
     Urls,
+    WireName,
     opened,
 )
 from cof.config import replace_fields
@@ -42,10 +43,11 @@ def ask(
     image: Annotated[str, typer.Argument(help="A picture file, - for standard input, or a URL with --fetch.")],
     question: str,
     choice: Annotated[list[str], typer.Option("--choice", help="A possible answer; repeatable.")] = [],  # noqa: B006
-    model: ModelName = "nano",
+    model: ModelName = None,
     adapter: Adapter = None,
     url: Urls = [],  # noqa: B006
     key_file: KeyFile = None,
+    wire: WireName = None,
     dialect: DialectName = None,
     limit: LimitItems = [],  # noqa: B006
     budget: Budget = None,
@@ -58,7 +60,7 @@ def ask(
     try:
         limits, picture = replace_fields(Limits(), limit), load(image)
         asked = question_of(str(Path(image).absolute()), question, choice)
-        loaded = opened(model, adapter, urls=url, key_file=key_file, seconds=limits.seconds)
+        loaded = opened(model, adapter, urls=url, key_file=key_file, seconds=limits.seconds, wire=wire)
         spoken = None if dialect is None else dialect_of(dialect)
         setting = setting_of(loaded, limits, Sampling(tokens=turn_tokens), budget, spoken, crop_budget)
         if url and dialect is None:

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from cof.dialects.dialect import Dialect
 
 ORIGINAL, OBSERVATION = "original_image", re.compile(r"observation_(\d{1,6})")
-Y_FIRST = (
-    "box_2d"  # Gemini's key: its boxes are y first, in thousandths (ai.google.dev/gemini-api/docs/image-understanding)
-)
+Y_FIRST = "box_2d"  # Gemini's key: its boxes are y first, in thousandths (ai.google.dev/gemini-api/docs/image-understanding)
 _NUMBER = re.compile(r"(?<![\w.])-?\d{1,9}(?:\.\d{1,20})?")
 _WHOLE = re.compile(r"\d{1,6}")
 _FLAT = re.compile(r"\{[^{}]*+\}")
@@ -43,9 +41,7 @@ def boxes_of(dialect: Dialect, calls: Sequence[Span], shown: Sequence[View]) -> 
         raise Fault("the call names no box; want one")
     asked = tuple(dict.fromkeys(_box(dialect, arguments, shown) for arguments in found))
     label = found[0].get(dialect.label, "")
-    return asked, label.encode(errors="replace").decode() if isinstance(
-        label, str
-    ) else ""  # it may hold half a character
+    return asked, label.encode(errors="replace").decode() if isinstance(label, str) else ""  # it may hold half a character
 
 
 def named(body: str, label: str = "", whole: bool = True) -> list[Call]:

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 BOXED, THINK = Tags.of(r"\boxed{…}"), Tags.of("<think>…</think>")
 _FENCED = re.compile(r"```[ \t]*+(json\b)?[^\n`]*+\n?(.*)```\s*", re.DOTALL)
-_CODE = re.compile(
-    r"```[ \t]*+(?:i?python3?|py|tool_\w++|bash|sh|shell|javascript|js|typescript|java|c\+\+|cpp|sql)\b", re.I
-)
+_CODE = re.compile(r"```[ \t]*+(?:i?python3?|py|tool_\w++|bash|sh|shell|javascript|js|typescript|java|c\+\+|cpp|sql)\b", re.I)
 _TAG = re.compile(r"<(/?)([A-Za-z_][\w\-]{0,40})(?:[\s=][^<>]{0,200})?>")
 _MARKUP = frozenset("a b i u s em strong sub sup p br hr small span mark ul ol li table thead tbody tr td th".split())
 _NUMBER = r"-?\d{1,9}(?:\.\d{1,20})?"
@@ -70,9 +68,7 @@ def _action(dialect: Dialect, text: str, shown: Sequence[View]) -> Action:
     ends = [span for span in answers if span.tags.close != BRACE] or answers[-1:]
     if ends and not (looks and ends[-1].tags.close == BRACE and looks[-1].at > ends[-1].at):
         said = _answer(dialect, ends[-1].text)
-        return Answer(
-            said, _thought(text, found, ends[-1]) or ("" if dialect.thoughts else _before(text, found, ends[-1]))
-        )
+        return Answer(said, _thought(text, found, ends[-1]) or ("" if dialect.thoughts else _before(text, found, ends[-1])))
     if looks:
         boxes, label = calls.boxes_of(dialect, looks, shown)
         return Zoom(boxes, label, _thought(text, found, looks[0]) or _before(text, found, looks[0]))
@@ -91,9 +87,7 @@ def _bare(dialect: Dialect, text: str, found: Sequence[Span], shown: Sequence[Vi
         boxes, label = calls.boxes_of(dialect, [call], shown)
         return Zoom(boxes, label, _thought(text, found, last))
     if _foreign(dialect, said):
-        raise Fault(
-            f"there is code or a block of unknown tags, which is neither a call nor an answer; {_form(dialect)}"
-        )
+        raise Fault(f"there is code or a block of unknown tags, which is neither a call nor an answer; {_form(dialect)}")
     return Answer(said, _thought(text, found, last))
 
 

@@ -61,7 +61,7 @@ def test_what_was_sent_is_sent_again_byte_for_byte() -> None:
         assert later.startswith(messages)
 
 
-@pytest.mark.parametrize("tokens", [1e999, -5, "many", None, [1]])
+@pytest.mark.parametrize("tokens", [1e999, -5, "many", [1]])
 def test_a_count_that_is_none_ends_that_conversation_alone(tokens: Any) -> None:
     odd = json.dumps(chat(content=ANSWER) | {"usage": {"completion_tokens": tokens}}).encode()
     with listening(in_turn(Reply(odd), Reply())) as server:
