@@ -38,7 +38,7 @@ def test_an_evaluation_is_spread_over_replicas(tmp_path: Path) -> None:
 def test_a_key_comes_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("secret\n")
     with listening(by_turn(ANSWER)) as server:
-        done = cof("ask", PICTURE, "What?", "--url", server.url, "--key-file", tmp_path / "key", "--json")
+        done = cof("ask", PICTURE, "What?", "--url", server.url, "--model", "m", "--key-file", tmp_path / "key", "--json")
     assert json.loads(done.stdout)["answer"] == "B", done.stderr
     assert server.asked[0].headers["Authorization"] == "Bearer secret"
 
@@ -90,7 +90,7 @@ def test_a_wire_that_is_none_is_refused_in_one_line(tmp_path: Path) -> None:
     for options, words in (
         ([*url, "--wire", "webp"], "want auto, png, jpeg"),
         ([*url, "--wire", "jpeg:0"], "want 1 to 100"),
-        (["--wire", "jpeg"], "--wire jpeg is for no endpoint"),
+        (["--wire", "jpeg"], "a wire is for an endpoint"),
     ):
         done = cof("eval", *NEEDLES, *options, "--out", tmp_path / "run")
         assert done.returncode == 2, done.stderr
@@ -121,7 +121,7 @@ def test_the_only_model_of_an_endpoint_needs_no_name(tmp_path: Path) -> None:
         server.listing = models("Qwen/Qwen3-VL")
         done = cof("eval", *NEEDLES, "--url", server.url, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
-    assert f"model Qwen/Qwen3-VL, the only one at {server.url}" in done.stderr
+    assert f"the model is Qwen/Qwen3-VL, the only one at {server.url}" in done.stderr
     assert {asked.body["model"] for asked in server.asked} == {"Qwen/Qwen3-VL"}
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["model"] == "Qwen/Qwen3-VL"
 
