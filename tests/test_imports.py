@@ -20,6 +20,7 @@ ROOMS = (  # from the ground up; rooms on one floor may not import each other. "
     {"dialects"},
     {"models"},
     {"focus"},
+    {"probe"},
     {"worlds"},
     {"scoring"},
     {"train"},

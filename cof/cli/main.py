@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import cof
-from cof.cli import ask, data, evaluate, serve, train, view, world
+from cof.cli import ask, check, data, evaluate, serve, train, view, world
 from cof.cli import dialect as dialects
 from cof.errors import CofError, InputError
 
@@ -22,6 +22,7 @@ ABOUT = "Vision-language models that see an overview of a picture, zoom where th
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=ABOUT)
 app.command("ask")(ask.ask)
+app.command("check")(check.endpoint)
 app.add_typer(world.app, name="world")
 app.add_typer(data.app, name="data")
 app.command("eval")(evaluate.evaluation)

@@ -35,7 +35,7 @@ def open_model(
     if url:
         if adapter is not None:
             raise InputError(f"adapter {adapter} cannot be given to a model behind an endpoint; let its server load it")
-        return RemoteModel(url, name or _only_model(url, key), batch, seconds, key, wire=wire or Wire())
+        return RemoteModel(url, name or only_model(url, key), batch, seconds, key, wire=wire or Wire())
     for given, what in ((key, "a key"), (wire, "a wire")):
         if given is not None:
             raise InputError(f"{what} is for an endpoint, and the model runs here; give a URL too, or leave it out")
@@ -47,7 +47,7 @@ def open_model(
     return LocalModel.load(name or NANO, adapter=adapter, batch=batch)
 
 
-def _only_model(url: str | Sequence[str], key: str | None) -> str:
+def only_model(url: str | Sequence[str], key: str | None) -> str:
     """The model of an endpoint that has one. Raises InputError where it has none or several."""
     first = url if isinstance(url, str) else url[0]
     names = models_at(first, key)
