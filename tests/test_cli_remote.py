@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import json
 import re
 import subprocess
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from cof.dialects.named import dialect_of
+from cof.models.remote import RemoteModel
 from tests.models.endpoints import ANSWER, ZOOM, Asked, Reply, by_turn, in_turn, listening, models
 
 ROOT = Path(__file__).parent.parent
@@ -183,3 +186,16 @@ def test_the_family_in_the_docs_can_be_used(tmp_path: Path) -> None:
     assert written is not None
     (tmp_path / "native.toml").write_text(written[1])
     assert dialect_of(str(tmp_path / "native.toml")).native == "tool"
+
+
+def test_the_python_of_the_docs_can_be_run(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "endpoints.md").read_text()
+    written = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert written is not None
+    with listening(by_turn(ZOOM, ANSWER)) as server:
+        code = written[1].replace("http://127.0.0.1:8000/v1", server.url).replace("photo.jpg", str(PICTURE))
+        exec(code, {})
+    assert capsys.readouterr().out == "B\n"
+    assert server.asked[0].headers["Authorization"] == "Bearer secret"
+    for argument in list(inspect.signature(RemoteModel).parameters):
+        assert f"\n| `{argument}` | " in page

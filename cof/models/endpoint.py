@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from cof.errors import InputError, ModelError
-from cof.models.faults import Fault, advice, explained, refusal, within
+from cof.models.faults import Fault, refusal, within, words_of
 
 KEY = "OPENAI_API_KEY"  # environment variable
 CONNECT = 10.0  # seconds for an endpoint to take the connection, so that another gets its turn where a machine is off
@@ -73,7 +73,7 @@ class Endpoint:
     def _read(self, reply: httpx.Response, content: bytes) -> Any:
         status, after = reply.status_code, reply.headers.get("Retry-After", "")
         if not reply.is_success:
-            return refusal(status, f"status {status}: {self._one_line(explained(content))}", after)
+            return refusal(status, f"status {status}: {self._one_line(words_of(content))}", after)
         if _streamed(reply, content):
             return Fault(STREAM, status)
         try:
@@ -101,7 +101,7 @@ def models_at(url: str, key: str | None = None) -> list[str]:
     place = address(url).removesuffix(CHAT)
     found = listed(Endpoint(own_key(key), 1), place, time.monotonic() + LISTING)
     if isinstance(found, Fault):
-        raise ModelError(f"{place} lists no models ({found.short}{advice(found)})")
+        raise ModelError(f"{place} lists no models ({found.explained})")
     return found
 
 

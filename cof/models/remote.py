@@ -17,11 +17,12 @@ from threading import Event, Lock
 from cof.errors import InputError, ModelError
 from cof.models.base import Conversation, Request, Usage
 from cof.models.endpoint import CHAT, LISTING, Endpoint, address, listed, own_key
-from cof.models.faults import Fault, advice, no_model, oversize
+from cof.models.faults import Fault
 from cof.models.refusals import Known, Lack, lack_of, refuses_several, refuses_tools
 from cof.models.replicas import Replica, Replicas
 from cof.models.reply import completion
 from cof.models.wire import Urls, chat
+from cof.models.wordings import no_model, oversize
 from cof.types import Completion
 from cof.vision.urls import Wire
 
@@ -119,8 +120,8 @@ class RemoteModel:
             if refuses_several(found, len(request.pixels)):
                 self._learn(pictures=len(request.pixels) - 1)
                 raise self._too_many(request, len(request.pixels) - 1, found.short)
-            if oversize(found):
-                raise self._failed(talk.replica, found.short + advice(found))
+            if oversize(found.status, found.text):
+                raise self._failed(talk.replica, found.explained)
             if (lack := lack_of(found, body)) is not None:
                 lacks |= {lack}
             elif refuses_tools(found, body):
@@ -144,7 +145,7 @@ class RemoteModel:
         if not fault.passing:
             if fault.elsewhere:
                 self.replicas.failed(talk.replica)
-            raise self._failed(talk.replica, fault.short + advice(fault) + self._others(fault, talk.replica))
+            raise self._failed(talk.replica, fault.explained + self._others(fault, talk.replica))
         place, awake = talk.replica, False
         if fault.elsewhere:
             talk.replica, awake = self.replicas.move(talk.replica)
@@ -182,7 +183,7 @@ class RemoteModel:
 
     def _others(self, fault: Fault, replica: Replica) -> str:
         """The models that an endpoint lists, where it has none of this name; asked for once."""
-        if not no_model(fault):
+        if not no_model(fault.status, fault.text):
             return ""
         place = replica.url.removesuffix(CHAT)
         if place not in self._listed:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
+from cof.models.faults import within
 from cof.models.reply import OF_ANOTHER_FORM, completion
 from cof.types import Completion
 
@@ -184,3 +188,22 @@ def test_what_is_no_turn_says_what_it_is(odd: Any, words: str) -> None:
 def test_a_family_that_does_not_think_in_tags_keeps_the_thought_out() -> None:
     assert not dialect_of("mgpo").thoughts
     assert completion(reply(content="B", reasoning="Hm."), dialect_of("mgpo")).text == "B"
+
+
+KEYS = ["type", "text", "thinking", "content", "function", "name", "arguments", "reasoning", "refusal", "tool_calls"]
+WORDS = ["", "B", "<think>", "</think>", "\ud800", "length"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(WORDS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+)
+
+
+@given(message=st.dictionaries(st.sampled_from(KEYS), JSON), finish=JSON, usage=JSON)
+def test_no_reply_breaks_the_reader(message: dict[str, Any], finish: Any, usage: Any) -> None:
+    odd = {"choices": [{"message": message, "finish_reason": finish, "error": finish}], "usage": usage}
+    within(odd)
+    found = Completion("")
+    with suppress(ValueError):
+        found = completion(odd, COF)
+    found.text.encode()  # there is no half character
+    assert found.tokens >= 0
