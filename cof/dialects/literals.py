@@ -1,14 +1,15 @@
 """What an expression of Python holds, worked out from its syntax tree. Code is never run.
 
 Owns which expressions have a value: literals of text, lists, dicts and `dict(...)`, names and members given before, sums,
-`join`, f-strings of texts, `strip` and its like, `textwrap.dedent` and `inspect.cleandoc`. Anything else is an `Unread`,
-which says what was found in its place. What names a file gives is in `assigned.py`.
+`join`, `format` and f-strings of texts, `strip` and its like, `textwrap.dedent` and `inspect.cleandoc`. Anything else is an
+`Unread`, which says what was found in its place. What names a file gives is in `assigned.py`.
 """
 
 from __future__ import annotations
 
 import ast
 import inspect
+import string
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -103,13 +104,36 @@ class Known:
         return self.unread(f"the value of {ast.unparse(node):.60}", node)
 
     def _inserted(self, node: ast.expr, names: Table) -> Value:
-        """A part of an f-string. Members of classes stay out: those of an Enum are written otherwise than they read."""
+        """A part of an f-string."""
         if not isinstance(node, ast.FormattedValue):
             return self.value(node, names)
-        bare = isinstance(node.value, ast.Name) and node.format_spec is None and node.conversion in (PLAIN, AS_TEXT)
-        if bare and isinstance(text := self.value(node.value, names), str):
-            return text
+        if node.format_spec is None and node.conversion in (PLAIN, AS_TEXT):
+            text = self._written(node.value, names)
+            if isinstance(text, str):
+                return text
         return self.unread(f"an f-string with {{{ast.unparse(node.value):.60}}}", node)
+
+    def _written(self, node: ast.expr, names: Table) -> Value:
+        """What a format writes for a value. Members of an Enum are written otherwise than they read, so members stay out."""
+        return self.unread("a member in a format", node) if isinstance(node, ast.Attribute) else self.value(node, names)
+
+    def _formatted(
+        self, template: Value, args: list[ast.expr], named: list[ast.keyword], node: ast.Call, names: Table
+    ) -> Value:
+        """`template.format(…)`, where it has plain fields alone."""
+        given = {str(index): each for index, each in enumerate(args)} | {each.arg: each.value for each in named}
+        parts: list[Value] = []
+        count = iter(range(len(args)))
+        with suppress(ValueError):  # braces that are no template's
+            for part, name, spec, how in string.Formatter().parse(template if isinstance(template, str) else "{"):
+                parts.append(part)
+                if name is None:
+                    continue
+                filled = given.get(name or str(next(count, None)))
+                bare = filled is not None and not spec and not how
+                parts.append(self._written(filled, names) if bare and filled else self.unread("a call of format", node))
+            return self.joined(parts, node)
+        return template if isinstance(template, Unread) else self.unread("a call of format", node)
 
     def _table(self, items: Iterable[tuple[Any, ast.expr]], node: ast.expr, names: Table) -> Value:
         """A dict of (key, value); a key that is None spreads its value, as `**` does."""
@@ -132,6 +156,8 @@ class Known:
                 return self._changed(known, [self.value(only, names)], node)
             case ast.Call(func=ast.Attribute(value=owner, attr="join"), args=[only], keywords=[]):
                 return self._join(self.value(owner, names), self.value(only, names), node)
+            case ast.Call(func=ast.Attribute(value=owner, attr="format"), args=args, keywords=given):
+                return self._formatted(self.value(owner, names), args, given, node, names)
             case ast.Call(func=ast.Attribute(value=owner, attr=method), args=args, keywords=[]) if method in METHODS:
                 return self._changed(getattr(str, method), [self.value(each, names) for each in (owner, *args)], node)
         return self.unread(f"a call of {ast.unparse(node.func):.60}", node)

@@ -46,7 +46,7 @@ SINGLE = re.compile(rf"(?<!\{{)\{{{NAME}\}}(?!\}})")
 LATEX = r"\\[A-Za-z]{2,}(?:\{[^{}]*\})+|[\^_]\{[^{}]*\}"
 EMPTY = r'(?:"\s*:|[,\[])\s*\{\s*\}'  # an object of JSON
 BRACES = re.compile(rf"{LATEX}|{EMPTY}|\$\{{\w+\}}|{FIELD.pattern}")  # only the last alternative is a field
-JINJA = re.compile(rf"\{{%|(?<![\w{{])\{{\{{-?\s*{NAME}\s*(?:\|[^{{}}]*)?-?\}}\}}(?!\}})")
+JINJA = re.compile(rf"\{{%|(?<![\w{{}}])\{{\{{-?\s*{NAME}\s*(?:\|[^{{}}]*)?-?\}}\}}(?!\}})")
 FOREIGN = re.compile(rf"%\(\w+\)[a-z]|(?<![%\w])%s\b|\$\{{\w+\}}|\$(?:{'|'.join(filter(str.isalpha, ASKED))})\b")
 
 

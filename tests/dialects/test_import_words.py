@@ -34,6 +34,7 @@ USER = [
     ("{question} Answer in \\boxed{{answer}}.", "{question} Answer in \\boxed{answer}."),
     ('{query} As {{"a": {{"b": [1]}}}}.', '{question} As {"a": {"b": [1]}}.'),
     ("{question} As {{answer}}.", "{question} As {answer}."),
+    ("As \\frac{{a}}{{b}}.", "{question}\nAs \\frac{a}{b}."),
     ('{question} As {"a": {"b": {}}}.', '{question} As {"a": {"b": {}}}.'),
     ("<image>\n{question}", "{question}"),
     ("<image>{question}", "{question}"),
