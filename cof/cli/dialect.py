@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cof.dialects.authors import Taken, dialect_file, taken
+from cof.dialects.authors import NO_TEXT, Taken, dialect_file, taken
 from cof.dialects.base import Message
 from cof.dialects.named import SUFFIX, dialect_of, names
 from cof.errors import InvalidConfig
@@ -61,6 +61,8 @@ def take(
     """Take a prompt from its authors' file, which is read and never run."""
     if out.suffix != SUFFIX:
         raise InvalidConfig(f"--out {out} would not be found as a dialect; want a name that ends in {SUFFIX}")
+    if NO_TEXT.search(f"{out}{like}"):
+        raise InvalidConfig(f"--out {str(out)!r} or --like {like!r} is no name in UTF-8; want another")
     if out.exists():
         raise InvalidConfig(f"{out} is there already; want a new name, or remove it first")
     named = {"system": system, "user": user, "closer": closer, "reply": reply}

@@ -18,6 +18,7 @@ from typing import Any
 
 from cof.dialects.assigned import named_values
 from cof.dialects.control import control_token
+from cof.dialects.dialect import Dialect
 from cof.dialects.literals import LONGEST, Unread, Value
 from cof.dialects.named import dialect_of
 from cof.dialects.notebook import Cell, cells_of, code_of
@@ -66,9 +67,8 @@ def dialect_file(like: str, name: str, words: Mapping[str, str]) -> str:
     Raises InvalidConfig where there is no such family, or none can have these words.
     """
     under = dialect_of(like)
-    grammar = "".join((*under.thoughts, under.call, *under.answers, under.numbers))
     for key, text in words.items():
-        if (token := control_token(text)) and token not in grammar:
+        if token := _foreign_token(text, under):
             want = "want the words alone: the server's chat template writes those around them"
             raise InvalidConfig(f"{key} holds the control token {token}; {want}")
     lines: dict[str, Any] = {"name": name, "like": like, **words}
@@ -96,6 +96,14 @@ def values_of(file: Path, cell: int | None = None) -> Value:
         return values
     except InvalidConfig as error:
         raise InvalidConfig(f"{file} cannot be read ({error}); want the authors' own file") from None
+
+
+def _foreign_token(text: str, dialect: Dialect) -> str | None:
+    """A control token that is none of the family's own grammar."""
+    grammar = "".join((*dialect.thoughts, dialect.call, *dialect.answers, dialect.numbers))
+    while (token := control_token(text)) and token in grammar:
+        text = text.replace(token, " ")
+    return token
 
 
 def _read(file: Path) -> str:

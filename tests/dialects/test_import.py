@@ -341,9 +341,11 @@ def test_what_no_dialect_can_have_is_not_written(refused: Refused) -> None:
     assert "system holds the control token <|im_start|>; want the words alone" in refused("a.txt", template)
 
 
-def test_tokens_of_the_family_itself_are_its_words(imported: Import) -> None:
+def test_tokens_of_the_family_itself_are_its_words(imported: Import, refused: Refused) -> None:
     words = "Point with <|box_start|>(x1,y1),(x2,y2)<|box_end|>."
     assert imported("a.txt", words, like="qwen2-vl").system == words
+    assert "token <|im_end|>" in refused("a.txt", f"{words}<|im_end|>", like="qwen2-vl")
+    assert "token <|box_start|>" in refused("a.txt", words, like="deepeyes")
 
 
 def test_the_command_says_what_it_took(imported: Import, capsys: pytest.CaptureFixture[str]) -> None:
@@ -374,6 +376,8 @@ def test_the_file_to_write_is_a_new_toml(tmp_path: Path) -> None:
     file.write_text("Look.")
     with pytest.raises(InvalidConfig, match="ends in .toml"):
         take(file, tmp_path / "out.json")
+    with pytest.raises(InvalidConfig, match="no name in UTF-8"):
+        take(file, tmp_path / os.fsdecode(b"\xff.toml"))
     take(file, out)
     with pytest.raises(InvalidConfig, match="is there already"):
         take(file, out)
