@@ -58,6 +58,8 @@ def _body(reply: httpx.Response, place: str, limits: LoadLimits, end: float) -> 
             raise InputError(f"{place} has more than {limits.file_bytes:,} bytes; want a smaller picture")
         if time.monotonic() > end:
             raise InputError(f"{place} did not arrive in time, only {len(content):,} bytes did; {GET_FILE}")
+    if not content:
+        raise InputError(f"{place} sent an empty file; {GET_FILE}")
     if content[:512].lstrip().lower().startswith(PAGES):
         raise InputError(f"{place} is a web page, not a picture; want the address of the picture on it")
     return bytes(content)

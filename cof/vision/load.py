@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import ceil, isfinite, sqrt
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 from PIL import Image, ImageFile
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 File = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 """A picture file: its path, a data URL, its bytes, or a stream of them."""
 
-if TYPE_CHECKING:
-    Source = File | np.ndarray[Any, Any] | Image.Image
+Source: TypeAlias = "File | np.ndarray[Any, Any] | Image.Image"
+"""A picture in any form that `load` takes."""
 
 FORMS = "a path, bytes, a binary file object, a data URL, a numpy array or a Pillow picture"
 CHUNK = 2**20  # bytes that are read from a stream at once
