@@ -110,8 +110,12 @@ def load(source: Source, limits: LoadLimits = LoadLimits()) -> Image.Image:
     with _read(cast("File", source), limits) as (picture, name):
         picture.load()
         _check_size(picture.size, name, limits)  # a HEIC may decode to another size
-        lies = picture.lies if isinstance(picture, readers.Tiff) else pixels.orientation_in(picture.info.get("exif"))
-        return pixels.upright_rgb(picture, lies, name)
+        orientation = (
+            picture.orientation
+            if isinstance(picture, readers.Tiff)
+            else pixels.orientation_in(picture.info.get("exif"))
+        )
+        return pixels.upright_rgb(picture, orientation, name)
 
 
 def pixels_of(source: File, limits: LoadLimits = LoadLimits()) -> int:
@@ -123,9 +127,7 @@ def pixels_of(source: File, limits: LoadLimits = LoadLimits()) -> int:
 def read_stdin(limits: LoadLimits = LoadLimits()) -> bytes:
     """The picture file on standard input. Raises InvalidImage where nothing is piped in, or more than `limits.file_bytes`."""
     if sys.stdin is None or sys.stdin.isatty():
-        raise InvalidImage(
-            "no picture is piped into standard input, which - stands for; want: cof ask - ... < photo.jpg"
-        )
+        raise InvalidImage("no picture is piped into standard input (-); want: cof ask - ... < photo.jpg")
     return _all_of(sys.stdin.buffer, "the picture on standard input", limits)
 
 
@@ -135,7 +137,7 @@ def _of_pillow(image: Image.Image, limits: LoadLimits) -> Image.Image:
     try:
         image.load()  # it may be open alone
         return pixels.upright_rgb(image, pixels.orientation_in(image.info.get("exif")), name)
-    except (*DAMAGE, *CLOSED) as error:
+    except (*DAMAGE, *CLOSED, *TOO_LARGE) as error:
         reason = f"its file is closed, truncated or damaged ({_line(error)})"
         raise InvalidImage(f"{name} cannot be decoded: {reason}; open it again") from error
 

@@ -2,7 +2,8 @@
 
 Owns the formats that are read, and Pillow's readers as they are used here: without their process-wide limits, text and colour
 profiles, and with the pixels as they lie in the file. Omits turning and converting the pixels (`pixels`), PDF, SVG, video and
-camera raw files, and the orientation that a JPEG 2000 may hold in a box of its own.
+camera raw files, and the orientation that a JPEG 2000 may hold in a box of its own. The readers of TIFF are not silent: Pillow
+warns of odd tags, and libtiff writes a line to stderr about a damaged file.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from cof.errors import MissingExtra
 
 FORMATS = ("JPEG", "PNG", "WEBP", "HEIC", "AVIF", "TIFF", "GIF", "BMP", "JPEG 2000")
 WEB = FORMATS[:3]
-"""What every browser shows and what readers of the fewest lines decode: all that a server takes from strangers."""
+"""What every browser shows: all that a server takes from strangers."""
 
 HEAD_BYTES = 512  # enough to tell every format named below
 
@@ -183,7 +184,7 @@ class Tiff(TiffImagePlugin.TiffImageFile):
         self._size = self._tile_size
 
     @property
-    def lies(self) -> int:
+    def orientation(self) -> int:
         """Its orientation, as EXIF has it."""
         value = self.tag_v2.get(ExifTags.Base.Orientation, 1)
         return value if isinstance(value, int) else 1
