@@ -26,7 +26,9 @@ from cof.focus.setting import TURN_TOKENS, Mode, Setting, setting_of
 from cof.models.base import Model
 from cof.models.opening import open_model
 from cof.types import Limits, Question, Sampling, Trace
-from cof.vision.load import load
+from cof.vision.addresses import shown, url_of
+from cof.vision.fetch import fetched
+from cof.vision.load import MEGAPIXELS, LoadLimits, limits_of, load
 from cof.vision.views import Picture
 
 ASKING: tuple[Mode, ...] = ("focus", "direct", "always")  # the modes that need no true boxes
@@ -48,6 +50,7 @@ def ask(
     limits: Limits | Mapping[str, float] = Limits(),
     adapter: str | None = None,
     fetch: bool = False,
+    max_megapixels: float = MEGAPIXELS,
 ) -> Trace:
     """Let a model look at a picture and answer; the answer is `.answer` of the trace, None where it gave none.
 
@@ -60,7 +63,7 @@ def ask(
     file or a Dialect; without it the model's name decides. nano knows the drawn needle world alone: `.outside` is True where
     the picture is none of it.
 
-    `budget` is the most visual tokens of the overview and of each crop. `mode` is "focus" (the model chooses to zoom),
+    `budget` is the most visual tokens of the overview and of each crop. `max_megapixels` is the largest picture. `mode` is "focus" (the model chooses to zoom),
     "direct" (it may not) or "always" (it must). `limits` is a Limits, or its fields by name, such as {"zooms": 2}.
 
     Raises InvalidImage, InputError, MissingExtra or ModelError; a model that fails while it answers gives a trace with the
@@ -68,7 +71,7 @@ def ask(
     """
     loaded = _opened(model, url, key, adapter)
     setting = _setting(loaded, dialect, budget, mode, limits)
-    session = _session(loaded, (image, question, choices), setting, fetch)
+    session = _session(loaded, (image, question, choices), setting, fetch, limits_of(max_megapixels))
     loaded.converse([session])
     return session.trace
 
@@ -90,6 +93,7 @@ def ask_many(
     limits: Limits | Mapping[str, float] = Limits(),
     adapter: str | None = None,
     fetch: bool = False,
+    max_megapixels: float = MEGAPIXELS,
 ) -> list[Trace]:
     """Ask many questions, each (image, question) or (image, question, choices); the traces come back in order.
 
@@ -98,12 +102,12 @@ def ask_many(
     """
     loaded = _opened(model, url, key, adapter)
     setting = _setting(loaded, dialect, budget, mode, limits)
-    traces: dict[int, Trace] = {}
+    traces, largest = dict[int, Trace](), limits_of(max_megapixels)
 
     def sessions() -> Iterator[Session]:
         for place, one in enumerate(asked):
             try:
-                session = _session(loaded, one, setting, fetch, functools.partial(traces.__setitem__, place))
+                session = _session(loaded, one, setting, fetch, largest, functools.partial(traces.__setitem__, place))
             except InputError as error:
                 traces[place] = not_asked(loaded.name, Question("ask", "", ""), setting, str(error))
             else:
@@ -118,21 +122,24 @@ def _session(
     asked: tuple[Any, str] | tuple[Any, str, Sequence[str]],
     setting: Setting,
     fetch: bool,
+    largest: LoadLimits,
     on_end: Callable[[Trace], None] = lambda _: None,
 ) -> Session:
     """The question as a conversation with the model."""
     if not isinstance(asked, tuple | list) or len(asked) not in (2, 3):
         raise InputError(f"{reprlib.repr(asked)} is no question; want (image, question) or (image, question, choices)")
     image, text, choices = (*asked, ())[:3]
-    question = question_of(_name(image), text, choices)
-    return Session(model.name, question, Picture(load(image)), setting, on_end)
+    question, address = question_of(_name(image), text, choices), url_of(image)
+    source = fetched(address, largest) if fetch and address else image
+    return Session(model.name, question, Picture(load(source, largest)), setting, on_end)
 
 
 def _name(image: Any) -> str:
-    """Where the picture is, for the trace: an absolute path or a URL, "" for what has neither."""
-    if isinstance(image, str):
-        return image if "://" in image else str(Path(image).absolute())
-    return str(Path(image).absolute()) if isinstance(image, PathLike) else ""
+    """Where the picture is, for the trace: an absolute path or an address, "" for what has neither."""
+    if address := url_of(image):
+        return shown(address)
+    named = isinstance(image, str | PathLike) and not str(image).startswith("data:")
+    return str(Path(image).absolute()) if named else ""
 
 
 def _setting(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from PIL import Image
 
 from cof.cli.options import (
     Adapter,
@@ -33,9 +34,12 @@ from cof.runs import publish
 from cof.scoring.answers import listed
 from cof.serve.page import trace_page
 from cof.types import Answer, Limits, Sampling, Stop, Trace, Zoom
+from cof.vision.addresses import shown, url_of
 from cof.vision.boxes import in_words, rounded
-from cof.vision.load import load
+from cof.vision.fetch import fetched
+from cof.vision.load import MEGAPIXELS, LoadLimits, limits_of, load, read_stdin
 
+STDIN = "-"
 COLUMN = 11  # characters before what a line says
 
 
@@ -53,13 +57,16 @@ def ask(
     budget: Budget = None,
     crop_budget: CropBudget = None,
     turn_tokens: TurnTokens = TURN_TOKENS,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Allow the picture to be an http(s) URL.")] = False,
+    max_megapixels: Annotated[float, typer.Option(help="The largest picture that is read.")] = MEGAPIXELS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     trace: Annotated[Path | None, typer.Option("--trace", help="Write the trace page to this HTML file.")] = None,
 ) -> None:
     """Ask a question about a picture, and see where the model looked."""
     try:
-        limits, picture = replace_fields(Limits(), limit), load(image)
-        asked = question_of(str(Path(image).absolute()), question, choice)
+        limits = replace_fields(Limits(), limit)
+        name, picture = _picture(image, fetch, limits_of(max_megapixels))
+        asked = question_of(name, question, choice)
         loaded = opened(model, adapter, urls=url, key_file=key_file, seconds=limits.seconds, wire=wire)
         spoken = None if dialect is None else dialect_of(dialect)
         setting = setting_of(loaded, limits, Sampling(tokens=turn_tokens), budget, spoken, crop_budget)
@@ -83,6 +90,15 @@ def ask(
         _print(found, trace)
     if found.error is not None:
         raise ModelError(found.error)
+
+
+def _picture(given: str, fetch: bool, limits: LoadLimits) -> tuple[str, Image.Image]:
+    """Where the picture is, for the trace, and its pixels."""
+    if given == STDIN:
+        return "", load(read_stdin(limits), limits)
+    if address := url_of(given):
+        return shown(address), load(fetched(address, limits) if fetch else given, limits)
+    return str(Path(given).absolute()), load(given, limits)
 
 
 def summary(trace: Trace) -> dict[str, Any]:

@@ -186,7 +186,7 @@ def _picture(dialect: Dialect, arguments: dict[str, Any], count: int) -> int:
     if said is None:
         return 0
     place, number = -1, said
-    if isinstance(said, str) and _WHOLE.fullmatch(said) or isinstance(said, float) and said.is_integer():
+    if (isinstance(said, str) and _WHOLE.fullmatch(said)) or (isinstance(said, float) and said.is_integer()):
         number = int(said)
     if dialect.sources == "name" and isinstance(said, str):
         observed = OBSERVATION.fullmatch(said)

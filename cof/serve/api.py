@@ -33,11 +33,13 @@ from cof.serve.server import Brought, Server
 from cof.serve.service import Refused, Service, bad, gone
 from cof.serve.wire import ChatRequest, Form, Reply
 from cof.types import Sampling, Stop, Trace
-from cof.vision.load import pixels_of
+from cof.vision.load import LoadLimits, pixels_of
+from cof.vision.readers import WEB
 
 RETRY_AFTER = 1  # seconds
 OPEN = frozenset({"/", "/health"})  # routes that want no key: they hold nothing of anybody's
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+TAKEN = LoadLimits(formats=WEB)
 SHOWN = 40  # letters of what came that are told
 FAULTS = {  # of pydantic's, in words that say what to do
     "extra_forbidden": "there is no such field; see /openapi.json for those there are",
@@ -152,7 +154,7 @@ async def _brought(server: Server, wanted: ChatRequest) -> Brought:
         if (letters := len(text) + sum(map(len, wanted.cof.choices))) > most:
             raise InputError(f"the question has {letters} letters; want at most {most}")
         file = await _file(server, url)
-        return Brought(question, setting, file, pixels_of(file))
+        return Brought(question, setting, file, pixels_of(file, TAKEN))
     except (InputError, InvalidImage) as error:
         raise bad(str(error)) from None
 

@@ -7,10 +7,7 @@ that is ignored where it cannot change the answer. Extensions stand under `cof`.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -20,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cof.errors import InputError
 from cof.types import Answer, Malformed, Stop, Trace, Turn, Zoom
+from cof.vision.addresses import bytes_of_data_url
 from cof.vision.boxes import in_words, rounded
 
-DATA_URL = re.compile(r"data:image/(?:jpeg|jpg|png|webp);base64,")
 WANTED = 'want {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,…"}}'
 FAILED = "the model failed; try again"
 
@@ -139,13 +136,10 @@ def question_in(request: ChatRequest) -> tuple[str, str]:
 
 def picture_in(url: str) -> bytes:
     """The bytes in a data URL; nothing is fetched. Raises InputError."""
-    begin = DATA_URL.match(url)
-    if begin is None:
-        raise InputError(f"the picture is no data URL of a JPEG, PNG or WEBP; {WANTED}")
     try:
-        return base64.b64decode(url[begin.end() :], validate=True)
-    except (binascii.Error, ValueError):
-        raise InputError(f"the picture's data URL is not base64; {WANTED}") from None
+        return bytes_of_data_url(url)
+    except InputError as error:
+        raise InputError(f"{error}; {WANTED}") from None
 
 
 def completion(name: str, trace: Trace, reply: Reply) -> dict[str, Any]:

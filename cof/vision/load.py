@@ -1,10 +1,10 @@
-"""A picture file, or its bytes, as upright RGB pixels: the one door through which foreign pixels enter.
+"""A picture, in whatever form somebody has it, as upright RGB pixels: the one way in which foreign pixels enter.
 
-Owns what is accepted (JPEG, PNG and WEBP, told by content and never by name), the limits that are checked on the
-header before anything is decoded, and what "the pixels" of a picture are: first frame, EXIF orientation applied, 16-bit
-grey scaled to 8 bit, transparency laid on white. Refuses everything else with one `InvalidImage` line; no other
-exception leaves. Omits fetching over a network, colour management (ICC profiles are ignored), orientation outside EXIF
-(XMP), the single transparent shade of a 16-bit grey PNG (shown opaque), and partial reading of very large files.
+Owns the forms (a path, a data URL, bytes, a file object, an array, a Pillow picture), and the limits that are checked on the
+header before anything is decoded. The formats are those of `readers`, and what the pixels of a picture are is in `pixels`: one
+picture gives the same pixels in every form. What is refused is refused in one line: `InvalidImage`, `InputError` for what is no
+form of a picture, `MissingExtra` for HEIC without its extra; no other exception leaves. Omits fetching from a network
+(`fetch`), frames and pages after the first, and partial reading of very large files.
 """
 
 from __future__ import annotations
@@ -13,50 +13,47 @@ import io
 import os
 import stat
 import struct
+import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import BinaryIO
+from math import ceil, isfinite, sqrt
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
-from PIL import ExifTags, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import Image, ImageFile
 
-from cof.errors import InvalidImage
-from cof.vision import boxes
+from cof.errors import InputError, InvalidImage
+from cof.vision import boxes, pixels, readers
+from cof.vision.addresses import bytes_of_data_url, shown, url_of
 
-Source = str | os.PathLike[str] | bytes
+if TYPE_CHECKING:
+    import numpy as np
 
-WANTED = "a JPEG, PNG or WEBP picture"
-WHITE = (255, 255, 255)
-HEAD_BYTES = 16  # enough to tell every format named below
+File = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+"""A picture file: its path, a data URL, its bytes, or a stream of them."""
 
-REFUSED = {  # what else people send, by its first bytes: only to name it in the message
-    b"GIF8": "a GIF",
-    b"BM": "a BMP",
-    b"II*\0": "a TIFF",
-    b"MM\0*": "a TIFF",
-    b"%PDF": "a PDF",
-}
-UPRIGHT = {  # EXIF 2.32, tag 0x0112: what turns a picture of each orientation upright; 1 is upright already
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-DAMAGE = (  # what Pillow's readers raise on damaged input; UserWarning where warnings are errors (a broken APNG)
+Source: TypeAlias = "File | np.ndarray[Any, Any] | Image.Image"
+"""A picture in any form that `load` takes."""
+
+FORMS = "a path, bytes, a binary file object, a data URL, a numpy array or a Pillow picture"
+CHUNK = 2**20  # bytes that are read from a stream at once
+MEGAPIXELS = 200  # of the largest picture, where nobody asks for more
+LONGEST = 200  # characters of a path that are shown
+DAMAGE = (  # what the readers raise on damaged input; UserWarning where warnings are errors (a broken APNG)
     OSError,
     SyntaxError,
     ValueError,
     TypeError,
     LookupError,
     EOFError,
+    RuntimeError,
     struct.error,
     zlib.error,
     UserWarning,
 )
+CLOSED = (AttributeError, AssertionError)  # what Pillow raises, too, where the file of a picture is closed
+TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # for Pillow, which says so of few formats
 
 
 @dataclass(frozen=True)
@@ -64,108 +61,192 @@ class LoadLimits:
     """What a picture may be, as its header tells. Checked before decoding, which takes 8 to 12 bytes a pixel.
 
     `aspect` is the long side over the short one. Snapping both to whole tokens may double it, so half of what the
-    Qwen2-VL image processor refuses is the most whose overview it always takes.
+    Qwen2-VL image processor refuses is the most whose overview it always takes. `formats` are those of `readers.FORMATS`
+    that are read. `raisable`: there is an option that raises the other limits, and a refusal names it.
     """
 
-    pixels: int = 200_000_000
+    pixels: int = MEGAPIXELS * 1_000_000
     side: int = 30_000  # pixels
     aspect: float = boxes.MAX_ASPECT / 2
     file_bytes: int = 512 * 2**20
+    formats: tuple[str, ...] = readers.FORMATS
+    raisable: bool = False
+
+    @property
+    def wanted(self) -> str:
+        """Which formats are read, in words."""
+        return f"a {', '.join(self.formats[:-1])} or {self.formats[-1]} picture"
+
+
+def limits_of(megapixels: float = MEGAPIXELS) -> LoadLimits:
+    """The limits of a call that has an option for the most `megapixels` of a picture; above 200 its sides may be longer in the
+    same proportion, and its file larger. Raises InputError where it is no number above 0."""
+    number = isinstance(megapixels, int | float) and not isinstance(megapixels, bool)
+    if not number or not isfinite(megapixels) or megapixels <= 0:
+        raise InputError(f"max_megapixels is {megapixels!r}; want a number above 0, such as 400")
+    by = max(1.0, megapixels * 1e6 / LoadLimits.pixels)
+    side, file_bytes = round(LoadLimits.side * sqrt(by)), round(LoadLimits.file_bytes * by)
+    return LoadLimits(max(1, round(megapixels * 1e6)), side, file_bytes=file_bytes, raisable=True)
 
 
 def load(source: Source, limits: LoadLimits = LoadLimits()) -> Image.Image:
-    """The first frame of the picture at a path, or in bytes: RGB, upright, without metadata (so nobody turns it twice).
+    """The picture: RGB, upright, without metadata (so nobody turns it twice), the first frame of several.
 
-    Raises InvalidImage where there is no such file, where it is not a whole JPEG, PNG or WEBP, or beyond `limits`.
-    Keeps no file open, and neither reads nor sets any of Pillow's process-wide limits for JPEG and PNG.
+    `source` is one of
+    - a path, or a data URL;
+    - bytes, or a binary file object, which is read from its start where it can be wound back, and is not closed;
+    - a numpy array, height x width (x 1, 3 or 4: grey, RGB, RGBA), of uint8, uint16, bool, or floats from 0 to 1;
+    - a Pillow picture of any mode but LAB, at the frame it is at; a plain RGB one, as this gives it, is given back itself.
+
+    Raises InvalidImage where there is no such file, where it is not a whole picture of `limits.formats`, or beyond `limits`;
+    InputError for another type; MissingExtra for HEIC without the extra `heif`. Keeps no file open, and sets none of Pillow's
+    process-wide limits; one is met as it is, by a large WEBP, and by a GIF whose first frame is larger than its canvas.
     """
-    with _read(source, limits) as picture:
+    if isinstance(source, Image.Image):
+        return _of_pillow(source, limits)
+    if "numpy" in sys.modules and isinstance(source, sys.modules["numpy"].ndarray):
+        name = "the array"
+        _check_size(pixels.size_of(source, name), name, limits)
+        return pixels.upright_rgb(pixels.image_of(source, name), 1, name)
+    with _read(cast("File", source), limits) as (picture, name):
         picture.load()
-        return _upright_rgb(picture)
+        _check_size(picture.size, name, limits)  # a HEIC may decode to another size
+        orientation = (
+            picture.orientation
+            if isinstance(picture, readers.Tiff)
+            else pixels.orientation_in(picture.info.get("exif"))
+        )
+        return pixels.upright_rgb(picture, orientation, name)
 
 
-def pixels_of(source: Source, limits: LoadLimits = LoadLimits()) -> int:
-    """How many pixels `load` would give, by the picture's header: nothing is decoded. Raises InvalidImage as `load` does."""
-    with _read(source, limits) as picture:
+def pixels_of(source: File, limits: LoadLimits = LoadLimits()) -> int:
+    """How many pixels `load` would give, by the picture's header: nothing is decoded. Raises as `load` does."""
+    with _read(source, limits) as (picture, _):
         return picture.width * picture.height
 
 
-@contextmanager
-def _read(source: Source, limits: LoadLimits) -> Iterator[ImageFile.ImageFile]:
-    """The picture with its header read and its size checked; whatever damage shows in the block becomes InvalidImage."""
-    name = "the picture given as bytes" if isinstance(source, bytes) else f"picture {os.fspath(source)!r}"
-    with _open(source, name, limits) as stream:
-        reader = _reader(stream, name)
-        try:
-            picture = reader(stream)
-            _check_size(picture.size, name, limits)
-            yield picture
-        except Image.DecompressionBombError as error:  # WEBP alone: Pillow checks before it makes a decoder
-            raise InvalidImage(f"{name} has more pixels than Pillow allows a WEBP; downscale it first") from error
-        except DAMAGE as error:
-            reason = f"it is truncated, damaged or of a rare kind ({error})"
-            raise InvalidImage(f"{name} starts as {WANTED} but cannot be decoded: {reason}; save it again") from error
+def read_stdin(limits: LoadLimits = LoadLimits()) -> bytes:
+    """The picture file on standard input. Raises InvalidImage where nothing is piped in, or more than `limits.file_bytes`."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise InvalidImage("no picture is piped into standard input (-); want: cof ask - ... < photo.jpg")
+    return _all_of(sys.stdin.buffer, "the picture on standard input", limits)
 
 
-def _open(source: Source, name: str, limits: LoadLimits) -> BinaryIO:
-    if isinstance(source, bytes):
-        _check_bytes(len(source), name, limits)
-        return io.BytesIO(source)
+def _of_pillow(image: Image.Image, limits: LoadLimits) -> Image.Image:
+    name = "the Pillow picture"
+    _check_size(image.size, name, limits)
     try:
-        status = os.stat(source)
+        image.load()  # it may be open alone
+        return pixels.upright_rgb(image, pixels.orientation_in(image.info.get("exif")), name)
+    except (*DAMAGE, *CLOSED, *TOO_LARGE) as error:
+        reason = f"its file is closed, truncated or damaged ({_line(error)})"
+        raise InvalidImage(f"{name} cannot be decoded: {reason}; open it again") from error
+
+
+@contextmanager
+def _read(source: File, limits: LoadLimits) -> Iterator[tuple[ImageFile.ImageFile, str]]:
+    """The picture with its header read and its size checked, and what to call it; damage becomes InvalidImage."""
+    stream, name = _opened(source, limits)
+    with stream:
+        form = _format(stream, name, limits)
+        try:
+            picture = readers.reader_of(form)(stream)
+            _check_size(picture.size, name, limits)
+            yield picture, name
+        except MemoryError as error:
+            raise InvalidImage(f"{name} does not fit into memory; downscale it") from error
+        except TOO_LARGE as error:
+            raise InvalidImage(f"{name} has more pixels than Pillow allows a {form}; downscale it first") from error
+        except DAMAGE as error:
+            reason = f"it is truncated, damaged or of a rare kind ({_line(error)})"
+            raise InvalidImage(f"{name} starts as {form} but cannot be decoded: {reason}; save it again") from error
+
+
+def _opened(source: File, limits: LoadLimits) -> tuple[BinaryIO, str]:
+    """The file as a stream that is ours to close, and what to call it."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _in_memory(bytes(source), "the picture given as bytes", limits)
+    if isinstance(source, str) and source[:5].lower() == "data:":
+        return _in_memory(bytes_of_data_url(source), "the picture in the data URL", limits)
+    if isinstance(source, str | os.PathLike):
+        return _at_path(source, limits)
+    if callable(getattr(source, "read", None)):
+        with suppress(OSError, ValueError, AttributeError):  # a pipe, and what is no file object beyond `read`
+            source.seek(0)
+        name = "the picture given as a file object"
+        return _in_memory(_all_of(source, name, limits), name, limits)
+    raise InputError(f"a picture was given as {type(source).__name__}; want {FORMS}")
+
+
+def _in_memory(content: bytes, name: str, limits: LoadLimits) -> tuple[BinaryIO, str]:
+    _check_bytes(len(content), name, limits)
+    return io.BytesIO(content), name
+
+
+def _at_path(path: str | os.PathLike[str], limits: LoadLimits) -> tuple[BinaryIO, str]:
+    text = os.fspath(path)
+    name = f"picture {text if len(text) <= LONGEST else text[:LONGEST] + '...'!r}"
+    if url := url_of(path):
+        raise InvalidImage(f"picture {shown(url)!r} is an address; want --fetch to fetch it (Python: fetch=True)")
+    try:
+        status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
             kind = "a directory" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
-            raise InvalidImage(f"{name} is {kind}; give the path of {WANTED}")
+            raise InvalidImage(f"{name} is {kind}; give the path of {limits.wanted}")
         _check_bytes(status.st_size, name, limits)
-        return open(source, "rb")
+        return open(path, "rb"), name
     except FileNotFoundError:
-        raise InvalidImage(f"{name} does not exist; give the path of {WANTED}") from None
+        raise InvalidImage(f"{name} does not exist; give the path of {limits.wanted}") from None
     except (OSError, ValueError) as error:  # no permission, a loop of links, a NUL in the path
-        raise InvalidImage(f"{name} cannot be opened ({error}); give the path of {WANTED}") from error
+        reason = getattr(error, "strerror", None) or error  # without the path, which may be long
+        raise InvalidImage(f"{name} cannot be opened ({reason}); give the path of {limits.wanted}") from error
+
+
+def _all_of(stream: BinaryIO, name: str, limits: LoadLimits) -> bytes:
+    """What is left in a stream, which is not read further than the limit."""
+    content = bytearray()
+    try:
+        while len(content) <= limits.file_bytes and (part := stream.read(CHUNK)):
+            if not isinstance(part, bytes | bytearray | memoryview):
+                raise InputError(f"{name} gives {type(part).__name__}, not bytes; want it open in binary mode ('rb')")
+            content += part
+    except (OSError, ValueError) as error:  # it is closed, or breaks off
+        raise InvalidImage(f"{name} cannot be read ({_line(error)}); open it again") from error
+    if len(content) > limits.file_bytes:
+        raise InvalidImage(f"{name} has more than {limits.file_bytes:,} bytes; compress or downscale it")
+    if not content:
+        raise InvalidImage(f"{name} is empty (0 bytes); give {limits.wanted}")
+    return bytes(content)
 
 
 def _check_bytes(count: int, name: str, limits: LoadLimits) -> None:
     if count == 0:
-        raise InvalidImage(f"{name} is empty (0 bytes); give {WANTED}")
+        raise InvalidImage(f"{name} is empty (0 bytes); give {limits.wanted}")
     if count > limits.file_bytes:
-        raise InvalidImage(f"{name} has {count:,} bytes; want at most {limits.file_bytes:,}: compress or downscale it")
+        raised = _raised(limits, count / LoadLimits.file_bytes)
+        want = f"at most {limits.file_bytes:,}: compress or downscale it{raised}"
+        raise InvalidImage(f"{name} has {count:,} bytes; want {want}")
 
 
-def _reader(stream: BinaryIO, name: str) -> type[ImageFile.ImageFile]:
-    """Pillow's reader by content. Not `Image.open`, which warns and raises by a process-wide limit of its own."""
-    head = stream.read(HEAD_BYTES)
+def _format(stream: BinaryIO, name: str, limits: LoadLimits) -> str:
+    head = stream.read(readers.HEAD_BYTES)
     stream.seek(0)
-    if head.startswith(b"\xff\xd8\xff"):
-        return _Jpeg
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return PngImagePlugin.PngImageFile
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return WebPImagePlugin.WebPImageFile
-    raise InvalidImage(f"{name} is {_kind(head)}, not {WANTED}; convert it first")
-
-
-class _Jpeg(JpegImagePlugin.JpegImageFile):
-    """Pillow's reader of one JPEG, without its look into EXIF for a resolution, which warns of damaged tags."""
-
-    def getexif(self) -> Image.Exif:
-        return Image.Exif()
-
-
-def _kind(head: bytes) -> str:
-    if head[4:8] == b"ftyp":
-        return "a HEIC, AVIF or video file"
-    for magic, kind in REFUSED.items():
-        if head.startswith(magic):
-            return kind
-    return "text" if head.isascii() and b"\0" not in head else "of an unknown format"
+    form = readers.format_of(head)
+    if form in limits.formats:
+        return form
+    kind, advice = (f"{'an' if form == 'AVIF' else 'a'} {form}", readers.CONVERT) if form else readers.kind_of(head)
+    raise InvalidImage(f"{name} is {kind}, not {limits.wanted}; {advice}")
 
 
 def _check_size(size: tuple[int, int], name: str, limits: LoadLimits) -> None:
     """Pixels, sides and aspect of a header's `size` = (width, height)."""
     width, height = size
+    by = max(width * height / LoadLimits.pixels, (max(size) / LoadLimits.side) ** 2)
+    raised = _raised(limits, by)
     faults = [
-        (width * height > limits.pixels, f"at most {limits.pixels:,} pixels in all: downscale it"),
-        (max(size) > limits.side, f"sides of at most {limits.side:,} pixels: downscale or crop it"),
+        (min(size) < 1, "one pixel at least"),
+        (width * height > limits.pixels, f"at most {limits.pixels:,} pixels in all: downscale it{raised}"),
+        (max(size) > limits.side, f"sides of at most {limits.side:,} pixels: downscale or crop it{raised}"),
         (max(size) > limits.aspect * min(size), f"at most {limits.aspect:g} : 1: crop it"),
     ]
     for broken, want in faults:
@@ -173,48 +254,11 @@ def _check_size(size: tuple[int, int], name: str, limits: LoadLimits) -> None:
             raise InvalidImage(f"{name} is {width} x {height} pixels; want {want}")
 
 
-def _upright_rgb(picture: ImageFile.ImageFile) -> Image.Image:
-    turn = UPRIGHT.get(_orientation(picture.info.get("exif", b"")))
-    image = _rgb(picture)
-    if turn is not None:
-        image = image.transpose(turn)
-    image.info = {}
-    return image
+def _raised(limits: LoadLimits, by: float) -> str:
+    """Which option, at which number, takes what is `by` times as large as the default limits; "" where there is none."""
+    n = ceil(by * LoadLimits.pixels / 1e6)
+    return f", or raise it with --max-megapixels {n} (Python: max_megapixels={n})" if limits.raisable else ""
 
 
-def _orientation(exif: bytes) -> int:
-    """The orientation, 1 to 8, in an EXIF block: a TIFF file whose first directory holds it. 1 if absent or damaged.
-
-    Not Pillow's `getexif`, which reads every tag there is and warns of those that are damaged.
-    """
-    tiff = exif.removeprefix(b"Exif\0\0")
-    order = "<" if tiff.startswith(b"II") else ">"
-    try:
-        (start,) = struct.unpack_from(order + "I", tiff, 4)
-        (count,) = struct.unpack_from(order + "H", tiff, start)
-        for entry in range(start + 2, start + 2 + 12 * count, 12):
-            tag, value = struct.unpack_from(order + "H6xH", tiff, entry)  # tag, type and count, value
-            if tag == ExifTags.Base.Orientation:
-                return int(value)
-    except struct.error:
-        pass
-    return 1
-
-
-def _rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode == "I;16":
-        return Image.merge("RGB", [_eight_bit(picture)] * 3)
-    if picture.has_transparency_data:
-        return _on_white(picture.convert("RGBA"))
-    return picture.convert("RGB")
-
-
-def _eight_bit(grey: Image.Image) -> Image.Image:
-    """16-bit grey as 8 bit: 0..65535 onto 0..255, rounded. Pillow's own conversion clips at 255 instead."""
-    return grey.point(lambda value: value * (1 / 257) + 0.5).convert("L")
-
-
-def _on_white(rgba: Image.Image) -> Image.Image:
-    white = Image.new("RGB", rgba.size, WHITE)
-    white.paste(rgba, mask=rgba)
-    return white
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -42,9 +42,8 @@ def locate(row: Row, name: str, folders: Sequence[Path], get: str) -> Path:
 
 
 def _decoded(place: str, text: str) -> Image.Image:
-    payload = text.partition(",")[2] if text.startswith("data:") else text
     try:
-        return load(base64.b64decode("".join(payload.split()), validate=True))
+        return load(text if text.startswith("data:") else base64.b64decode("".join(text.split()), validate=True))
     except ValueError as error:
         raise InvalidImage(f"{place} holds a picture that is not base64 ({error}); get the file anew") from error
     except InvalidImage as error:
