@@ -63,8 +63,9 @@ def ask(
     file or a Dialect; without it the model's name decides. nano knows the drawn needle world alone: `.outside` is True where
     the picture is none of it.
 
-    `budget` is the most visual tokens of the overview and of each crop. `max_megapixels` is the largest picture. `mode` is "focus" (the model chooses to zoom),
+    `budget` is the most visual tokens of the overview and of each crop. `mode` is "focus" (the model chooses to zoom),
     "direct" (it may not) or "always" (it must). `limits` is a Limits, or its fields by name, such as {"zooms": 2}.
+    `max_megapixels` is the largest picture that is read.
 
     Raises InvalidImage, InputError, MissingExtra or ModelError; a model that fails while it answers gives a trace with the
     stop "failed" and its `error`.
