@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from cof.dialects.dialect import Dialect
 
 BOXED, THINK = Tags.of(r"\boxed{…}"), Tags.of("<think>…</think>")
-_FENCED = re.compile(r"```[ \t]*+(json\b)?[^\n`]*+\n?(.*)```\s*", re.DOTALL)
-_CODE = re.compile(r"```[ \t]*+(?:i?python3?|py|tool_\w++|bash|sh|shell|javascript|js|typescript|java|c\+\+|cpp|sql)\b", re.I)
+_FENCED = re.compile(r"```[ \t]*+\w*+\s*+(.*)```\s*", re.DOTALL)
+_CODE = re.compile(r"```[ \t]*+(?:i?python3?|py|tool_\w++|bash|sh|shell|javascript|js|java|c\+\+|cpp|sql)(?!\w)", re.I)
 _TAG = re.compile(r"<(/?)([A-Za-z_][\w\-]{0,40})(?:[\s=][^<>]{0,200})?>")
-_MARKUP = frozenset("a b i u s em strong sub sup p br hr small span mark ul ol li table thead tbody tr td th".split())
+_MARKUP = frozenset(("b", "i", "u", "s", "em", "strong", "sub", "sup", "p", "br", "span", "mark", "ul", "ol", "li"))
 _NUMBER = r"-?\d{1,9}(?:\.\d{1,20})?"
 _NUMBERS = re.compile(rf"(?<![\w.]){_NUMBER}(?:[\s,\[\]()]++{_NUMBER})*+")
 
@@ -44,7 +44,7 @@ def well_formed(dialect: Dialect, text: str) -> bool:
     found = turns.spans(dialect, text)
     bare = [span.text for span in found if span.kind == "words"]
     if not any(span.kind in ("call", "answer") for span in found):
-        return not any(_foreign(dialect, said) for said in bare)
+        return not any(_foreign(said) for said in bare)
     return all(calls.strict(dialect, span.text) for span in found if span.kind == "call")
 
 
@@ -67,15 +67,15 @@ def _action(dialect: Dialect, text: str, shown: Sequence[View]) -> Action:
     answers = [span for span in found if span.kind == "answer" and (span.text.strip() or not looks)]
     ends = [span for span in answers if span.tags.close != BRACE] or answers[-1:]
     if ends and not (looks and ends[-1].tags.close == BRACE and looks[-1].at > ends[-1].at):
-        said = _answer(dialect, ends[-1].text)
-        return Answer(said, _thought(text, found, ends[-1]) or ("" if dialect.thoughts else _before(text, found, ends[-1])))
+        before = "" if dialect.thoughts else _before(text, found, ends[-1])
+        return Answer(_answer(dialect, ends[-1].text), _thought(found, ends[-1]) or before)
     if looks:
         boxes, label = calls.boxes_of(dialect, looks, shown)
-        return Zoom(boxes, label, _thought(text, found, looks[0]) or _before(text, found, looks[0]))
-    return _bare(dialect, text, found, shown)
+        return Zoom(boxes, label, _thought(found, looks[0]) or _before(text, found, looks[0]))
+    return _bare(dialect, found, shown)
 
 
-def _bare(dialect: Dialect, text: str, found: Sequence[Span], shown: Sequence[View]) -> Action:
+def _bare(dialect: Dialect, found: Sequence[Span], shown: Sequence[View]) -> Action:
     """What a turn without tags of calls and answers means: a call whose tags were lost, or an answer in plain words."""
     last = found[-1] if found else None
     if last is not None and last.kind == "thought" and not last.closed:
@@ -85,16 +85,16 @@ def _bare(dialect: Dialect, text: str, found: Sequence[Span], shown: Sequence[Vi
         raise Fault(f"there is neither a call nor an answer; {_form(dialect)}")
     if dialect.shape in NAMED_SHAPES and dialect.tool in said and (call := _untagged(said)):
         boxes, label = calls.boxes_of(dialect, [call], shown)
-        return Zoom(boxes, label, _thought(text, found, last))
-    if _foreign(dialect, said):
-        raise Fault(f"there is code or a block of unknown tags, which is neither a call nor an answer; {_form(dialect)}")
-    return Answer(said, _thought(text, found, last))
+        return Zoom(boxes, label, _thought(found, last))
+    if _foreign(said):
+        raise Fault(f"code or a block of unknown tags is neither a call nor an answer; {_form(dialect)}")
+    return Answer(said, _thought(found, last))
 
 
 def _untagged(said: str) -> Span | None:
     """A text that is one call in JSON, perhaps between fences, as a call."""
     fenced = _FENCED.fullmatch(said)
-    body = fenced[2].strip() if fenced else said
+    body = fenced[1].strip() if fenced else said
     try:
         named = body[:1] == "{" and calls.named(body)
     except ValueError:
@@ -102,7 +102,7 @@ def _untagged(said: str) -> Span | None:
     return Span("call", body, 0, turns.BARE) if named and named[0][0] else None
 
 
-def _foreign(dialect: Dialect, said: str) -> bool:
+def _foreign(said: str) -> bool:
     """Whether a text is code, or holds a block of tags that are neither the family's nor markup."""
     if _CODE.search(said):
         return True
@@ -119,7 +119,7 @@ def _foreign(dialect: Dialect, said: str) -> bool:
     return first is not None and first[2].lower() in opened and bool(said[first.end() :].strip())
 
 
-def _thought(text: str, found: Sequence[Span], action: Span) -> str:
+def _thought(found: Sequence[Span], action: Span) -> str:
     """What is said between tags of thoughts before an action."""
     said = [span.text.strip() for span in found if span.kind == "thought" and span.at < action.at]
     return "\n".join(thought for thought in said if thought)
@@ -127,7 +127,7 @@ def _thought(text: str, found: Sequence[Span], action: Span) -> str:
 
 def _before(text: str, found: Sequence[Span], action: Span) -> str:
     """The words before an action: the thought of a turn that has no tags for it."""
-    begin = max((turns.end(span) for span in found if span.kind == "thought" and span.at < action.at), default=0)
+    begin = max((turns.end_of(span) for span in found if span.kind == "thought" and span.at < action.at), default=0)
     return text[begin : action.at].strip()
 
 

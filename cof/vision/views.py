@@ -43,9 +43,9 @@ def overview(size: tuple[int, int], spec: ViewSpec) -> View:
 def zoom(box: Box, first: View, spec: ViewSpec) -> View:
     """The view that answers a zoom on `box` (source pixels) in the picture whose overview is `first`.
 
-    The part of the box inside the picture is padded by `spec.pad`, grown by `spec.grow`, and to at least one visual token of the overview on
-    each side (a smaller box is finer than the model can point), then moved inside the picture. A region longer than
-    `ZOOM_ASPECT` : 1 is widened; where the picture itself is thinner than that, its middle is taken.
+    The part of the box inside the picture is padded by `spec.pad`, grown by `spec.grow`, and to at least one visual token of
+    the overview on each side (a smaller box is finer than the model can point), then moved inside the picture. A region
+    longer than `ZOOM_ASPECT` : 1 is widened; where the picture itself is thinner than that, its middle is taken.
     Raises InvalidBox when the box lies outside the picture.
     """
     picture = first.region
