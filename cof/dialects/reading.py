@@ -41,11 +41,7 @@ def parse(dialect: Dialect, text: str, shown: Sequence[View]) -> Action:
 def well_formed(dialect: Dialect, text: str) -> bool:
     if _turn(dialect).fullmatch(text) is None:
         return False
-    found = turns.spans(dialect, text)
-    bare = [span.text for span in found if span.kind == "words"]
-    if not any(span.kind in ("call", "answer") for span in found):
-        return not any(_foreign(said) for said in bare)
-    return all(calls.strict(dialect, span.text) for span in found if span.kind == "call")
+    return all(_strict(dialect, span) for span in turns.spans(dialect, text))
 
 
 def answer_box(dialect: Dialect, text: str, view: View) -> Box | None:
@@ -59,6 +55,18 @@ def answer_box(dialect: Dialect, text: str, view: View) -> Box | None:
         return frames.box(corners, view, dialect.unit, order)
     except InvalidBox:
         return None
+
+
+def _strict(dialect: Dialect, span: Span) -> bool:
+    """Whether a span of a turn that keeps to the form has nothing in it that would have to be forgiven."""
+    match span.kind:
+        case "call":
+            return calls.strict(dialect, span.text)
+        case "answer":
+            return not any(tag in span.text for tag in _tags(dialect))
+        case "words":
+            return not _foreign(span.text)
+    return True
 
 
 def _action(dialect: Dialect, text: str, shown: Sequence[View]) -> Action:

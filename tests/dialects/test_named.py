@@ -237,6 +237,16 @@ BY_HAND = [  # family, a literal call, and the box it means, by reference.md sec
     ("internvl2.5", "<box>[[250, 500, 500, 1000]]</box>", LOW),
     ("pixel-reasoner", tool_call(f'{PARTS}, "target_image": 1', "crop_image_normalized"), LOW),
     ("mini-o3", f'<grounding>{{{PARTS}, "source": "original_image"}}</grounding>', LOW),
+    ("claude", tool_call(PIXELS), None),
+    ("adaptvision", tool_call(PIXELS, "request_local_region"), None),
+    ("ergo", "<zoom>[0, 0, %(w)s, %(h)s]</zoom>", None),
+    ("qwen3.5", tool_call(THOUSANDTHS), LOW),
+    ("glm-v", tool_call(THOUSANDTHS), LOW),
+    ("gemini", tool_call('"box_2d": [500, 250, 1000, 500]'), LOW),
+    ("gemma", tool_call('"box_2d": [500, 250, 1000, 500]'), LOW),
+    ("kimi-vl", tool_call(PARTS), LOW),
+    ("internvl3", "<box>[[250, 500, 500, 1000]]</box>", LOW),
+    ("minicpm-v", "<box>250 500 500 1000</box>", LOW),
 ]
 
 
