@@ -41,7 +41,9 @@ def parse(dialect: Dialect, text: str, shown: Sequence[View]) -> Action:
 def well_formed(dialect: Dialect, text: str) -> bool:
     if _turn(dialect).fullmatch(text) is None:
         return False
-    return all(_strict(dialect, span) for span in turns.spans(dialect, text))
+    found = turns.spans(dialect, text)
+    bare = not any(span.kind in ("call", "answer") for span in found)
+    return all(_strict(dialect, span, bare) for span in found)
 
 
 def answer_box(dialect: Dialect, text: str, view: View) -> Box | None:
@@ -50,22 +52,25 @@ def answer_box(dialect: Dialect, text: str, view: View) -> Box | None:
     whole = {tuple(run) for run in runs if len(run) == 4} or {tuple(number for run in runs for number in run)}
     if len(whole) != 1 or len(corners := [float(number) for number in whole.pop()]) != 4:
         return None
-    order = "yx" if calls.Y_FIRST in text and dialect.unit == "thousand" else dialect.order
+    y_first = dialect.unit == "thousand" and re.search(rf"\b{calls.Y_FIRST}\b", text)
     try:
-        return frames.box(corners, view, dialect.unit, order)
+        return frames.box(corners, view, dialect.unit, "yx" if y_first else dialect.order)
     except InvalidBox:
         return None
 
 
-def _strict(dialect: Dialect, span: Span) -> bool:
-    """Whether a span of a turn that keeps to the form has nothing in it that would have to be forgiven."""
+def _strict(dialect: Dialect, span: Span, bare: bool) -> bool:
+    """Whether a span of a turn that keeps to the form has nothing in it that would have to be forgiven.
+
+    `bare`: the words of the turn are its answer.
+    """
     match span.kind:
         case "call":
             return calls.strict(dialect, span.text)
         case "answer":
             return not any(tag in span.text for tag in _tags(dialect))
         case "words":
-            return not _foreign(span.text)
+            return not (bare and _foreign(span.text))
     return True
 
 
@@ -91,7 +96,7 @@ def _bare(dialect: Dialect, found: Sequence[Span], shown: Sequence[View]) -> Act
     said = _without_ends(dialect, last.text) if last is not None and last.kind == "words" else ""
     if last is None or not said or SAID not in dialect.answers:
         raise Fault(f"there is neither a call nor an answer; {_form(dialect)}")
-    if dialect.shape in NAMED_SHAPES and dialect.tool in said and (call := _untagged(said)):
+    if dialect.shape in NAMED_SHAPES and dialect.tool in said and (call := _untagged(dialect, said)):
         boxes, label = calls.boxes_of(dialect, [call], shown)
         return Zoom(boxes, label, _thought(found, last))
     if _foreign(said):
@@ -99,12 +104,12 @@ def _bare(dialect: Dialect, found: Sequence[Span], shown: Sequence[View]) -> Act
     return Answer(said, _thought(found, last))
 
 
-def _untagged(said: str) -> Span | None:
-    """A text that is one call in JSON, perhaps between fences, as a call."""
+def _untagged(dialect: Dialect, said: str) -> Span | None:
+    """A text that is one named call, perhaps between fences, as a call: some servers leave its tags out."""
     fenced = _FENCED.fullmatch(said)
     body = fenced[1].strip() if fenced else said
     try:
-        named = body[:1] == "{" and calls.named(body)
+        named = body.startswith(("{", "<function=", "call:", dialect.tool)) and calls.named(body)
     except ValueError:
         return None
     return Span("call", body, 0, turns.BARE) if named and named[0][0] else None

@@ -246,6 +246,17 @@ def test_a_call_whose_tags_were_lost(name: str) -> None:
     body = json.dumps({"name": dialect.tool, "arguments": {dialect.box: numbers}})
     for text in (body, f"```json\n{body}\n```", f"<think>x</think>\n```\n{body}\n```\n"):
         zoom(name, text)
+    for form in (XML, PAIRS, GEMMA):
+        bare = form % "sign"
+        for tag in ("<tool_call>", "</tool_call>", "<|tool_call>", "<tool_call|>", '<|"|>'):
+            bare = bare.replace(tag, "")
+        for old, new in (
+            ("bbox_2d", dialect.box),
+            ("[250, 500, 500, 1000]", str(numbers)),
+            ("[250,500,500,1000]", str(numbers)),
+        ):
+            bare = bare.replace(old, new)
+        assert zoom(name, bare).label == "sign"
     assert read(name, f"The sign says {body}") == Answer(f"The sign says {body}")
     assert read(name, '{"name": "Bob"}') == Answer('{"name": "Bob"}')
 
