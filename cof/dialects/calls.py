@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cof.dialects.dialect import Dialect
 
 ORIGINAL, OBSERVATION = "original_image", re.compile(r"observation_(\d{1,6})")
-Y_FIRST = "box_2d"  # Gemini's key: its boxes are y first, in thousandths (ai.google.dev/gemini-api/docs/image-understanding)
+Y_FIRST = "box_2d"  # Gemini's key of boxes in thousandths, y first (ai.google.dev/gemini-api/docs/image-understanding)
 _NUMBER = re.compile(r"(?<![\w.])-?\d{1,9}(?:\.\d{1,20})?")
 _WHOLE = re.compile(r"\d{1,6}")
 _FLAT = re.compile(r"\{[^{}]*+\}")
@@ -41,7 +41,8 @@ def boxes_of(dialect: Dialect, calls: Sequence[Span], shown: Sequence[View]) -> 
         raise Fault("the call names no box; want one")
     asked = tuple(dict.fromkeys(_box(dialect, arguments, shown) for arguments in found))
     label = found[0].get(dialect.label, "")
-    return asked, label.encode(errors="replace").decode() if isinstance(label, str) else ""  # it may hold half a character
+    label = label.encode(errors="replace").decode() if isinstance(label, str) else ""  # JSON may spell half a character
+    return asked, label
 
 
 def named(body: str, label: str = "", whole: bool = True) -> list[Call]:
@@ -50,7 +51,7 @@ def named(body: str, label: str = "", whole: bool = True) -> list[Call]:
     Values that are no JSON of their own are texts, and so is that of `label`. `whole` is as in `relaxed_json.loads`.
     """
     if "<function=" in body:  # Qwen3.5
-        parts = (part.partition(">") for part in body.split("<function=")[1:])
+        parts = (part.partition("</function>")[0].partition(">") for part in body.split("<function=")[1:])
         return [(name.strip(), _tagged(rest, ("<parameter=", ">", "</parameter>"), label)) for name, _, rest in parts]
     if "<arg_key>" in body:  # GLM
         name, sign, rest = body.partition("<arg_key>")
@@ -64,8 +65,8 @@ def named(body: str, label: str = "", whole: bool = True) -> list[Call]:
     given = call.get("arguments", call.get("parameters"))
     if isinstance(given, str):  # as in the messages of OpenAI's API
         given = relaxed_json.loads(given) or None
-    name = call.get("name")
-    return [(name if isinstance(name, str) else "", given)]
+    said = call.get("name")
+    return [(said if isinstance(said, str) else "", given)]
 
 
 def written(dialect: Dialect, name: str, arguments: dict[str, Any]) -> str:
@@ -118,17 +119,18 @@ def _arguments(dialect: Dialect, call: Span) -> list[dict[str, Any]]:
     """The arguments of a call, which may be several."""
     body = call.text if call.closed else _without_part(call.text, call.tags.close)
     if dialect.shape == "numbers":
-        said = [float(number) for number in _NUMBER.findall(body)]
-        return [{dialect.box: said[n : n + 4]} for n in range(0, max(1, len(said)), 4)]
+        if not call.closed and body.rstrip()[-1:].isdigit():  # the last number may go on
+            raise Fault(f"the call is cut off; want {call.tags.close} after its numbers")
+        numbers = [float(number) for number in _NUMBER.findall(body)]
+        return [{dialect.box: numbers[n : n + 4]} for n in range(0, max(1, len(numbers)), 4)]
     try:
         if dialect.shape in NAMED_SHAPES:
             return [_of_tool(dialect, each) for each in named(body, dialect.label, not call.closed)]
-        said = _objects(dialect, body, not call.closed)
+        return _objects(dialect, body, not call.closed)
     except ValueError as error:
         if not call.closed:
             raise Fault(f"the call is cut off; want {call.tags.close} after its JSON") from None
         raise Fault(f"the call is not JSON ({error}); want {form(dialect)}") from None
-    return said
 
 
 def _objects(dialect: Dialect, body: str, whole: bool) -> list[dict[str, Any]]:
@@ -169,7 +171,7 @@ def _box(dialect: Dialect, arguments: dict[str, Any], shown: Sequence[View]) -> 
     name, order = dialect.box, dialect.order
     if name not in arguments and Y_FIRST in arguments and dialect.unit == "thousand":
         name, order = Y_FIRST, "yx"
-    said = arguments.get(name)
+    said: Any = arguments.get(name)
     if not _numbers(said):
         raise Fault(f"{name} is not a list of four numbers; want {_corners(dialect)}")
     view = shown[_picture(dialect, arguments, len(shown))]

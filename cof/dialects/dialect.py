@@ -24,12 +24,7 @@ from cof.vision.views import PAPER
 
 IMAGE, WORDS, QUESTION, FAULT = "{image}", "{words}", "{question}", "{fault}"
 CHOICES, LETTERED = "{choices}", "{lettered}"
-UNHASHED = (
-    "native",
-    "order",
-    "pad",
-    "max_side",
-)  # newer than evaluations that go on: hashed where they are not the default
+NEWER = ("native", "order", "pad", "max_side")  # than evaluations that go on: hashed where they are not the default
 
 
 @dataclass(frozen=True)
@@ -134,7 +129,7 @@ class Dialect:
         del said["models"]
         for owner, values in ((Dialect, said), (ViewSpec, said["view"])):
             for field in fields(owner):
-                if field.name in UNHASHED and values[field.name] == field.default:
+                if field.name in NEWER and values[field.name] == field.default:
                     del values[field.name]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 

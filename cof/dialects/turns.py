@@ -106,6 +106,7 @@ class _Scan:
         self.starts = sorted(at for tag in self.opens for at in self.places.get(tag, ()))
         self.braces = _closing_braces(text) if any(tags.close == BRACE for _, tags in self.opens.values()) else {}
         self.found, self.words_from = list[Span](), 0
+        self.since = 0  # how many of the spans are a thought or come before one
 
     def spans(self) -> list[Span]:
         at = 0
@@ -115,7 +116,8 @@ class _Scan:
             if tag in self.opens and (span := self._span(start, *self.opens[tag])):
                 self._words(start)
                 self.found.append(span)
-                at = self.words_from = end(span)
+                self.since = len(self.found) if span.kind == "thought" else self.since
+                at = self.words_from = end_of(span)
             elif tag in self.thought_ends:
                 self._end_thought(start, tag)
                 at = start + len(tag)
@@ -132,7 +134,8 @@ class _Scan:
             return Span(kind, self.text[begin:end], start, tags, end is not None)
         if self._in_thought(begin, end, tags):
             return None
-        if end is not None:
+        again = self._next(self.places[tags.open], begin) if kind == "call" else None
+        if end is not None and (again is None or again > end):
             return Span(kind, self.text[begin:end], start, tags)
         last = None if kind == "answer" and tags.close != BRACE else self._next(self.starts, begin)
         return Span(kind, self.text[begin:last], start, tags, closed=False)
@@ -155,12 +158,11 @@ class _Scan:
 
     def _end_thought(self, start: int, tag: str) -> None:
         """A closing tag without an opening one: the template opened this thought, or it is spoken of in itself."""
-        since = next((n for n in range(len(self.found), 0, -1) if self.found[n - 1].kind == "thought"), 0)
-        if since and len(self.found) > since:  # something was done after a thought
+        if self.since and len(self.found) > self.since:  # something was done after a thought
             return
-        begin = end(self.found[since - 1]) if since else 0
-        self.found[since:] = [Span("thought", self.text[begin:start], begin, Tags("", tag))]
-        self.words_from = start + len(tag)
+        begin = end_of(self.found[self.since - 1]) if self.since else 0
+        self.found[self.since :] = [Span("thought", self.text[begin:start], begin, Tags("", tag))]
+        self.since, self.words_from = len(self.found), start + len(tag)
 
     def _words(self, end: int) -> None:
         if said := self.text[self.words_from : end].strip():
@@ -184,7 +186,8 @@ def _closing_braces(text: str) -> dict[int, int]:
     return closed
 
 
-def end(span: Span) -> int:
+def end_of(span: Span) -> int:
+    """The place after a span and its closing tag."""
     return span.at + len(span.tags.open) + len(span.text) + (len(span.tags.close) if span.closed else 0)
 
 

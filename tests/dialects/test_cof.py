@@ -103,14 +103,23 @@ def test_words_around_a_call_or_an_answer_are_passed_over() -> None:
     assert answer("Well: <answer>B</answer> as I said.") == Answer("B")
 
 
-def test_of_a_call_and_an_answer_the_first_counts() -> None:
-    assert isinstance(zoom(call([1, 1, 9, 9]) + "<answer>B</answer>"), Zoom)
+def test_an_answer_between_tags_ends_the_episode_whatever_was_called() -> None:
+    assert answer(call([1, 1, 9, 9]) + "<answer>B</answer>") == Answer("B")
     assert answer("<answer>B</answer>" + call([1, 1, 9, 9])) == Answer("B")
+    assert answer("<think>a</think>" + call([1, 1, 9, 9]) + "<think>so</think><answer>B</answer>") == Answer(
+        "B", "a\nso"
+    )
+    assert isinstance(zoom(call([1, 1, 9, 9]) + "<answer></answer>"), Zoom)
+
+
+def test_the_last_of_several_answers_counts() -> None:
+    assert answer("<answer>A</answer> No. <answer>B</answer>") == Answer("B")
 
 
 def test_a_thought_after_the_action_changes_nothing() -> None:
     assert answer("<answer>B</answer><think>or") == Answer("B")
-    assert isinstance(zoom(call([1, 1, 9, 9]) + "<think>so</think><answer>B</answer>"), Zoom)
+    assert answer("<answer>B</answer><think>or</think>") == Answer("B")
+    assert zoom(call([1, 1, 9, 9]) + "<think>so</think>").thought == ""
 
 
 def test_what_stands_in_the_thought_is_no_action() -> None:
@@ -159,9 +168,15 @@ def test_unicode_passes_through() -> None:
 # what a call may hold
 
 
-@pytest.mark.parametrize("cut", range(1, len(call([10, 20, 30, 40], label="x"))))
-def test_a_call_cut_anywhere_is_malformed(cut: int) -> None:
-    assert fault(call([10, 20, 30, 40], label="x")[:cut])
+WHOLE = call([10, 20, 30, 40], label="x")
+
+
+@pytest.mark.parametrize("cut", range(1, len(WHOLE)))
+def test_a_call_is_read_where_its_json_is_whole_and_malformed_where_it_was_cut(cut: int) -> None:
+    if cut >= WHOLE.index("</tool_call>"):
+        assert zoom(WHOLE[:cut]) == zoom(WHOLE)
+    else:
+        assert fault(WHOLE[:cut])
 
 
 @pytest.mark.parametrize(

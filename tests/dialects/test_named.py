@@ -31,15 +31,16 @@ def overview(dialect: Dialect) -> View:
 def call(dialect: Dialect, numbers: list[float], **more: object) -> str:
     """A call with numbers as they are, not rounded."""
     arguments = {dialect.box: numbers, **more}
-    body: object = {"name": dialect.tool, "arguments": arguments}
-    body = {"tool": body, "object": arguments, "list": [arguments], "numbers": numbers}[dialect.shape]
+    named: object = {"name": dialect.tool, "arguments": arguments}
+    body = {"object": arguments, "list": [arguments], "numbers": numbers}.get(dialect.shape, named)
     return dialect.call.replace("…", json.dumps(body).strip("[]") if dialect.shape == "numbers" else json.dumps(body))
 
 
 def test_every_family_that_is_known() -> None:
     assert set(FAMILIES) == {
-        "cof", "deepeyes", "internvl2.5", "keye-vl", "mgpo", "mini-o3", "nano", "pixel-reasoner", "plain", "qwen2-vl",
-        "qwen2.5-vl", "qwen3-vl",
+        "adaptvision", "claude", "cof", "deepeyes", "ergo", "gemini", "gemma", "glm-v", "internvl2.5", "internvl3", "keye-vl",
+        "kimi-vl", "mgpo", "mini-o3", "minicpm-v", "nano", "pixel-reasoner", "plain", "qwen2-vl", "qwen2.5-vl", "qwen3-vl",
+        "qwen3.5",
     }  # fmt: skip
     assert all(dialect_of(name).name == name for name in FAMILIES)
     assert len({dialect_of(name).fingerprint() for name in FAMILIES}) == len(FAMILIES)
@@ -52,7 +53,7 @@ def test_500_regions_come_out_within_a_pixel_at_3840(name: str) -> None:
     for _ in range(500):
         x, y = rng.uniform(0, SIZE[0] - 60), rng.uniform(0, SIZE[1] - 60)
         box = Box(x, y, rng.uniform(x + 50, SIZE[0]), rng.uniform(y + 50, SIZE[1]))
-        said = call(dialect, list(frames.numbers(box, first, dialect.unit)))
+        said = call(dialect, list(frames.numbers(box, first, dialect.unit, dialect.order)))
         read = dialect.parse(said, first)
         assert isinstance(read, Zoom), (said, read)
         crop, wanted = (views.zoom(each, first, dialect.view).region for each in (read.boxes[0], box))
@@ -181,7 +182,7 @@ def test_replies_count_observations_and_say_sizes() -> None:
     replies = [
         message.parts[0] for message in dialect.messages(Question("", "", "?"), first, turns) if message.role == "user"
     ]
-    assert replies[1:] == ["Action 1 gave observation_1:", "Action 2 gave observation_2:"]
+    assert replies[1:] == ["Action 0 gave observation_1:", "Action 1 gave observation_2:"]
     size = dialect_of("pixel-reasoner").messages(Question("", "", "?"), first, turns[:1])[-1].parts[0]
     assert size == f"Here is that part, {view.size[0]} x {view.size[1]} pixels:"
 
@@ -206,7 +207,7 @@ def test_a_file_adds_a_family(tmp_path: Path) -> None:
         ('name = "x"\nsystem = "s"\ncall = "…"', "has patterns without tags"),
         ('name = "x"\nsystem = "s"\nanswers = []', "has patterns without tags"),
         ('name = "x"\nsystem = "s"\nanswers = ["…</a>"]', "has patterns without tags"),
-        ('name = "x"\nlike = "nobody"', "there is no dialect 'nobody'; want one of cof, deepeyes"),
+        ('name = "x"\nlike = "nobody"', "there is no dialect 'nobody'; want one of adaptvision, claude"),
         ("name = ", "is not TOML"),
     ],
 )
@@ -237,6 +238,16 @@ BY_HAND = [  # family, a literal call, and the box it means, by reference.md sec
     ("internvl2.5", "<box>[[250, 500, 500, 1000]]</box>", LOW),
     ("pixel-reasoner", tool_call(f'{PARTS}, "target_image": 1', "crop_image_normalized"), LOW),
     ("mini-o3", f'<grounding>{{{PARTS}, "source": "original_image"}}</grounding>', LOW),
+    ("claude", tool_call(PIXELS), None),
+    ("adaptvision", tool_call(PIXELS, "request_local_region"), None),
+    ("ergo", "<zoom>[0, 0, %(w)s, %(h)s]</zoom>", None),
+    ("qwen3.5", tool_call(THOUSANDTHS), LOW),
+    ("glm-v", tool_call(THOUSANDTHS), LOW),
+    ("gemini", tool_call('"box_2d": [500, 250, 1000, 500]'), LOW),
+    ("gemma", tool_call('"box_2d": [500, 250, 1000, 500]'), LOW),
+    ("kimi-vl", tool_call(PARTS), LOW),
+    ("internvl3", "<box>[[250, 500, 500, 1000]]</box>", LOW),
+    ("minicpm-v", "<box>250 500 500 1000</box>", LOW),
 ]
 
 
@@ -257,9 +268,9 @@ def test_view_rules_by_hand() -> None:
     assert rules["cof"] == (28, 1.5, 2.0)
     assert rules["deepeyes"] == rules["mgpo"] == rules["mini-o3"] == (28, 1.0, 1.0)
     assert rules["qwen3-vl"] == (32, 1.0, 1.0)
-    assert rules["pixel-reasoner"] == (28, 1.2, 1.0)
+    assert rules["pixel-reasoner"] == (28, 1.0, 1.0)
     mgpo, qwen = dialect_of("mgpo").view, dialect_of("qwen3-vl").view
-    assert (mgpo.zoom_min_pixels, mgpo.zoom_max_pixels) == (200_704, 1_003_520)
+    assert (mgpo.min_pixels, mgpo.max_pixels) == (mgpo.zoom_min_pixels, mgpo.zoom_max_pixels) == (200_704, 1_003_520)
     assert qwen.zoom_min_pixels == 256 * 32**2
     assert dialect_of("deepeyes").view.max_pixels == 16_384 * 28**2
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of, names
 from cof.dialects.native import apart, tool
+from cof.dialects.turns import NAMED_SHAPES
 from cof.errors import InvalidConfig
 from cof.types import Box, Zoom
 from cof.vision import views
 
-NAMED = [name for name in names() if dialect_of(name).shape == "tool"]
+NAMED = [name for name in names() if dialect_of(name).shape in NAMED_SHAPES]
 CALL = '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [1, 2, 3, 4]}}</tool_call>'
 
 

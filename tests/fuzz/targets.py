@@ -65,7 +65,7 @@ def read_call(data: bytes) -> None:
 
     numbers = [odd() for _ in range(4)] if next(drawn, 0) % 8 else odd()
     arguments = {family.box: numbers, family.label: odd(), family.source: odd()}
-    body: Any = {"name": family.tool, "arguments": arguments} if family.shape == "tool" else arguments
+    body: Any = {"name": family.tool, "arguments": arguments} if family.shape in NAMED_SHAPES else arguments
     body = {"list": [arguments], "numbers": numbers}.get(family.shape, body)
     _read(family, "<think>Look.</think>" + Tags.of(family.call).around(json.dumps(body)))
 

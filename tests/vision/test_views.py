@@ -140,6 +140,36 @@ def test_a_point_is_shown_as_one_overview_token() -> None:
     assert (region.width, region.height) == pytest.approx((280, 280))
 
 
+@pytest.mark.parametrize(
+    ("box", "want"),
+    [
+        (Box(400, 300, 500, 400), Box(300, 200, 600, 500)),
+        (Box(20, 0, 500, 400), Box(0, 0, 600, 500)),
+        (Box(950, 990, 1000, 1000), Box(850, 890, 1000, 1000)),
+        (Box(0, 0, 1000, 1000), Box(0, 0, 1000, 1000)),
+    ],
+)
+def test_a_pad_is_a_part_of_the_picture_and_stops_at_its_edge(box: Box, want: Box) -> None:
+    spec = ViewSpec(max_pixels=1000 * 1000, grow=1.0, pad=0.1)
+    found = views.zoom(box, views.overview((1000, 1000), spec), spec).region
+    assert found.as_tuple() == pytest.approx(want.as_tuple())
+
+
+@SIDE
+@given(SIZES, st.tuples(UNIT, UNIT, UNIT, UNIT), SPECS, st.integers(100, 4000))
+def test_no_side_is_longer_than_the_longest(
+    size: tuple[int, int], fractions: tuple[float, float, float, float], spec: ViewSpec, longest: int
+) -> None:
+    limited = replace(spec, max_side=longest)
+    with contextlib.suppress(InvalidBox, InvalidImage):
+        first, _, view = zoomed(size, fractions, limited)
+        for shown in (first, view):
+            assert max(shown.size) <= max(longest, spec.factor)
+            assert not any(side % spec.factor for side in shown.size)
+        if max(views.overview(size, spec).size) <= longest and max(size) <= longest:
+            assert first == views.overview(size, spec)
+
+
 def test_a_box_outside_is_an_error_and_never_the_whole_picture() -> None:
     first = views.overview((640, 480), ViewSpec())
     with pytest.raises(InvalidBox, match=r"\[640, 0, 700, 50\] lies outside the picture \[0, 0, 640, 480\]; want"):
