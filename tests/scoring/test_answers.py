@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cof.errors import InputError
-from cof.scoring.answers import Score, chosen, exact, score
+from cof.scoring.answers import Score, exact, score
+from cof.scoring.options import chosen
 from cof.types import Question
 from tests.scoring.said import COLOR, DOTTED, OPEN, OPTION, PARENS, READ, SETS, SHADE
 
@@ -45,6 +46,13 @@ HOSTILE += [
     "three ",
     "it is ",
     "D is the ",
+    "选",
+    "选A或",
+    "不是A、",
+    "答案是",
+    "minus ",
+    "-$1,",
+    "on the ",
 ]
 WORD = st.text("bcdefghklmnop", min_size=3, max_size=8).map(lambda word: "z" + word)
 
