@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from cof.dialects import frames, reading
 from cof.dialects.base import Message, Part
 from cof.dialects.frames import Unit
 from cof.dialects.reading import SAID, Tags
-from cof.errors import InvalidConfig
+from cof.errors import InvalidBox, InvalidConfig
 from cof.types import Action, Answer, Box, Question, Trace, Turn, View, ViewSpec, Zoom
 from cof.vision.views import PAPER
 
@@ -161,6 +162,14 @@ class Dialect:
         """What an assistant turn asks for; `seen` are the closer looks so far. Boxes come back in source pixels; a part outside
         its picture is cut off."""
         return reading.parse(self, text, (overview, *seen))
+
+    def answer_box(self, text: str, overview: View) -> Box | None:
+        """The four numbers of an answer, in the frame of this family, as a box in source pixels; None without four."""
+        found = [float(number) for number in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?!\w)", text)]
+        try:
+            return frames.box(found, overview, self.unit) if len(found) == 4 else None
+        except InvalidBox:
+            return None
 
     def well_formed(self, text: str) -> bool:
         """Whether a turn has exactly the form: a thought that says something, then calls or one answer, and nothing else.
