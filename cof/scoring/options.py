@@ -58,6 +58,11 @@ def option_of(choices: Sequence[str], truth: str) -> str:
     raise InputError(f"the truth {truth!r} is none of the options {list(choices)}; want one of them, word for word")
 
 
+def is_option(choices: Sequence[str], text: str) -> bool:
+    """Whether a text is an option, as `option_of` compares them."""
+    return text in choices or text in _unlabelled(choices)
+
+
 def _unlabelled(choices: Sequence[str]) -> list[str]:
     """The options' texts; labels such as "(A)" go if every option carries the one of its own place."""
     found = [_LABEL.fullmatch(option) for option in choices]
