@@ -124,8 +124,9 @@ def _amounts(keys: Sequence[Words], words: Words) -> set[int]:
 
 
 _DENYING = {"not", "no", "never", "none", "nothing", "without", "neither", "nor", "cannot"}
-_PLACING = {"on", "in", "at", "to", "by"}  # before a place; where no option has them, the place is left
-_SIDES = {"hand", "side"}  # beside "left" they add nothing
+_PLACES = {"left", "right", "top", "bottom", "front", "back", "middle", "center", "centre"}
+_PLACING = {"on", "in", "at", "to"}  # before a place they are all the same: "to the left" is "on the left"
+_SIDES = {"hand", "side"}  # after a place they add nothing
 _SUBJECTS = [("he", "is"), ("she", "is"), ("he's",), ("she's",), ("they're",)]
 
 
@@ -133,15 +134,20 @@ def _partly(keys: Sequence[Words], words: Words) -> set[int]:
     """The place of the only option that the words are part of, in their order and with all that it denies; else empty."""
     said = core(words)
     said = next((said[len(subject) :] for subject in _SUBJECTS if said[: len(subject)] == subject), said)
-    bare = tuple(word for word in said if word not in _SIDES)
-    while bare and bare[0] in _PLACING:
-        bare = bare[1:]
-    for part in (said, bare):
+    for part in (said, _places(said)):
         found = [place for place, key in enumerate(keys) if _telling(part) and _within(part, key)]
         if found:
             (first, *others), denials = found, {word for word in keys[found[0]] if _denies(word)}
             return set() if others or not denials <= set(part) else {first}
     return set()
+
+
+def _places(words: Words) -> Words:
+    """The words without those that add nothing to a place, where they name one."""
+    if not _PLACES & set(words):
+        return words
+    pairs = zip(words, (*words[1:], ""), strict=True)
+    return tuple(word for word, after in pairs if word not in _SIDES and not (word in _PLACING and after in _PLACES))
 
 
 def _telling(words: Words) -> bool:

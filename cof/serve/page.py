@@ -22,6 +22,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from cof.scoring import answers
+from cof.scoring.traces import score_trace
 from cof.types import Box, Stop, Trace, Turn, View, Zoom
 from cof.vision import boxes, views
 from cof.vision.urls import jpeg_url, png_url
@@ -119,8 +120,7 @@ def _shrink(image: Image.Image) -> Image.Image:
 
 def _right(trace: Trace) -> bool | None:
     """Whether scoring takes the answer for the truth; None where either is missing."""
-    missing = trace.answer is None or trace.question.answer is None
-    return None if missing else answers.score(trace.question, trace.answer).value == 1.0
+    return None if trace.answer is None else score_trace(trace).right
 
 
 def _same(answer: str | None, truth: str | None) -> bool:
