@@ -38,10 +38,44 @@ def test_an_evaluation_is_spread_over_replicas(tmp_path: Path) -> None:
     assert len(one.asked) + len(other.asked) == 12
 
 
+def test_a_metric_scores_every_question_and_is_named(tmp_path: Path) -> None:
+    lines = [{"question": "What does it say?", "image": str(PICTURE), "answer": truth} for truth in ("Boa", "B", "xyz")]
+    (tmp_path / "open.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "options.jsonl").write_text(json.dumps(lines[1] | {"choices": ["B", "C"]}) + "\n")
+    run = ["--model", "m", "--arms", "focus", "--out", tmp_path / "run"]
+    with listening(by_turn("<think>So.</think><answer>Bo</answer>")) as server:
+        url = ["eval", "jsonl", "--url", server.url, *run, "--data"]
+        refused = [
+            cof(*url, tmp_path / "open.jsonl", "--metric", "bleu"),
+            cof(*url, tmp_path / "open.jsonl", "--metric", "iou"),
+            cof(*url, tmp_path / "options.jsonl", "--metric", "anls"),
+        ]
+        done = cof(*url, tmp_path / "open.jsonl", "--metric", "anls")
+        other = cof(*url, tmp_path / "open.jsonl", "--metric", "relaxed")
+    words = [
+        "want one of match, anls, relaxed, iou",
+        "the truth 'Boa' is no box",
+        "has options, which are right or wrong",
+    ]
+    for each, word in zip(refused, words, strict=True):
+        assert (each.returncode, each.stderr.count("\n")) == (2, 1), each.stderr
+        assert word in each.stderr
+    assert done.returncode == 0, done.stderr
+    arm = json.loads((tmp_path / "run" / "report.json").read_text())["arms"]["focus"]
+    assert (arm["metric"], arm["n"]) == ("anls", 3)
+    assert abs(arm["accuracy"] - (2 / 3 + 1 / 2 + 0) / 3) < 1e-9
+    assert "38.9 anls" in done.stdout
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["metric"] == "anls"
+    assert other.returncode == 2, other.stderr
+    assert "has other settings: metric" in other.stderr
+
+
 def test_a_key_comes_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("secret\n")
     with listening(by_turn(ANSWER)) as server:
-        done = cof("ask", PICTURE, "What?", "--url", server.url, "--model", "m", "--key-file", tmp_path / "key", "--json")
+        done = cof(
+            "ask", PICTURE, "What?", "--url", server.url, "--model", "m", "--key-file", tmp_path / "key", "--json"
+        )
     assert json.loads(done.stdout)["answer"] == "B", done.stderr
     assert server.asked[0].headers["Authorization"] == "Bearer secret"
 

@@ -31,7 +31,7 @@ from cof.focus.notes import limit_notes, stop_note, unreadable
 from cof.focus.question import question_of
 from cof.focus.setting import TURN_TOKENS, setting_of
 from cof.runs import publish
-from cof.scoring.answers import listed
+from cof.scoring.traces import listed
 from cof.serve.page import trace_page
 from cof.types import Answer, Limits, Sampling, Stop, Trace, Zoom
 from cof.vision.addresses import shown, url_of

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.console import Console
@@ -42,14 +42,14 @@ from cof.evaluate.compare import BRIEF, Row, cells, markdown, markdown_table, re
 from cof.evaluate.inspect_log import PICTURES, write_logs
 from cof.evaluate.pairs import HEADINGS, VERDICTS, Pair, as_json, read_pairs
 from cof.evaluate.report import report
-from cof.evaluate.run import NATIVE, SOURCES, Plan, Source, evaluate, records
+from cof.evaluate.run import NATIVE, SOURCES, Plan, Source, evaluate, records, scored_by
 from cof.focus.setting import MODES, Mode, Setting, setting_of
 from cof.models.base import Usage
 from cof.models.remote import RemoteModel
 from cof.plain import to_json
 from cof.runs import RunDir, digest, publish
 from cof.scoring.judge import judged, remembered
-from cof.types import Limits, Sampling, ViewSpec
+from cof.types import Limits, Metric, Sampling, ViewSpec
 
 NEEDLE = "needle"
 SIDE, SPLIT = 1792, "test"
@@ -59,6 +59,7 @@ LOSSLESS = "png"  # the wire where --wire does not say: a model is measured on t
 LEAST = 28  # pixels of a side: one visual token
 PIXELS = 100_000_000  # of a question: the view rules of a family are to decide what an evaluation shows, and no limit
 TURN_TOKENS = 512  # most tokens of one turn, as the released checkpoints are evaluated (arXiv 2505.15436)
+METRICS: tuple[Metric, ...] = get_args(Metric)
 WIDTH = 160  # characters of a table where there is no terminal
 
 Items = Callable[[int], Iterable[Item]]
@@ -88,6 +89,7 @@ def evaluation(
     side: Annotated[int, typer.Option(help="needle: longer side of the pictures in pixels.")] = SIDE,
     split: Annotated[str, typer.Option(help="needle: train, validation or test.")] = SPLIT,
     multiple_choice: Annotated[bool, typer.Option("--multiple-choice", help="needle: show options.")] = False,
+    metric: Annotated[str, typer.Option(help=f"Of every question: {', '.join(METRICS)}; else its own, or match.")] = "",
     judge: Annotated[str | None, typer.Option(help="URL of an OpenAI-compatible endpoint for open answers.")] = None,
     judge_model: Annotated[str, typer.Option(help="The judge's name at that endpoint.")] = "judge",
     temperature: Annotated[
@@ -99,12 +101,14 @@ def evaluation(
     """Measure a model on a benchmark: accuracy with its interval, zooms and tokens, by arm, resolution and category."""
     plan = Plan(_arms(arms), _resolutions(resolutions), _source(source), tuple(range(seed, seed + seeds)))
     limits, sampling = replace_fields(Limits(pixels=PIXELS), limit), Sampling(temperature, tokens=turn_tokens)
+    by = _metric(metric)
     _check(bench, data, side, split, multiple_choice)  # before a model is loaded, which may take minutes
     spoken, form = None if dialect is None else dialect_of(dialect), wire or (LOSSLESS if url else None)
     loaded = opened(model, adapter, concurrency, url, key_file, limits.seconds, form)
     setting = setting_of(loaded, limits, sampling, budget, spoken, crop_budget)
     asked = {"benchmark": bench, "n": n, "side": side, "split": split, "multiple_choice": multiple_choice}
-    items = _items(bench, data, n, side, split, multiple_choice, setting.spec)
+    asked |= {"metric": metric} if metric else {}
+    items = _scored_by(by, _items(bench, data, n, side, split, multiple_choice, setting.spec))
     total = _count(items, plan)  # first: what cannot be read is refused, and leaves no run folder behind
     run = RunDir(out, asked | to_json(plan) | _manifest(loaded, setting, data))
     asked_judge = RemoteModel(judge, judge_model) if judge else None
@@ -178,6 +182,20 @@ def _source(name: str) -> Source:
         if name == source:
             return source
     raise InvalidConfig(f"--source {name!r} is not known; want one of {', '.join(SOURCES)}")
+
+
+def _metric(name: str) -> Metric | None:
+    """The metric of that name; None for no name, which leaves each question its own."""
+    for metric in METRICS:
+        if name == metric:
+            return metric
+    if name:
+        raise InvalidConfig(f"--metric {name!r} is not known; want one of {', '.join(METRICS)}")
+    return None
+
+
+def _scored_by(metric: Metric | None, items: Items) -> Items:
+    return lambda seed: (scored_by(item, metric) for item in items(seed))
 
 
 def _check(bench: str, data: Path | None, side: int, split: str, multiple_choice: bool) -> None:

@@ -11,7 +11,7 @@ import typer
 from cof.errors import InputError
 from cof.plain import trace_from_json
 from cof.runs import read_records
-from cof.scoring.answers import score
+from cof.scoring.traces import score_trace
 from cof.serve.browse import Shown, write_pages
 
 TRACES = "traces.jsonl"
@@ -54,4 +54,4 @@ def _read(run: Path) -> Iterator[tuple[str, Shown]]:
 
 
 def _wrong(shown: Shown) -> bool:
-    return score(shown.trace.question, shown.trace.answer).value == 0.0
+    return score_trace(shown.trace).right is False

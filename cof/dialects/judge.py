@@ -16,13 +16,14 @@ SYSTEM = (
 
 
 def messages(question: Question, answer: str) -> tuple[Message, ...]:
-    """Question, full options, true answer and given answer, each marked as data in JSON."""
+    """Question, full options, true answers and given answer, each marked as data in JSON."""
     asked = (
         {"question": question.text, "options": list(question.choices)}
         if question.choices
         else {"question": question.text}
     )
-    told = json.dumps(asked | {"true_answer": question.answer, "given_answer": answer}, ensure_ascii=False)
+    others = {"other_true_answers": list(question.aliases)} if question.aliases else {}
+    told = json.dumps(asked | {"true_answer": question.answer} | others | {"given_answer": answer}, ensure_ascii=False)
     return (Message("system", (SYSTEM,)), Message("user", (told,)))
 
 

@@ -12,6 +12,7 @@ from cof.errors import InvalidRun
 from cof.evaluate.published import published
 
 PUBLISHED = " (published)"
+PLAIN = "match"  # the metric that is not named
 DEPTHS = {"None": "unknown"}  # or that no zoom helps
 Group = dict[str, Any]
 
@@ -29,8 +30,9 @@ class Row:
 
 COLUMNS: tuple[tuple[str, Callable[[Group], str]], ...] = (
     ("n", lambda f: str(f["n"])),
-    ("accuracy %", lambda f: _percent(f.get("accuracy"))),
+    ("accuracy %", lambda f: _accuracy(f)),
     ("95% interval", lambda f: f"{_percent(f['low'])} to {_percent(f['high'])}" if f.get("n") and "low" in f else "-"),
+    ("right %", lambda f: _percent(f.get("right"))),
     ("zooms", lambda f: _number(f.get("zooms"))),
     ("zoomed %", lambda f: _percent(f.get("zoomed"))),
     ("MCC", lambda f: _number(f.get("mcc"))),
@@ -60,7 +62,7 @@ HEADINGS = ("run", "arm", "group", *(name for name, _ in COLUMNS))
 
 
 def rows_of(name: str, figures: dict[str, Any]) -> list[Row]:
-    """The rows of one report: every arm overall, then by resolution, category, depth and tag where there are several."""
+    """The rows of one report: every arm overall, then by resolution, category, depth, tag and metric if there are several."""
     rows: list[Row] = []
     for arm, found in figures["arms"].items():
         rows.append(Row(name, arm, "all", found))
@@ -73,6 +75,7 @@ def rows_of(name: str, figures: dict[str, Any]) -> list[Row]:
             (found["by_category"], "{}"),
             ({DEPTHS.get(depth, depth): part for depth, part in found["by_depth"].items()}, "depth {}"),
             (found["by_tag"], "{}"),
+            (found.get("by_metric", {}), "{}"),  # older reports have none
         ]
         rows += [
             Row(name, arm, form.format(key), part)
@@ -138,6 +141,12 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InvalidRun(f"{path} is missing or damaged; want the folder of a finished `cof eval`")
     return found
+
+
+def _accuracy(figures: Group) -> str:
+    """The accuracy, with the name of its metric where that is not plain right or wrong."""
+    value, metric = _percent(figures.get("accuracy")), figures.get("metric", PLAIN)
+    return value if metric == PLAIN else f"{value} {metric}"
 
 
 def _percent(value: float | None) -> str:

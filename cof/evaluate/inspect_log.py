@@ -19,25 +19,25 @@ from typing import Any
 from PIL import Image
 
 from cof.errors import InvalidImage
-from cof.evaluate.report import Judgement, report
+from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, Record, records
 from cof.focus.loop import NO_VIEW
 from cof.runs import publish
-from cof.scoring.answers import score
+from cof.scoring.answers import metric_of, score
+from cof.scoring.traces import Judgement, score_trace
 from cof.types import Answer, Malformed, Stop, Trace, Turn, View, Zoom
 from cof.vision import boxes, views
 from cof.vision.urls import jpeg_url
 from cof.worlds.pictures import can_open, picture_in
 
 LOG_VERSION = 2
-SCORER = "match"
 TOOL = "zoom"  # of every dialect: boxes are in source pixels here, whatever the family's own tool is called
 SIDE = 1024  # most pixels of a picture's longer side in a log
 QUALITY = 85
 PICTURES = 100  # samples of a log that carry pictures, where nobody says: 4 to 5 MB with nano's views
 ID_LETTERS = 22  # as many as its own ids have
 LIMITS = {Stop.TURNS: "turn", Stop.TOKENS: "token", Stop.SECONDS: "time", Stop.ZOOMS: "custom", Stop.PIXELS: "custom"}
-FIGURES = ("accuracy", "low", "high", "zooms", "zoomed", "visual_tokens", "text_tokens", "mcc", "failed")
+FIGURES = ("accuracy", "right", "low", "high", "zooms", "zoomed", "visual_tokens", "text_tokens", "mcc", "failed")
 
 Json = dict[str, Any]
 
@@ -111,20 +111,24 @@ def _eval(arm: Arm) -> Json:
         "config": {"epochs": len(manifest["seeds"])},
         "packages": versions,
         "metadata": {"manifest": manifest, "figures": arm.figures},
-        "scorers": [{"name": SCORER}],
+        "scorers": [{"name": metric} for metric in arm.figures["by_metric"]],
     }
 
 
 def _results(arm: Arm) -> Json:
     """The report's own figures: the mean of its samples would count a question once for every resolution and cycle."""
-    figures, scored = arm.figures, arm.figures["samples"] - arm.figures["unscored"]
-    metrics = {name: {"name": name, "value": figures[name]} for name in FIGURES if figures[name] is not None}
-    score = {"name": SCORER, "scorer": SCORER, "scored_samples": scored, "unscored_samples": figures["unscored"]}
     return {
         "total_samples": len(arm.records),
-        "completed_samples": figures["samples"],
-        "scores": [score | {"metrics": metrics}],
+        "completed_samples": arm.figures["samples"],
+        "scores": [_scorer(metric, figures) for metric, figures in arm.figures["by_metric"].items()],
     }
+
+
+def _scorer(metric: str, figures: Json) -> Json:
+    """What one metric came to, over the samples that it scores."""
+    metrics = {name: {"name": name, "value": figures[name]} for name in FIGURES if figures[name] is not None}
+    counts = {"scored_samples": figures["samples"] - figures["unscored"], "unscored_samples": figures["unscored"]}
+    return {"name": metric, "scorer": metric, "metrics": metrics} | counts
 
 
 def _sample(record: Record, arm: Arm, judge: Judgement, shown: bool) -> Json:
@@ -136,7 +140,9 @@ def _sample(record: Record, arm: Arm, judge: Judgement, shown: bool) -> Json:
         "epoch": arm.manifest["seeds"].index(record.seed) + 1,
         "input": question.text,
         "choices": list(question.choices) or None,
-        "target": question.answer or "",
+        "target": [question.answer, *question.aliases]
+        if question.answer and question.aliases
+        else question.answer or "",
         "messages": messages,
         "output": _output(trace, messages, usage),
         "scores": _scores(trace, judge),
@@ -201,10 +207,12 @@ def _output(trace: Trace, messages: Sequence[Json], usage: Json) -> Json:
 
 def _scores(trace: Trace, judge: Judgement) -> Json:
     """Nothing for a failed run, and for an answer that could not be scored: neither is a wrong one."""
-    given = judge(trace.question, trace.answer)
-    if trace.stop is Stop.FAILED or given.value is None:
+    given = score_trace(trace, judge)
+    if given.value is None:
         return {}
-    return {SCORER: {"value": given.value, "answer": trace.answer, "explanation": f"read by: {given.by}"}}
+    return {
+        metric_of(trace.question): {"value": given.value, "answer": trace.answer, "explanation": f"read by: {given.by}"}
+    }
 
 
 def _metadata(record: Record) -> Json:

@@ -1,9 +1,10 @@
 """Runs against the first of them, question by question: how far apart they are, and whether that is more than chance.
 
-A question counts where both runs were asked the same in the same arm: text, choices, true answer, name of the picture,
-resolution and seed. Other settings may differ, and are what is compared: the model, the view rules, `--source`. Verdicts
-of a judge are those that its run kept; runs with different judges are not compared. The mean of several runs, seeds of one
-training say, is compared where all of them were asked the same; its interval is that of the questions, not of the seeds.
+A question counts where both runs were asked the same in the same arm: text, choices, true answers, metric, name of the
+picture, resolution and seed. Other settings may differ, and are what is compared: the model, the view rules, `--source`.
+Verdicts of a judge are those that its run kept; runs with different judges are not compared. The mean of several runs, seeds
+of one training say, is compared where all of them were asked the same; its interval is that of the questions, not of the
+seeds.
 """
 
 from __future__ import annotations
@@ -118,5 +119,10 @@ def _counts(one: Scored, base: Mapping[Asked, Scored]) -> bool:
     other = base.get(one.record.asked)
     if other is None or one.score is None or other.score is None:
         return False
-    a, b = one.trace.question, other.trace.question
-    return (a.text, a.choices, a.answer, Path(a.image).name) == (b.text, b.choices, b.answer, Path(b.image).name)
+    return _same(one) == _same(other)
+
+
+def _same(one: Scored) -> tuple[object, ...]:
+    """What must be the same of two questions to compare their answers."""
+    question = one.trace.question
+    return question.text, question.choices, question.answer, {*question.aliases}, one.metric, Path(question.image).name

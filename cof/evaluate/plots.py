@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cof.errors import MissingExtra
-from cof.evaluate.compare import PUBLISHED, Row
+from cof.evaluate.compare import PLAIN, PUBLISHED, Row
 from cof.runs import publish
 
 Point = tuple[float, float, float | None, float | None]  # x, y, and the interval of y where there is one
@@ -28,10 +28,12 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
     except ImportError:
         raise MissingExtra("drawing curves (the tables are written without)", "matplotlib", "evaluate") from None
     written: list[Path] = []
+    others = {row.figures.get("metric", PLAIN) for row in rows} - {PLAIN}
+    measured = f" ({', '.join(sorted(others))})" if others else ""
     for name, x, y, across, up in CURVES:
         if lines := _lines(rows, x, y):
             figure = Figure(figsize=(6, 4), layout="constrained")
-            _fill(figure.add_subplot(), lines, across, up, ticks=x is None)
+            _fill(figure.add_subplot(), lines, across, up + measured * (y == "accuracy"), ticks=x is None)
             written += [_write(figure, folder / f"{name}.{kind}") for kind in ("png", "svg")]
     return written
 

@@ -2,6 +2,7 @@
 
 A question counts once: what was asked of it at several resolutions, with several seeds or in several option cycles
 enters by its mean, so that intervals are those of the questions. A failed run is counted as failed and is in no mean.
+By a graded metric ("anls", "iou") the accuracy is the mean of values, and right is what is worth a half or more.
 """
 
 from __future__ import annotations
@@ -13,18 +14,19 @@ from statistics import fmean, median
 from typing import Any
 
 from cof.evaluate.run import Asked, Record
-from cof.scoring.answers import Score, score
-from cof.scoring.statistics import matthews, paired_bootstrap, wilson
-from cof.types import Question, Stop, Trace
+from cof.scoring.answers import Score, metric_of, score
+from cof.scoring.statistics import graded, matthews, paired_bootstrap, wilson
+from cof.scoring.traces import Judgement, score_trace
+from cof.types import Metric, Stop, Trace
 from cof.vision import boxes
 
 BASE = "direct"  # the arm that the others are compared with
-Judgement = Callable[[Question, str | None], Score]
+GRADED = {"anls", "iou"}  # metrics whose values lie between 0 and 1 too
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A record with its score, and whether a zoom was needed for it; None where that is not known."""
+    """A record with its score, and whether a zoom was needed for it; None where that is not known. `by` as in `Score`."""
 
     record: Record
     score: float | None
@@ -39,9 +41,19 @@ class Scored:
     def failed(self) -> bool:
         return self.trace.stop is Stop.FAILED
 
+    @property
+    def right(self) -> bool | None:
+        """Whether the answer counts as right; None where it is not scored."""
+        return Score(self.score, self.by).right
+
+    @property
+    def metric(self) -> Metric:
+        return metric_of(self.trace.question)
+
 
 def report(records: Iterable[Record], judge: Judgement = score) -> dict[str, Any]:
-    """`arms.<arm>` with figures overall and `by_resolution`, `by_category`, `by_depth`, `by_tag`; and `pairs.<arm>-direct`."""
+    """`arms.<arm>` with figures overall and `by_resolution`, `by_category`, `by_depth`, `by_tag`, `by_metric`; and
+    `pairs.<arm>-direct`."""
     arms: dict[str, list[Scored]] = defaultdict(list)
     for each in score_records(records, judge):
         arms[each.record.arm].append(each)
@@ -59,14 +71,13 @@ def report(records: Iterable[Record], judge: Judgement = score) -> dict[str, Any
 def score_records(records: Iterable[Record], judge: Judgement = score) -> list[Scored]:
     """Every record with its score, in the order of their names."""
     records = sorted(records, key=lambda record: record.id)
-    scores = {r.id: judge(r.trace.question, r.trace.answer) for r in records if r.trace.stop is not Stop.FAILED}
-    direct = {r.asked: scores[r.id].value for r in records if r.arm == BASE and r.id in scores}
+    scores = {record.id: score_trace(record.trace, judge) for record in records}
+    direct = {record.asked: scores[record.id].right for record in records if record.arm == BASE}
     depths = any(r.trace.question.depth is not None for r in records)
     found = []
     for record in records:
-        given, alone = scores.get(record.id, Score(None, "failed")), direct.get(record.asked)
-        depth = record.trace.question.depth
-        needed = (None if depth is None else depth > 0) if depths else (None if alone is None else alone < 1)
+        given, alone, depth = scores[record.id], direct.get(record.asked), record.trace.question.depth
+        needed = (None if depth is None else depth > 0) if depths else (None if alone is None else not alone)
         found.append(Scored(record, given.value, given.by, needed))
     return found
 
@@ -95,6 +106,7 @@ def _arm(found: Sequence[Scored], base: Mapping[Asked, Scored]) -> dict[str, Any
         "by_category": categories,
         "by_depth": _by(found, base, lambda s: s.trace.question.depth),
         "by_tag": _by(found, base, lambda s: s.trace.question.tags),
+        "by_metric": _by(found, base, lambda s: s.metric),
     }
 
 
@@ -111,12 +123,14 @@ def _by(found: Sequence[Scored], base: Mapping[Asked, Scored], key: Callable[[Sc
 def figures(found: Sequence[Scored], base: Mapping[Asked, Scored]) -> dict[str, Any]:
     """The figures of one group of records; `base` holds the direct arm's, by cell."""
     ended = [s for s in found if not s.failed]
-    means = list(_means(ended).values())
-    low, high = wilson(sum(means), len(means))
+    means, metrics = list(_means(ended, lambda s: s.score).values()), {s.metric for s in found}
+    low, high = graded(means) if metrics & GRADED else wilson(sum(means), len(means))
     traces = [s.trace for s in ended]
     overlaps = [iou for trace in traces for iou in _overlaps(trace)]
     return {
+        "metric": ", ".join(sorted(metrics)),
         "accuracy": _mean(means),
+        "right": _mean(_means(ended, lambda s: s.right).values()),
         "low": low,
         "high": high,
         "n": len(means),
@@ -130,8 +144,8 @@ def figures(found: Sequence[Scored], base: Mapping[Asked, Scored]) -> dict[str, 
         "tokens_per_right": _tokens_per_right(ended),
         "seconds": _mean(trace.seconds for trace in traces),
         "mcc": matthews([(s.trace.zooms > 0, s.needed) for s in ended if s.needed is not None]),
-        "gain": _share(ended, base, was=0.0, now=1.0),
-        "harm": _share(ended, base, was=1.0, now=0.0),
+        "gain": _share(ended, base, was=False, now=True),
+        "harm": _share(ended, base, was=True, now=False),
         "box_iou": median(overlaps) if overlaps else None,
         "target_iou": _mean(iou for trace in traces for iou in _covered(trace)),
         "stops": _counts(s.trace.stop.value for s in found),
@@ -139,23 +153,23 @@ def figures(found: Sequence[Scored], base: Mapping[Asked, Scored]) -> dict[str, 
     }
 
 
-def _means(found: Sequence[Scored]) -> dict[str, float]:
-    """The mean score of every question that has one."""
+def _means(found: Sequence[Scored], of: Callable[[Scored], float | None]) -> dict[str, float]:
+    """The mean of a value of every question that has one."""
     groups: dict[str, list[float]] = defaultdict(list)
     for scored in found:
-        if scored.score is not None:
-            groups[scored.record.group].append(scored.score)
-    return {group: fmean(scores) for group, scores in groups.items()}
+        if (value := of(scored)) is not None:
+            groups[scored.record.group].append(value)
+    return {group: fmean(values) for group, values in groups.items()}
 
 
-def _share(found: Sequence[Scored], base: Mapping[Asked, Scored], was: float, now: float) -> float | None:
-    """The share of records that zoomed, and whose score is `now` where the direct arm's was `was`."""
-    known = [s for s in found if s.score is not None and s.record.asked in base]
-    return _mean(float(s.trace.zooms > 0 and base[s.record.asked].score == was and s.score == now) for s in known)
+def _share(found: Sequence[Scored], base: Mapping[Asked, Scored], was: bool, now: bool) -> float | None:
+    """The share of records that zoomed, and are right or not as `now` says where the direct arm's are as `was` says."""
+    known = [s for s in found if s.right is not None and s.record.asked in base]
+    return _mean(float(s.trace.zooms > 0 and base[s.record.asked].right is was and s.right is now) for s in known)
 
 
 def _tokens_per_right(found: Sequence[Scored]) -> float | None:
-    right = sum(s.score for s in found if s.score is not None)
+    right = sum(s.right for s in found if s.right is not None)
     return sum(s.trace.visual_tokens + _text_tokens(s.trace) for s in found) / right if right else None
 
 

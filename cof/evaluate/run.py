@@ -15,14 +15,16 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from cof.errors import InvalidBox, InvalidImage, InvalidRun
+from cof.errors import InputError, InvalidBox, InvalidImage, InvalidRun
 from cof.evaluate.benchmarks.base import Item
 from cof.focus.loop import NO_VIEW, Session, not_asked
 from cof.focus.setting import Mode, Setting
 from cof.models.base import Model
 from cof.plain import to_json, trace_from_json
 from cof.runs import RunDir, read_records
-from cof.types import Question, Stop, Trace, ViewSpec
+from cof.scoring.answers import metric_of
+from cof.scoring.grounding import truth_boxes
+from cof.types import Metric, Question, Stop, Trace, ViewSpec
 from cof.vision import boxes, views
 from cof.vision.views import Picture
 
@@ -95,6 +97,15 @@ def evaluate(
     model.converse(sessions())
 
 
+def scored_by(item: Item, metric: Metric | None) -> Item:
+    """The item with another metric than its own, where one is given. Raises InputError where its truth is not fit for that."""
+    question = item.question if metric is None else replace(item.question, metric=metric)
+    if metric not in (None, metric_of(question)):
+        raise InputError(f"question {question.id!r} has options, which are right or wrong; want the metric 'match'")
+    _with_true_boxes(question)
+    return replace(item, question=question)
+
+
 def records(folder: Path) -> Iterator[Record]:
     """What was journaled so far in a run folder: the trace of every cell, or its last failure where there is none."""
     done = set[str]()
@@ -162,7 +173,7 @@ def _at(
     """The question, the picture and the view rules at a resolution; `whole` is the picture as it is."""
     image, picture = whole.image, whole
     size, factor = boxes.shrink(image.size, resolution or max(image.size))
-    question, native = item.question, spec
+    question, native = _with_true_boxes(item.question), spec
     if source == "resized" and size != image.size:
         sx, sy = size[0] / image.width, size[1] / image.height
         picture = Picture(image.resize(size, Image.Resampling.LANCZOS))
@@ -177,3 +188,8 @@ def _at(
     elif (factor, spec) != (1.0, native):
         question = replace(question, depth=None)  # what was needed at another size
     return question, picture, spec
+
+
+def _with_true_boxes(question: Question) -> Question:
+    """A question that asks for a box with its true ones as targets, so that they shrink with the picture."""
+    return replace(question, targets=truth_boxes(question)) if metric_of(question) == "iou" else question

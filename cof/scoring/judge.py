@@ -1,6 +1,7 @@
 """A model as judge of answers that the layers of `answers.py` could not read, or found not to be the truth.
 
-Verdicts are journaled, so that none is asked for twice. Where no verdict came, the score is None: not scored, never 0.
+Questions with another metric than "match" are not judged. Verdicts are journaled, so that none is asked for twice. Where
+no verdict came, the score is None: not scored, never 0.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from cof.dialects import judge as dialect
 from cof.errors import ModelError
 from cof.models.base import Model, Request
 from cof.runs import Journal, read_records
-from cof.scoring.answers import Score, score
+from cof.scoring.answers import Score, metric_of, score
 from cof.types import Completion, Question, Sampling
 
 BY = "judge"
@@ -98,12 +99,12 @@ class _Asking:
 
 def _open(question: Question, answer: str | None) -> bool:
     """Whether a judge may help: there is an answer and a truth, and the layers did not find them to agree or to differ."""
-    if not answer or question.answer is None:
+    if not answer or question.answer is None or metric_of(question) != "match":
         return False
     found = score(question, answer)
     return found.by == "none" or (not question.choices and found.value != 1)
 
 
 def _key(judge: str, question: Question, answer: str | None) -> str:
-    told = json.dumps([judge, question.text, question.choices, question.answer, answer, dialect.SYSTEM])
-    return hashlib.sha256(told.encode()).hexdigest()[:32]
+    told = [judge, question.text, question.choices, question.answer, answer, dialect.SYSTEM, *question.aliases]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from cof.dialects.named import dialect_of
 from cof.scoring import adaptive, answers, overlap
 from cof.scoring.adaptive import Outcome
+from cof.scoring.traces import Judgement, score_trace
 from cof.types import Box, Malformed, Stop, Trace
 from cof.vision import boxes
 
@@ -51,9 +52,9 @@ class Weights:
 Reward = Callable[[Sequence[Rollout]], list[float | None]]
 
 
-def graded(trace: Trace, score: Callable[..., answers.Score] = answers.score) -> Rollout:
-    """A trace with the score of its answer; `score` may ask a judge where the layers cannot read it."""
-    return Rollout(trace, None if trace.stop is Stop.FAILED else score(trace.question, trace.answer).value)
+def graded(trace: Trace, judge: Judgement = answers.score) -> Rollout:
+    """A trace with the score of its answer; `judge` may ask a model where the layers cannot read it."""
+    return Rollout(trace, score_trace(trace, judge).value)
 
 
 def formed(trace: Trace) -> float:
@@ -90,12 +91,10 @@ def notes(trace: Trace) -> float | None:
     misses is worth nothing, and so is one that names several. An answer without zooms is its own note.
     """
     question = trace.question
-    if question.answer is None:
-        return None
+    right = score_trace(trace).right
     told = [turn.action.thought for turn in trace.own[1:] if not isinstance(turn.action, Malformed)]
-    right = answers.score(question, trace.answer).value == 1.0
-    noted = not trace.zooms or any(answers.score(question, note).value == 1.0 for note in told)
-    return float(right and noted)
+    noted = not trace.zooms or any(answers.score(question, note).right for note in told)
+    return None if right is None else float(right and noted)
 
 
 def length(trace: Trace) -> float:
@@ -110,8 +109,8 @@ def zooms(trace: Trace) -> float:
 
 def agar(group: Sequence[Rollout], form: Callable[[Sequence[Outcome]], list[float]]) -> list[float | None]:
     """The adaptive group-aware reward in one of its forms (`adaptive.py`), over the rollouts whose answer is known."""
-    known = [one for one in group if one.right is not None]
-    worth = iter(form([Outcome(one.right == 1.0, formed(one.trace) == 1.0, one.trace.zooms > 0) for one in known]))
+    known = [(one.trace, one.right >= answers.RIGHT) for one in group if one.right is not None]
+    worth = iter(form([Outcome(right, formed(trace) == 1.0, trace.zooms > 0) for trace, right in known]))
     return [None if one.right is None else next(worth) for one in group]
 
 
@@ -154,10 +153,12 @@ def _sum(row: Sequence[float | None], weights: Sequence[float]) -> float | None:
 
 
 def _against_truth(trace: Trace, part: Callable[[str, str], float | None]) -> float | None:
-    truth, answer = trace.question.answer, trace.answer
-    if truth is None or trace.stop is Stop.FAILED:
+    """The best that `part` gives over the true answers; None where it gives nothing, or there is no truth or no run."""
+    question = trace.question
+    if question.answer is None or trace.stop is Stop.FAILED:
         return None
-    return part(answer or "", truth)
+    found = [part(trace.answer or "", truth) for truth in (question.answer, *question.aliases)]
+    return max((value for value in found if value is not None), default=None)
 
 
 def _best(trace: Trace, shared: Callable[[Box, Box], float], least: float) -> float | None:

@@ -59,7 +59,7 @@ def tried(task: Task, rules: Rules) -> Generator[Call, Reply, float | None]:
 
 def right(task: Task, answer: Reply) -> bool:
     """Whether a reply is the true answer."""
-    return isinstance(answer, str) and score(task.question, answer).value == 1
+    return isinstance(answer, str) and score(task.question, answer).right is True
 
 
 def confirmed(task: Task, chain: tuple[Place, ...], rules: Rules) -> Asking:

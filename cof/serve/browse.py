@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from cof.plain import to_json
 from cof.runs import publish
-from cof.scoring.answers import score
+from cof.scoring.traces import score_trace
 from cof.serve.page import template, trace_page
 from cof.types import Trace
 from cof.worlds.pictures import picture_in
@@ -52,7 +52,6 @@ def write_pages(runs: Mapping[str, Sequence[Shown]], folder: Path) -> Path:
 def _entry(run: str, page: str, shown: Shown) -> dict[str, Any]:
     """What the index knows of a trace."""
     trace, question = shown.trace, shown.trace.question
-    right = score(question, trace.answer).value if question.answer is not None else None
     return {
         "run": run,
         "page": page,
@@ -62,7 +61,7 @@ def _entry(run: str, page: str, shown: Shown) -> dict[str, Any]:
         "category": question.category or "",
         "answer": trace.answer,
         "truth": question.answer,
-        "right": None if right is None else right == 1.0,
+        "right": score_trace(trace).right,
         "zooms": trace.zooms,
         "stop": trace.stop.value,
     }

@@ -24,6 +24,7 @@ from PIL import Image
 
 from cof.focus.notes import stop_note
 from cof.scoring import answers
+from cof.scoring.traces import score_trace
 from cof.types import Box, Trace, Turn, View, Zoom
 from cof.vision import boxes, views
 from cof.vision.load import load
@@ -128,8 +129,7 @@ def _shrink(image: Image.Image) -> Image.Image:
 
 def _right(trace: Trace) -> bool | None:
     """Whether scoring takes the answer for the truth; None where either is missing."""
-    missing = trace.answer is None or trace.question.answer is None
-    return None if missing else answers.score(trace.question, trace.answer).value == 1.0
+    return None if trace.answer is None else score_trace(trace).right
 
 
 def _same(answer: str | None, truth: str | None) -> bool:

@@ -19,7 +19,7 @@ from cof.dialects.cof import COF
 from cof.errors import InvalidConfig
 from cof.plain import trace_from_json
 from cof.runs import read_records
-from cof.scoring.answers import score
+from cof.scoring.traces import score_trace
 from cof.train import examples
 from cof.train.examples import Talk
 from cof.train.scenes import Taught, meant_by, pixel_tensors
@@ -137,4 +137,4 @@ def _at(seed: int, index: int, count: int) -> int:
 
 def _exemplary(trace: Trace) -> bool:
     by_itself = trace.stop is Stop.ANSWER and trace.mode in ("focus", "direct")
-    return by_itself and score(trace.question, trace.answer).value in (1.0, None)
+    return by_itself and score_trace(trace).right is not False

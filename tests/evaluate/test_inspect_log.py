@@ -10,6 +10,7 @@ import io
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,11 @@ print([bool(sample.error) for sample in log.samples])
 
 
 def made(
-    folder: Path, plan: Plan = Plan(("focus",)), answers: tuple[str | None, ...] = ("blue", "red"), **options: Any
+    folder: Path,
+    plan: Plan = Plan(("focus",)),
+    answers: tuple[str | None, ...] = ("blue", "red"),
+    fields: Mapping[str, Any] = {},
+    **options: Any,
 ) -> Path:
     """A run about pictures on disk, as `cof eval` leaves it; every model turn is one of SAID."""
 
@@ -59,7 +64,7 @@ def made(
         for number, answer in enumerate(answers):
             place = folder.parent / f"{number}.png"
             Image.new("RGB", SIZE, (0, 0, 80 * number)).save(place)
-            question = Question(f"q{number}", str(place), "Which colour?", answer=answer)
+            question = Question(f"q{number}", str(place), "Which colour?", answer=answer, **fields)
             found.append(Item(question, lambda place=place: Image.open(place).convert("RGB")))
         return found
 
@@ -90,6 +95,20 @@ def test_a_log_says_what_was_asked_said_and_shown(tmp_path: Path) -> None:
         name: 2 * count for name, count in right["model_usage"]["scripted"].items()
     }
     assert log["stats"]["started_at"] <= log["stats"]["completed_at"]
+
+
+def test_a_graded_metric_is_its_own_scorer_and_every_truth_a_target(tmp_path: Path) -> None:
+    run = made(tmp_path / "run", answers=("blues", "red"), fields={"metric": "anls", "aliases": ("pink",)})
+    log = log_of(run, tmp_path / "logs")
+    near, wrong = log["samples"]
+    assert (near["target"], wrong["target"]) == (["blues", "pink"], ["red", "pink"])
+    assert near["scores"] == {"anls": {"value": pytest.approx(0.8), "answer": "blue", "explanation": "read by: anls"}}
+    assert wrong["scores"]["anls"]["value"] == 0.0
+    assert log["eval"]["scorers"] == [{"name": "anls"}]
+    (found,) = log["results"]["scores"]
+    assert (found["name"], found["scored_samples"]) == ("anls", 2)
+    assert found["metrics"]["accuracy"]["value"] == pytest.approx(0.4)
+    assert found["metrics"]["right"]["value"] == 0.5
 
 
 @pytest.mark.parametrize("source", ["original", "resized"])

@@ -10,7 +10,7 @@ import pytest
 from cof.errors import InputError, InvalidRun
 from cof.evaluate.pairs import HEADINGS, as_json, read_pairs
 from cof.plain import to_json
-from tests.evaluate.test_report import failed, record
+from tests.evaluate.test_report import failed, measured, record
 
 NO_MEAN = "there is no mean; want two runs or more besides base that were asked the same in one arm"
 
@@ -46,6 +46,25 @@ def test_the_difference_is_that_of_the_questions_both_were_asked(tmp_path):
     assert (kept["run"], kept["base"], kept["difference"]) == ("other", "base", 0.25)
     cells = dict(zip(HEADINGS, pair.cells, strict=True))
     assert (cells["accuracy against"], cells["points (95% interval)"]) == ("base", "+25.0 (+0.0 to +75.0)")
+
+
+def test_graded_values_are_compared_by_the_same_metric_and_truths_alone(tmp_path):
+    def asked(*said, metric="anls", aliases=()):
+        found = [measured("focus", str(n), text, metric) for n, text in enumerate(said)]
+        questions = [replace(one.trace.question, aliases=aliases) for one in found]
+        return [
+            replace(one, trace=replace(one.trace, question=each)) for one, each in zip(found, questions, strict=True)
+        ]
+
+    base = folder(tmp_path / "base", *asked("exit 21", "closed"))
+    other = folder(tmp_path / "other", *asked("exit 24", "exit 21"))
+    ((pair,), _) = read_pairs([base, other])
+    assert (pair.n, pair.difference) == (2, pytest.approx((1 / 7 + 6 / 7) / 2))
+    for number, changed in enumerate(({"metric": "match"}, {"aliases": ("way out",)})):
+        another = folder(tmp_path / str(number), *asked("exit 24", "exit 21", **changed))
+        assert read_pairs([base, another])[0] == []
+        (told,) = read_pairs([base, another])[1]
+        assert "they were not asked the same" in told
 
 
 def test_several_resolutions_have_a_row_each_and_a_question_counts_once_in_all(tmp_path):

@@ -122,6 +122,88 @@ def test_gain_harm_and_the_paired_difference():
     assert report(asked) == found
 
 
+def measured(arm, name, answer, metric, truth="exit 24", zoom=False, **options):
+    """A run whose question has another metric; boxes are in pixels of the overview, which is the picture's own size."""
+    one = record(arm, name, answer, zoom, **options)
+    question = replace(one.trace.question, answer=truth, metric=metric, depth=None)
+    return replace(one, trace=replace(one.trace, question=question))
+
+
+ANLS = [("exit 24", 1.0), ("exit 21", 6 / 7), ("closed", 0.0), ("exxx 24", 5 / 7)]
+
+
+def test_a_graded_metric_is_a_mean_with_its_name():
+    asked = [measured("focus", str(n), answer, "anls") for n, (answer, _) in enumerate(ANLS)]
+    arm = arm_of(asked)
+    mean = sum(value for _, value in ANLS) / 4
+    assert (arm["metric"], arm["n"], arm["right"]) == ("anls", 4, 0.75)
+    assert arm["accuracy"] == pytest.approx(mean)
+    assert arm["low"] < mean < arm["high"]
+    assert arm["read_by"] == {"anls": 4}
+    assert arm["by_metric"]["anls"]["accuracy"] == pytest.approx(mean)
+    assert arm_of([*asked, failed()])["failed"] == 1
+    row = rows_of("r", report(asked))[0]
+    assert cells(row)["accuracy %"] == "64.3 anls"
+    assert cells(row)["right %"] == "75.0"
+
+
+def test_gold_is_one_and_nothing_is_zero_by_every_metric():
+    golds = {"match": "exit 24", "anls": "exit 24", "relaxed": "24", "iou": "[100, 100, 200, 200]"}
+    for metric, gold in golds.items():
+        best = arm_of([measured("focus", "q", gold, metric, gold)])
+        assert (best["accuracy"], best["right"], best["metric"]) == (1.0, 1.0, metric)
+        none = measured("focus", "q", gold, metric, gold)
+        none = replace(none, trace=replace(none.trace, turns=(), stop=Stop.TURNS))
+        assert (arm_of([none])["accuracy"], arm_of([none])["n"]) == (0.0, 1)
+
+
+def test_a_box_is_right_from_an_iou_of_a_half():
+    said = ("[100, 100, 200, 200]", "[100, 100, 200, 160]", "[100, 100, 200, 140]", "nowhere")
+    arm = arm_of([measured("focus", str(n), text, "iou") for n, text in enumerate(said)])
+    assert arm["accuracy"] == pytest.approx(0.5)
+    assert arm["right"] == 0.5
+    assert arm["read_by"] == {"box": 3, "none": 1}
+
+
+def test_several_metrics_are_told_apart():
+    asked = [measured("focus", "a", "exit 21", "anls"), record("focus", "b", "A"), record("focus", "c", "B")]
+    found = report(asked)
+    arm = found["arms"]["focus"]
+    assert arm["metric"] == "anls, match"
+    assert {name: part["accuracy"] for name, part in arm["by_metric"].items()} == {
+        "anls": pytest.approx(6 / 7),
+        "match": 0.5,
+    }
+    told = {row.heading: cells(row)["accuracy %"] for row in rows_of("r", found)}
+    assert (told["all"], told["anls"], told["match"]) == ("61.9 anls, match", "85.7 anls", "50.0")
+
+
+def test_gain_harm_and_need_begin_at_a_half():
+    """Zooming lifts an answer from 0 to 6/7, and one from 6/7 to 1, which was right before."""
+    asked = [
+        measured("direct", "a", "closed", "anls"),
+        measured("focus", "a", "exit 21", "anls", zoom=True),
+        measured("direct", "b", "exit 21", "anls"),
+        measured("focus", "b", "exit 24", "anls", zoom=True),
+        measured("direct", "c", "exit 24", "anls"),
+        measured("focus", "c", "closed", "anls", zoom=True),
+        measured("direct", "d", "exit 24", "anls"),
+        measured("focus", "d", "exit 24", "anls"),
+    ]
+    found = report(asked)
+    focus = found["arms"]["focus"]
+    assert (focus["gain"], focus["harm"]) == (0.25, 0.25)
+    assert focus["mcc"] == pytest.approx(1 / 3)
+    assert found["pairs"]["focus-direct"]["difference"] == pytest.approx((6 / 7 + 1 / 7 - 1) / 4)
+
+
+def test_further_true_answers_are_right_in_a_report():
+    one = record("focus", "q", "Alpha")
+    assert arm_of([one])["accuracy"] == 0.0
+    question = replace(one.trace.question, aliases=("alpha", "the first letter"))
+    assert arm_of([replace(one, trace=replace(one.trace, question=question))])["accuracy"] == 1.0
+
+
 def test_what_no_judge_could_tell_is_counted_and_is_no_score():
     asked = [record("focus", str(n), "B" if n else "A") for n in range(4)]
     silent = report(asked, lambda _question, answer: Score(1.0 if answer == "A" else None, "judge"))

@@ -9,17 +9,19 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from cof.errors import InvalidImage
+from cof.errors import InputError, InvalidImage
 from cof.evaluate.benchmarks import needle
 from cof.evaluate.benchmarks.base import Item
-from cof.evaluate.run import Plan, Record, evaluate, records
+from cof.evaluate.run import Plan, Record, evaluate, records, scored_by
 from cof.focus.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.runs import RunDir
+from cof.scoring.traces import score_trace
 from cof.types import Box, Question, Stop, ViewSpec
 from tests.killing import run_killed
 
@@ -68,6 +70,39 @@ def test_a_picture_is_read_once_for_all_its_cells(tmp_path: Path) -> None:
     assert len(reads) == len({*reads}) == N
     run_of(tmp_path / "run", Plan(("direct", "focus"), (224, 448)), counted)
     assert len(reads) == N
+
+
+@pytest.mark.parametrize("source", ["resized", "original"])
+@pytest.mark.parametrize("resolution", [0, 224, 448])
+@pytest.mark.parametrize("written", [True, False])
+def test_a_true_box_shrinks_with_the_picture(tmp_path: Path, source: str, resolution: int, written: bool) -> None:
+    """A box in the middle of what is shown is right at every resolution, whether the truth is text or a target."""
+    truth = Box(224, 112, 672, 336)
+    asked = Question("q", "", "Where?", metric="iou", targets=() if written else (truth,))
+    item = Item(
+        replace(asked, answer="[224, 112, 672, 336]" if written else None), lambda: Image.new("RGB", (896, 448))
+    )
+    width, height = {0: (616, 308), 224: (224, 112), 448: (448, 224)}[resolution]  # of the overview
+    said = f"<answer>[{width / 4}, {height / 4}, {3 * width / 4}, {3 * height / 4}]</answer>"
+    ((record,), _) = run_of(tmp_path / "run", Plan(("focus",), (resolution,), source), lambda _: [item], (said,))
+    assert score_trace(record.trace).value == pytest.approx(1.0)
+
+
+def test_a_metric_must_fit_the_question() -> None:
+    def item(**fields: Any) -> Item:
+        return Item(Question("q", "", "?", **fields), lambda: Image.new("RGB", (8, 8)))
+
+    assert scored_by(item(answer="a"), "anls").question.metric == "anls"
+    assert scored_by(item(answer="a", metric="anls"), None).question.metric == "anls"
+    assert scored_by(item(answer="a", metric="anls"), "match").question.metric == "match"
+    assert scored_by(item(answer="1 2 3 4"), "iou").question.targets == ()
+    assert scored_by(item(answer="a", choices=("a", "b")), "match").question.choices == ("a", "b")
+    with pytest.raises(InputError, match="'q' has options, which are right or wrong; want the metric 'match'"):
+        scored_by(item(answer="a", choices=("a", "b")), "anls")
+    with pytest.raises(InputError, match="the truth 'a' is no box"):
+        scored_by(item(answer="a"), "iou")
+    with pytest.raises(InputError, match="the truth '1, 2, 3' is no box"):
+        scored_by(item(answer="1, 2, 3", metric="iou"), None)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cof.errors import InputError
-from cof.scoring.answers import Score, chosen, exact, score
+from cof.scoring.answers import Score, exact, score
+from cof.scoring.options import chosen
 from cof.types import Question
-from tests.scoring.said import COLOR, DOTTED, OPEN, OPTION, PARENS, READ, SETS, SHADE
+from tests.scoring.said import COLOR, DOTTED, OPEN, OPTION, PARENS, PART, READ, SETS, SHADE
 
 LONG = 50_000  # characters, far more than any model may say
 HOSTILE = [
@@ -45,6 +46,13 @@ HOSTILE += [
     "three ",
     "it is ",
     "D is the ",
+    "选",
+    "选A或",
+    "不是A、",
+    "答案是",
+    "minus ",
+    "-$1,",
+    "on the ",
 ]
 WORD = st.text("bcdefghklmnop", min_size=3, max_size=8).map(lambda word: "z" + word)
 
@@ -79,6 +87,32 @@ def test_words_name_the_same_option_in_any_order(choices: tuple[str, ...], text:
     for turn in range(len(choices)):
         turned = choices[turn:] + choices[:turn]
         assert chosen(turned, text) == (turned.index(choices[place]), "option")
+
+
+@pytest.mark.parametrize(("choices", "text", "place"), PART)
+def test_a_part_names_the_same_option_in_any_order(choices: tuple[str, ...], text: str, place: int) -> None:
+    for turn in range(len(choices)):
+        turned = choices[turn:] + choices[:turn]
+        assert chosen(turned, text) == (turned.index(choices[place]), "part")
+
+
+@given(st.lists(WORD, min_size=3, max_size=9, unique=True), st.data())
+@settings(deadline=None)
+def test_a_part_is_named_if_one_option_alone_has_it(words: list[str], data: st.DataObject) -> None:
+    common, *own = words
+    choices = [f"The {common} is near the {word}." for word in own]
+    place = data.draw(st.integers(0, len(own) - 1))
+    for form in ("{}", "the {}.", "near the {}", "It is near the {}.", "The answer is {}", "<answer>{}</answer>"):
+        assert chosen(choices, form.format(own[place])) == (place, "part")
+    other = own[place - 1]
+    for form in (
+        common,
+        f"not {own[place]}",
+        f"{own[place]} or {other}",
+        f"near {own[place]} and {other}",
+        f"the {common} is near",
+    ):
+        assert chosen(choices, form) is None
 
 
 @pytest.mark.parametrize(("truth", "text", "value", "by"), OPEN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,26 @@ def test_the_judge_sees_question_options_and_both_answers(tmp_path):
         "true_answer": "red",
         "given_answer": "the colour of blood",
     }
+
+
+def test_the_judge_sees_further_true_answers_and_is_asked_anew_where_there_are_more(tmp_path):
+    several = replace(OPEN, aliases=("a house cat",))
+    asked = [(OPEN, "a kitty"), (several, "a kitty"), (several, "House cat")]
+
+    def cats(request: Request) -> str:
+        return RIGHT if "house cat" in str(request.messages) else WRONG
+
+    found, model = scores(tmp_path / "run", [cats], asked)
+    assert [score.value for score in found] == [0.0, 1.0, 1.0]
+    told = json.loads(model.requests[1].messages[-1].parts[0])
+    assert (told["true_answer"], told["other_true_answers"]) == ("a domestic cat", ["a house cat"])
+
+
+@pytest.mark.parametrize("metric", ["anls", "relaxed", "iou"])
+def test_another_metric_is_not_judged(tmp_path, metric):
+    asked = replace(OPEN, answer="[1, 2, 3, 4]" if metric == "iou" else "12", metric=metric)
+    found, model = scores(tmp_path / "run", [RIGHT], [(asked, "a dozen")])
+    assert (model.requests, found[0].value) == ([], 0.0)
 
 
 def test_a_verdict_is_asked_for_once_and_a_missing_one_again(tmp_path):

@@ -26,7 +26,8 @@ CASES = [
     (overlap.near_number, "100 or 200", "100", 0.0),
     (overlap.near_number, "none", "100", 0.0),
     (overlap.near_number, "-3", "3", 0.0),
-    (overlap.near_number, "4", "four", None),
+    (overlap.near_number, "4", "four", 1.0),
+    (overlap.near_number, "4", "a few", None),
 ]
 
 

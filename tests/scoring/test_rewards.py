@@ -46,6 +46,21 @@ def worth(name: str, *traces: Trace) -> list[float | None]:
     return REWARDS[name]([graded(trace) for trace in traces])
 
 
+@pytest.mark.parametrize("name", ["accuracy", "exact", "f1", "anls", "notes", "agar"])
+def test_any_true_answer_earns_the_same(name: str) -> None:
+    several = replace(OPEN, aliases=("crimson", "scarlet"))
+    assert worth(name, trace_of(say("It is crimson.", "crimson"), question=several)) == [1.0]
+    assert worth(name, trace_of(say("It is crimson.", "crimson"))) != [1.0]
+
+
+def test_a_box_answer_earns_its_iou_and_is_right_from_a_half() -> None:
+    where = replace(OPEN, answer=None, metric="iou")
+    said = ("[200, 200, 250, 250]", "[200, 200, 250, 225]", "[200, 200, 250, 220]", "there")
+    traces = [trace_of(say("Here.", text), question=where) for text in said]
+    assert worth("accuracy", *traces) == pytest.approx([1.0, 0.5, 0.4, 0.0])
+    assert worth("agar", *traces) == [1.0, 1.0, 0.1, 0.1]
+
+
 @pytest.mark.parametrize(
     ("name", "lines", "value"),
     [

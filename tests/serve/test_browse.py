@@ -15,7 +15,7 @@ from cof.focus.loop import run
 from cof.focus.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.serve.browse import Shown, write_pages
-from cof.types import Answer, Box, Question, ViewSpec, Zoom
+from cof.types import Answer, Box, Question, Stop, ViewSpec, Zoom
 from cof.vision import views
 from cof.vision.load import load
 from tests.serve.conftest import CHROMIUM
@@ -82,6 +82,24 @@ def test_a_browser_filters_runs_shows_them_side_by_side_and_runs_nothing_of_thei
     frame = page.frame_locator("iframe").first
     expect(frame.get_by_role("heading", name="Zoomed in")).to_be_visible()
     assert page.title() == "good, bad"
+
+
+def test_right_is_what_scoring_takes_for_the_truth_by_any_metric(runs: dict[str, list[Shown]], tmp_path: Path) -> None:
+    shown = runs["good"][0]
+    said, question = shown.trace.answer or "", replace(shown.trace.question, choices=())
+    changed = [
+        replace(question, answer="none of it", aliases=(said,)),
+        replace(question, answer=said + "!", metric="anls"),
+        replace(question, answer=said * 3, metric="anls"),
+        replace(question, answer=None, targets=(Box(0, 0, 1, 1),), metric="iou"),
+    ]
+    traces = [Shown(str(n), replace(shown.trace, question=each)) for n, each in enumerate(changed)]
+    failed = replace(shown.trace, turns=(), stop=Stop.FAILED, error="broken")
+    index = write_pages({"one": [*traces, Shown("4", failed)]}, tmp_path / "view").read_text()
+    assert re.findall(r'"right": (\w+)', index) == ["true", "true", "false", "false", "null"]
+    pages = [(tmp_path / "view" / "one" / f"{n}.html").read_text() for n in range(1, 6)]
+    marks = [re.findall(r'class="mark".*(Right|Wrong)', page) for page in pages]
+    assert marks == [["Right"], ["Right"], ["Wrong"], ["Wrong"], []]
 
 
 def test_what_is_not_scored_says_so(runs: dict[str, list[Shown]], tmp_path: Path) -> None:
