@@ -122,7 +122,9 @@ def test_bad_annotation(tmp_path, damage, message):
 
 
 def test_missing_files(tmp_path):
-    with pytest.raises(InputError, match="no test_questions.jsonl; get https://huggingface.co") as error:
+    with pytest.raises(
+        InputError, match=r"no test_questions.jsonl or VStarBench.tsv .*; get https://huggingface.co"
+    ) as error:
         list(vstar.items(tmp_path, 0))
     one_line(error)
     copy(tmp_path)
