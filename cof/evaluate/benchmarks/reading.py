@@ -7,6 +7,7 @@ sent. Ids are made unique.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from cof.dialects.control import control_token
 from cof.errors import InputError
@@ -23,7 +24,7 @@ def items_of(rows: Iterable[Row], make: Callable[[Row], Item], left_out: LeftOut
         found = make(row)
         asked = found.question
         refuse_control(row, (asked.text, *asked.choices, asked.answer or "", *asked.aliases))
-        return found
+        return replace(found, row=replace(row, fields={}))
 
     yield from unique(usable(rows, item, left_out))
 
