@@ -156,9 +156,12 @@ def stats(
         print(f"{name.replace('_', ' ')}: {told}")
     if out is not None:
         shown = select_random(len(traces), samples, seed)
-        write_pages({"samples": [Shown(traces[index].id, traces[index]) for index in sorted(shown)]}, out)
+        without = list[str]()
+        write_pages({"samples": [Shown(traces[index].id, traces[index]) for index in sorted(shown)]}, out, without)
         plot(figures, out / "stats.png")
         print(f"written to {out}: stats.png, index.html and {len(shown)} pages")
+        if without:
+            print(f"{len(without)} without a picture; the first: {without[0]}", file=sys.stderr)
 
 
 def _kept(source: Path) -> list[Kept]:

@@ -62,8 +62,8 @@ def checked(
 ) -> None:
     """Say which rows of a file cannot be used and why, and show a good one as a model or a trainer sees it."""
     left_out, language = LeftOut(), spoken(dialect)
-    file = file / TRACES if file.is_dir() else file
-    with Progress(console=Console(stderr=True)) as bar:
+    file, console = file / TRACES if file.is_dir() else file, Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("checking", total=None)
         found = check(file, language, left_out, lambda: bar.advance(task))
     print(f"{found.good} of {found.good + len(left_out)} {found.kind} in {file} can be used")

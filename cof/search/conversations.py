@@ -2,7 +2,8 @@
 
 Owns what a conversation must be to be a trajectory: one picture at first, then turns of one dialect, each zoom with its crops
 after it, and an answer at the end. Crops are cut again, by the view rules of the dialect. Words that a file repeats after every
-crop, such as "Think first", are no part of its questions.
+crop, such as "Think first", are no part of its questions. Options in a question become its choices; an answer by letter is
+written as the option where the dialect shows no letters.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from cof.evaluate.benchmarks.wording import PLACEHOLDER
 from cof.types import Answer, Completion, Limits, Malformed, Question, Sampling, Trace, Turn, View, Zoom
 from cof.vision import views
 
+LETTERED = "{lettered}"  # in a dialect's `choose`: options are shown with their letters
 GET = "put it there, or give its path relative to the file"
 
 
@@ -68,7 +70,9 @@ def _trajectory(row: Row, dialect: Dialect, reminders: Sequence[str]) -> Traject
         raise InputError(f"{row.place} ends without an answer; want one in its last turn")
     text = wording.bare(row, _without(opening.text, reminders))
     text, choices = jsonl.inline(row, text, [last.text])
-    answer = options.named(last.text, choices) if choices else last.text
+    answer = (options.named(last.text, choices) if choices else None) or last.text
+    if answer != last.text and LETTERED not in dialect.choose:  # nobody who reads the question knows its letters
+        turns[-1] = _answered(Answer(answer, last.thought), first, dialect)
     question = Question(f"{row.file.stem}-{max(0, row.number - 1)}", name, text, choices, answer)
     trace = Trace(
         question.id, question, row.file.stem, dialect.name, dialect.view, Sampling(), Limits(), first, tuple(turns)
@@ -125,6 +129,10 @@ def _turns(row: Row, exchanges: Sequence[tuple[Said, Said]], first: View, dialec
         seen += shown
         turns.append(Turn(Completion(said.text), action, shown))
     return turns
+
+
+def _answered(action: Answer, first: View, dialect: Dialect) -> Turn:
+    return Turn(Completion(dialect.write(action, first)), action)
 
 
 def _reminders(found: Iterable[Row]) -> list[str]:

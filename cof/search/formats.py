@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from cof.dialects.base import Message
 from cof.dialects.control import control_token
 from cof.dialects.named import dialect_of
-from cof.errors import InputError, MissingExtra
+from cof.errors import InputError, InvalidImage, MissingExtra
 from cof.evaluate.benchmarks.left_out import LeftOut, usable
 from cof.evaluate.benchmarks.rows import Row
 from cof.runs import publish
@@ -126,7 +126,10 @@ def _conversation(trace: Trace, out: Path) -> tuple[tuple[Message, ...], list[st
 
 def _save(trace: Trace, shown: Sequence[View], out: Path) -> list[str]:
     """Write views as PNG files; their names, relative to `out`."""
-    picture, names = picture_of(trace.question), []
+    try:
+        picture, names = picture_of(trace.question), list[str]()
+    except InvalidImage as error:
+        raise InvalidImage(f"trace {trace.id}: {error}") from error
     (out / "images").mkdir(parents=True, exist_ok=True)
     for n, view in enumerate(shown):
         names.append(f"images/{_file_name(trace.id)}-{n}.png")

@@ -75,7 +75,7 @@ def usable(rows: Iterable[Row], make: Callable[[Row], T], left_out: LeftOut | No
             found = make(row)
         except InputError as error:
             if left_out is None:
-                raise
+                raise error if row.place in str(error) else InputError(f"{row.place}: {error}") from error
             left_out.add(row, error)
         else:
             if left_out is not None:
