@@ -45,13 +45,14 @@ def convert(
     """Write trajectories in the form that a trainer reads."""
     if to not in (*FORMS, "traces"):
         raise InvalidConfig(f"--to {to!r} is not known; want one of {', '.join(FORMS)}, traces")
-    left_out = LeftOut()
+    left_out, unwritten = LeftOut(), LeftOut()
     found = list(_traces(source, spoken(dialect), out, left_out))
     if to == "verl":
         found = _unsure(found)
     out.mkdir(parents=True, exist_ok=True)
-    written = write_kept(found, out) if to == "traces" else FORMS[to]((each.trace for each in found), out, left_out)
+    written = write_kept(found, out) if to == "traces" else FORMS[to]((each.trace for each in found), out, unwritten)
     tell(left_out)
+    tell(unwritten)
     print(f"{written} trajectories in {out}")
 
 
