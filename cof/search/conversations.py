@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 from cof.dialects.dialect import Dialect
@@ -28,6 +28,7 @@ from cof.types import Answer, Completion, Limits, Malformed, Question, Sampling,
 from cof.vision import views
 
 LETTERED = "{lettered}"  # in a dialect's `choose`: options are shown with their letters
+FIRST = 20  # rows by which a file is known
 GET = "put it there, or give its path relative to the file"
 
 
@@ -41,12 +42,8 @@ class Trajectory:
 
 
 def holds_trajectories(file: Path) -> bool:
-    """Whether the first row of a file that can be read is a conversation with turns of a model. Raises InputError."""
-    row = next((row for row in rows.read(file) if not row.fault), None)
-    try:
-        return row is not None and any(said.role == "assistant" for said in conversation(row))
-    except InputError:
-        return True  # a conversation, though a wrong one
+    """Whether one of the first rows of a file is a conversation with turns of a model. Raises InputError."""
+    return any(map(_answers, islice(rows.read(file), FIRST)))
 
 
 def trajectories(file: Path, dialect: Dialect, left_out: LeftOut | None = None) -> Iterator[Trajectory]:
@@ -56,6 +53,13 @@ def trajectories(file: Path, dialect: Dialect, left_out: LeftOut | None = None) 
     """
     reminders = _reminders(rows.read(file))
     yield from usable(rows.read(file), partial(_trajectory, dialect=dialect, reminders=reminders), left_out)
+
+
+def _answers(row: Row) -> bool:
+    try:
+        return any(said.role == "assistant" for said in conversation(row))
+    except InputError:
+        return True  # a conversation, though a wrong one
 
 
 def _trajectory(row: Row, dialect: Dialect, reminders: Sequence[str]) -> Trajectory:
@@ -118,7 +122,9 @@ def _turns(row: Row, exchanges: Sequence[tuple[Said, Said]], first: View, dialec
         shown: tuple[View, ...] = ()
         match action:
             case Malformed(fault):
-                raise InputError(f"{row.place}, turn {number} is not of the dialect {dialect.name} ({fault})")
+                raise InputError(
+                    f"{row.place}, turn {number} is not of the dialect {dialect.name} ({fault}); --dialect names another"
+                )
             case Answer() if number < len(exchanges):
                 raise InputError(f"{row.place} answers in turn {number} of {len(exchanges)}; want one question a row")
             case Zoom(asked):

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -329,3 +330,21 @@ def test_what_cannot_be_meant_is_refused_by_name(tmp_path, damage, message):
     with pytest.raises(InputError, match=message) as error:
         read(tmp_path, ASKED, ASKED | damage)
     assert "mine.jsonl' line 2" in one_line(error)
+
+
+def test_the_examples_of_the_page_are_read(tmp_path):
+    page = (Path(__file__).parents[3] / "docs" / "questions.md").read_text()
+    (block,) = re.findall(r"```json\n(.*?)```", page, re.S)
+    for name in ("lake.jpg", "chart.png"):
+        (tmp_path / name).write_bytes(picture((400, 300)))
+    (tmp_path / "page.jsonl").write_text(block)
+    boat, sign, bar = (item.question for item in jsonl.items(tmp_path / "page.jsonl", 0))
+    assert (boat.choices, boat.answer) == (("red", "blue"), "blue")
+    assert (sign.answer, sign.aliases, sign.targets) == ("EXIT", ("Exit sign",), (Box(120, 40, 180, 75),))
+    assert (bar.answer, bar.metric, bar.category) == ("41.5", "relaxed", "charts")
+    assert all(f"`{name}`" in page for name in jsonl.FIELDS)
+    assert all(
+        f"`{name}`" in page or name in ("question_id", "index", "doc_id", "ground_truth", "data_source")
+        for names in jsonl.OTHER.values()
+        for name in names
+    )
