@@ -122,9 +122,8 @@ def _turns(row: Row, exchanges: Sequence[tuple[Said, Said]], first: View, dialec
         shown: tuple[View, ...] = ()
         match action:
             case Malformed(fault):
-                raise InputError(
-                    f"{row.place}, turn {number} is not of the dialect {dialect.name} ({fault}); --dialect names another"
-                )
+                why = f"is not of the dialect {dialect.name} ({fault}); --dialect names another"
+                raise InputError(f"{row.place}, turn {number} {why}")
             case Answer() if number < len(exchanges):
                 raise InputError(f"{row.place} answers in turn {number} of {len(exchanges)}; want one question a row")
             case Zoom(asked):

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from cof.dialects.cof import COF
-from cof.errors import InputError
+from cof.errors import InputError, InvalidBox
 from cof.evaluate.benchmarks import fields, options, pictures, rows, wording
 from cof.evaluate.benchmarks.base import Item
 from cof.evaluate.benchmarks.conversation import conversation
@@ -42,6 +42,7 @@ OTHER = {  # names that others have for them, each read where those before it ar
 }
 METRICS: tuple[Metric, ...] = get_args(Metric)
 UNITS = ("pixel", "part")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _TAGGED = re.compile(rf"{re.escape(COF.answer.open)}(.*){re.escape(COF.answer.close)}", re.DOTALL)
 
 
@@ -196,6 +197,8 @@ def _untagged(text: str) -> str:
 
 def _answers(row: Row, truths: list[str], choices: tuple[str, ...]) -> tuple[str, ...]:
     """The true answers; where there are choices, each as the choice that it names."""
+    if _metric(row) == "iou":
+        return tuple(_box(row, truth) for truth in truths)
     if not choices:
         return tuple(truths)
     found = list[str]()
@@ -206,6 +209,18 @@ def _answers(row: Row, truths: list[str], choices: tuple[str, ...]) -> tuple[str
             raise InputError(f"{row.place}, field 'answer' is {truth!r}; want one of {letters}, or an option's text")
         found.append(choice)
     return tuple(dict.fromkeys(found))
+
+
+def _box(row: Row, truth: str) -> str:
+    """A true answer that is a box in pixels, as it is. Raises InputError."""
+    found = [float(number) for number in _NUMBER.findall(truth)]
+    if len(found) != 4 or max(found) <= 1:
+        raise InputError(f"{row.place} has the answer {truth!r}; want x0, y0, x1, y1 in pixels where the metric is iou")
+    try:
+        Box(*found)
+    except InvalidBox as error:
+        raise InvalidBox(f"{row.place}, field 'answer': {error}") from error
+    return truth
 
 
 def _metric(row: Row) -> Metric:

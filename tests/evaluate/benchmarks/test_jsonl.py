@@ -197,7 +197,7 @@ def test_several_truths_and_their_names(tmp_path, given, answer, aliases):
 
 @pytest.mark.parametrize("metric", ["match", "anls", "relaxed", "iou"])
 def test_a_metric(tmp_path, metric):
-    (item,) = read(tmp_path, ASKED | {"metric": metric, "answer": "1"})
+    (item,) = read(tmp_path, ASKED | {"metric": metric, "answer": "1, 2, 3, 4"})
     assert item.question.metric == metric
 
 
@@ -310,6 +310,9 @@ def test_a_picture_is_found_from_any_folder(tmp_path, monkeypatch):
         ({"answers": "EXIT"}, "field 'answers' is 'EXIT'; want a list"),
         ({"answers": [["EXIT"]]}, "want a list of texts"),
         ({"answers": [True]}, "want a list of texts"),
+        ({"metric": "iou", "answer": "left"}, "has the answer 'left'; want x0, y0, x1, y1 in pixels"),
+        ({"metric": "iou", "answer": [0.1, 0.1, 0.4, 0.4]}, "want x0, y0, x1, y1 in pixels"),
+        ({"metric": "iou", "answer": [4, 4, 1, 1]}, "is empty or reversed"),
         ({"metric": "bleu"}, "field 'metric' is 'bleu'; want one of match, anls, relaxed, iou"),
         ({"targets": [[0.1, 0.1, 0.4, 0.4]]}, 'has no number above 1; want pixels, or "targets_unit": "part"'),
         ({"targets": [[0, 0, 1, 1]]}, "has no number above 1"),
