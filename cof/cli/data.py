@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +17,12 @@ from rich.progress import Progress
 import cof
 from cof.cli.options import Adapter, ModelName, numbers, opened
 from cof.cli.progress import counting
+from cof.cli.rows import Spoken, checked, convert, spoken, tell
 from cof.config import dump_config, load_config
+from cof.dialects.cof import COF
+from cof.dialects.dialect import Dialect
 from cof.errors import InputError, InvalidConfig, InvalidImage, ModelError
+from cof.evaluate.benchmarks.left_out import LeftOut
 from cof.plain import to_json
 from cof.runs import RunDir, digest, read_records
 from cof.search.build import METHODS, publish_kept
@@ -26,7 +31,6 @@ from cof.search.calls import Players, Task
 from cof.search.describe import describe, plot
 from cof.search.experts import Experts
 from cof.search.filters import Filters, picture_hash
-from cof.search.formats import read_sharegpt, write_sharegpt, write_trl, write_verl
 from cof.search.kept import Kept, read_kept, write_kept
 from cof.search.roles import ModelPlayers, Roles
 from cof.search.select import select, select_random
@@ -43,6 +47,9 @@ SPECS = {"nano": ViewSpec(), "paper": PAPER}
 WHOLE = "whole numbers above 0, such as 256,1024"
 NEEDLE, EXPERTS = "needle", "experts"
 
+app.command()(convert)
+app.command(name="check")(checked)
+
 
 @app.callback()
 def data() -> None:
@@ -53,8 +60,12 @@ def data() -> None:
 def build(
     out: Annotated[Path, typer.Option(help="Run folder; the same command continues a run that was stopped.")],
     source: Annotated[
-        str, typer.Option(help="needle; a .jsonl, .parquet, .arrow or ShareGPT .json file; or a folder.")
+        str,
+        typer.Option(
+            help="needle; a .jsonl, .json, .tsv, .parquet or .arrow file of questions or conversations; or a folder."
+        ),
     ] = NEEDLE,
+    dialect: Spoken = COF.name,
     roles: Annotated[str, typer.Option(help="Who plays the parts: experts (needle only), or a TOML file.")] = EXPERTS,
     method: Annotated[str, typer.Option(help="search; or ground: start from a plain chain of thought.")] = "search",
     concurrency: Annotated[int, typer.Option(min=1, help="Searches that run together.")] = 8,
@@ -88,30 +99,16 @@ def build(
     if source != NEEDLE and drawn != Drawn():
         raise InvalidConfig(f"--n, --seed, --side and --per-picture apply to {NEEDLE} alone; leave them out")
     players, played = _players(roles, source, expert_error, seed)
-    filters = Filters(evaluation=frozenset(_hashes(against)))
-    tasks, total = _tasks(source, drawn, view, tokens)
+    filters, left_out = Filters(evaluation=frozenset(_hashes(against))), LeftOut()
+    tasks, total = _tasks(source, drawn, view, tokens, spoken(dialect), left_out)
     asked = {"source": source, "drawn": to_json(drawn) if source == NEEDLE else digest(Path(source)), "method": method}
+    asked |= {} if dialect == COF.name else {"dialect": dialect}
     asked |= {"budgets": list(tokens), "spec": to_json(view), "rules": to_json(rules), "roles": played}
     with RunDir(out, asked | {"version": cof.__version__}) as run:
         with counting("searching", total, len(run.journal("searches").done)) as advance:
             run_build(players, tasks, rules, run, METHODS[method], concurrency, most_calls, advance)
-        kept = publish_kept(run, filters)
-    _tell(kept, out)
-
-
-@app.command()
-def convert(
-    source: Annotated[Path, typer.Argument(help="A build's folder, or a ShareGPT file such as the released CoF data.")],
-    out: Annotated[Path, typer.Option(help="Folder to write to.")],
-    to: Annotated[str, typer.Option(help="sharegpt, trl, verl or traces.")] = "sharegpt",
-) -> None:
-    """Write trajectories in the form that a trainer reads."""
-    if to not in (*FORMS, "traces"):
-        raise InvalidConfig(f"--to {to!r} is not known; want one of {', '.join(FORMS)}, traces")
-    found = list(_traces(source, to))
-    out.mkdir(parents=True, exist_ok=True)
-    written = write_kept(found, out) if to == "traces" else FORMS[to]((each.trace for each in found), out)
-    print(f"{written} trajectories in {out}")
+        kept = publish_kept(run, filters, len(left_out))
+    _tell(kept, out, left_out)
 
 
 @app.command(name="select")
@@ -125,7 +122,7 @@ def choose(
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Choose few trajectories that stand for all."""
-    found = read_kept(source)
+    found = _kept(source)
     if n > len(found):
         raise InputError(f"--n {n} is more than the {len(found)} trajectories in {source}; want at most as many")
     if by == "random":
@@ -152,16 +149,27 @@ def stats(
     seed: Annotated[int, typer.Option(min=0, help="Which samples.")] = 0,
 ) -> None:
     """Say what a set of trajectories holds, and show some."""
-    traces = [each.trace for each in read_kept(source)]
+    traces = [each.trace for each in _kept(source)]
     figures = describe(traces, _dropped(source / "stats.json"))
     for name, value in figures.items():
         told = ", ".join(f"{key}: {count}" for key, count in value.items()) or "-" if isinstance(value, dict) else value
         print(f"{name.replace('_', ' ')}: {told}")
     if out is not None:
         shown = select_random(len(traces), samples, seed)
-        write_pages({"samples": [Shown(traces[index].id, traces[index]) for index in sorted(shown)]}, out)
+        without = list[str]()
+        write_pages({"samples": [Shown(traces[index].id, traces[index]) for index in sorted(shown)]}, out, without)
         plot(figures, out / "stats.png")
         print(f"written to {out}: stats.png, index.html and {len(shown)} pages")
+        if without:
+            print(f"{len(without)} without a picture; the first: {without[0]}", file=sys.stderr)
+
+
+def _kept(source: Path) -> list[Kept]:
+    """The trajectories in a folder; lines that are none are told on stderr."""
+    left_out = LeftOut()
+    found = read_kept(source, left_out)
+    tell(left_out)
+    return found
 
 
 def _dropped(built: Path) -> dict[str, int]:
@@ -172,28 +180,22 @@ def _dropped(built: Path) -> dict[str, int]:
         return {}
 
 
-def _traces(source: Path, to: str) -> Iterator[Kept]:
-    """Traces of a build or a ShareGPT file; for verl those that the target got neither always right nor always wrong."""
-    if source.is_file():
-        yield from map(Kept, read_sharegpt(source, PAPER))
-        return
-    yield from (each for each in read_kept(source) if to != "verl" or each.pass_rate not in (0.0, 1.0))
-
-
-FORMS = {"sharegpt": write_sharegpt, "trl": write_trl, "verl": write_verl}
-
-
 def _spec(name: str) -> ViewSpec:
     if name not in SPECS:
         raise InvalidConfig(f"--spec {name!r} is not known; want one of {', '.join(SPECS)}")
     return SPECS[name]
 
 
-def _tasks(source: str, drawn: Drawn, spec: ViewSpec, budgets: tuple[int, ...]) -> tuple[Iterable[Task], int]:
-    """The questions to search, and how many there are."""
+def _tasks(
+    source: str, drawn: Drawn, spec: ViewSpec, budgets: tuple[int, ...], dialect: Dialect, left_out: LeftOut
+) -> tuple[Iterable[Task], int]:
+    """The questions to search, and how many there are. Raises InputError where there is none."""
     if source == NEEDLE:
         return needle_tasks(drawn, spec, budgets), drawn.n * max(1, len(budgets))
-    return file_tasks(Path(source), spec, budgets), count(Path(source), spec) * max(1, len(budgets))
+    found = count(Path(source), dialect, left_out)
+    if not found:
+        raise InputError(f"--source {source} has no question with an answer to search for; want 'answer' in its rows")
+    return file_tasks(Path(source), spec, budgets, dialect, left_out), found * max(1, len(budgets))
 
 
 def _players(roles: str, source: str, error: float, seed: int) -> tuple[Players, dict[str, Any]]:
@@ -222,15 +224,24 @@ def _hashes(folders: Iterable[Path]) -> Iterator[int]:
             raise InputError(f"--against {folder} holds no picture; give a folder of JPEG, PNG or WEBP files")
 
 
-def _tell(stats: dict[str, Any], out: Path) -> None:
+def _tell(stats: dict[str, Any], out: Path, left_out: LeftOut) -> None:
+    """Raises InputError or ModelError where nothing was searched."""
+    failed = stats["dropped"]["failed"]
+    if not stats["asked"] and failed:
+        first = next(read_records(out / "failures.jsonl"))["error"]
+        raise ModelError(f"every search failed ({failed}); the first: {first}; the same command tries them again")
+    if not stats["asked"]:
+        why = left_out.told() if left_out else "--most-calls was spent before the first search ended"
+        raise InputError(f"no question was searched: {why}")
+    tell(left_out)
     dropped = ", ".join(f"{count} {reason}" for reason, count in stats["dropped"].items() if count)
     print(
-        f"{stats['kept']} of {stats['asked']} kept in {out / 'traces.jsonl'}"
+        f"{stats['kept']} of {stats['asked'] + failed} kept in {out / 'traces.jsonl'}"
         + (f"; dropped: {dropped}" if dropped else "")
     )
     for name in ("box_precision_proposed", "box_precision_kept", "answer_precision_kept"):
         if stats[name] is not None:
             print(f"{name.replace('_', ' ')}: {stats[name]:.3f}")
-    if not stats["asked"] and stats["dropped"]["failed"]:
+    if failed:
         first = next(read_records(out / "failures.jsonl"))["error"]
-        raise ModelError(f"every search failed; the first: {first}; the same command tries them again")
+        print(f"{failed} failed; the first: {first}; the same command tries them again", file=sys.stderr)

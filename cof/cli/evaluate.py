@@ -38,6 +38,7 @@ from cof.errors import InputError, InvalidConfig, ModelError
 from cof.evaluate.benchmarks import needle
 from cof.evaluate.benchmarks.base import Item
 from cof.evaluate.benchmarks.known import BENCHMARKS
+from cof.evaluate.benchmarks.left_out import LeftOut
 from cof.evaluate.compare import BRIEF, Row, cells, markdown, markdown_table, read_runs, rows_of
 from cof.evaluate.inspect_log import PICTURES, write_logs
 from cof.evaluate.pairs import HEADINGS, VERDICTS, Pair, as_json, read_pairs
@@ -108,11 +109,16 @@ def evaluation(
     setting = setting_of(loaded, limits, sampling, budget, spoken, crop_budget)
     asked = {"benchmark": bench, "n": n, "side": side, "split": split, "multiple_choice": multiple_choice}
     asked |= {"metric": metric} if metric else {}
-    items = _scored_by(by, _items(bench, data, n, side, split, multiple_choice, setting.spec))
+    unusable = LeftOut()
+    items = _scored_by(by, _items(bench, data, n, side, split, multiple_choice, setting.spec, unusable))
     total = _count(items, plan)  # first: what cannot be read is refused, and leaves no run folder behind
+    if unusable:
+        print(unusable.told(), file=sys.stderr)
+        asked["left_out_rows"] = len(unusable)
     run = RunDir(out, asked | to_json(plan) | _manifest(loaded, setting, data))
     asked_judge = RemoteModel(judge, judge_model) if judge else None
     figures, errors = _measure(loaded, items, plan, setting, run, total, asked_judge)
+    figures["left_out_rows"] = len(unusable)
     if left_out := sorted(loaded.known.lacks) if isinstance(loaded, RemoteModel) else []:
         figures["left_out"] = left_out
         print(f"the endpoint refuses {', '.join(left_out)}; turns were asked for without", file=sys.stderr)
@@ -216,11 +222,18 @@ def _check(bench: str, data: Path | None, side: int, split: str, multiple_choice
 
 
 def _items(
-    bench: str, data: Path | None, n: int | None, side: int, split: str, multiple_choice: bool, spec: ViewSpec
+    bench: str,
+    data: Path | None,
+    n: int | None,
+    side: int,
+    split: str,
+    multiple_choice: bool,
+    spec: ViewSpec,
+    left_out: LeftOut,
 ) -> Items:
     if data is None:  # its pictures are drawn
         return lambda seed: needle.items(split_of(split), seed, n or NEEDLES, side, spec, multiple_choice)
-    return lambda seed: islice(BENCHMARKS[bench](data, seed), n)
+    return lambda seed: islice(BENCHMARKS[bench](data, seed, left_out), n)
 
 
 def _manifest(model: Any, setting: Setting, data: Path | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -36,8 +37,11 @@ def view(
                     found[name].append(shown)
     if not found:
         raise InputError(f"there are no traces to show in {', '.join(map(str, runs))}; want other runs or filters")
-    index = write_pages(found, out)
+    without = list[str]()
+    index = write_pages(found, out, without)
     print(f"{sum(map(len, found.values()))} traces in {index}")
+    if without:
+        print(f"{len(without)} without a picture; the first: {without[0]}", file=sys.stderr)
 
 
 def _read(run: Path) -> Iterator[tuple[str, Shown]]:

@@ -90,8 +90,11 @@ def build(
             stopping.set()  # where something went wrong, searches under way end at their next call
 
 
-def publish_kept(run: RunDir, filters: Filters) -> dict[str, Any]:
-    """Write what passes the filters to `traces.jsonl`, and what was counted to `stats.json`, which is returned."""
+def publish_kept(run: RunDir, filters: Filters, left_out_rows: int = 0) -> dict[str, Any]:
+    """Write what passes the filters to `traces.jsonl`, and what was counted to `stats.json`, which is returned.
+
+    `left_out_rows` of the source could not be used.
+    """
     found = sorted(_read(run, "searches"), key=lambda record: str(record["id"]))
     reasons, kept = Counter[str](), list[tuple[dict[str, Any], Trace]]()
     for record in found:
@@ -104,9 +107,8 @@ def publish_kept(run: RunDir, filters: Filters) -> dict[str, Any]:
     ended = {record["id"] for record in found}
     reasons[FAILED] = len({record["id"].partition(" ")[2] for record in _read(run, "failures")} - ended)
     write_kept((Kept(trace, record["pass_rate"]) for record, trace in kept), run.folder)
-    stats = _stats(found, kept, reasons) | {
-        cost: _sum(run, cost) for cost in ("calls", "malformed", "unanswered", "tokens", "seconds")
-    }
+    stats = _stats(found, kept, reasons) | {"left_out_rows": left_out_rows}
+    stats |= {cost: _sum(run, cost) for cost in ("calls", "malformed", "unanswered", "tokens", "seconds")}
     publish(run.folder / "stats.json", json.dumps(stats, indent=1) + "\n")
     return stats
 

@@ -1,7 +1,9 @@
 """Trajectories in the forms that trainers read: ShareGPT for LLaMA-Factory, conversations for TRL, Parquet for verl.
 
 ShareGPT and TRL files hold whole conversations with every picture as it was shown, the crops included; verl's hold the first
-turn, and the truth for its reward. The released CoF data are ShareGPT files: `read_sharegpt` gives their traces.
+turn, and the truth for its reward. Every trace is written in the words of its own dialect. One that cannot be written (a
+control token, a placeholder for a picture in its words, a picture that is not there) goes to `left_out`; without it, it is an
+error.
 """
 
 from __future__ import annotations
@@ -10,19 +12,24 @@ import importlib
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cof.dialects.base import Message
-from cof.dialects.cof import COF
-from cof.errors import InputError, InvalidBox, InvalidImage, MissingExtra
+from cof.dialects.control import control_token
+from cof.dialects.named import dialect_of
+from cof.errors import InputError, InvalidImage, MissingExtra
+from cof.evaluate.benchmarks.left_out import LeftOut, usable
+from cof.evaluate.benchmarks.rows import Row
 from cof.runs import publish
 from cof.search.filters import PICTURE
-from cof.types import Answer, Completion, Limits, Question, Sampling, Trace, Turn, View, ViewSpec, Zoom
+from cof.search.kept import NAME as TRACES
+from cof.types import Trace, View
 from cof.vision import views
-from cof.vision.load import load
 from cof.worlds.pictures import picture_of
+
+T = TypeVar("T")
 
 NAME = "cof"  # of the dataset in dataset_info.json
 DATASET_INFO = {
@@ -39,107 +46,90 @@ DATASET_INFO = {
 }
 
 
-def write_sharegpt(kept: Iterable[Trace], out: Path) -> int:
+def write_sharegpt(kept: Iterable[Trace], out: Path, left_out: LeftOut | None = None) -> int:
     """Write `cof.json`, `images/` and `dataset_info.json` as LLaMA-Factory reads them. Returns the count."""
-    rows = []
-    for trace in kept:
+
+    def row(trace: Trace) -> dict[str, Any]:
         messages, images = _conversation(trace, out)
-        told = [{"role": m.role, "content": "".join(map(_as_text, m.parts))} for m in messages]
-        rows.append({"messages": told, "images": images})
+        return {"messages": [{"role": m.role, "content": _text(m)} for m in messages], "images": images}
+
+    rows = list(_written(kept, row, left_out))
     publish(out / f"{NAME}.json", json.dumps(rows, ensure_ascii=False, indent=1))
     publish(out / "dataset_info.json", json.dumps({NAME: DATASET_INFO}, indent=1))
     return len(rows)
 
 
-def write_trl(kept: Iterable[Trace], out: Path) -> int:
+def write_trl(kept: Iterable[Trace], out: Path, left_out: LeftOut | None = None) -> int:
     """Write `cof.jsonl` and `images/`: conversations whose content is a list of texts and images. Returns the count."""
-    lines = []
-    for trace in kept:
+
+    def line(trace: Trace) -> str:
         messages, images = _conversation(trace, out)
-        told = [{"role": m.role, "content": [_as_part(part) for part in m.parts]} for m in messages]
-        lines.append(json.dumps({"messages": told, "images": images}, ensure_ascii=False) + "\n")
+        listed = [{"role": m.role, "content": [_as_part(part) for part in m.parts]} for m in messages]
+        return json.dumps({"messages": listed, "images": images}, ensure_ascii=False) + "\n"
+
+    lines = list(_written(kept, line, left_out))
     publish(out / f"{NAME}.jsonl", "".join(lines))
     return len(lines)
 
 
-def write_verl(kept: Iterable[Trace], out: Path) -> int:
+def write_verl(kept: Iterable[Trace], out: Path, left_out: LeftOut | None = None) -> int:
     """Write `cof.parquet` and `images/`: first turns with the true answer. Returns the count. Raises MissingExtra."""
     try:
         arrow, parquet = map(importlib.import_module, ("pyarrow", "pyarrow.parquet"))  # by name: they have no types
     except ImportError:
         raise MissingExtra("writing Parquet", "pyarrow", "train") from None
-    rows = []
-    for n, trace in enumerate(kept):
-        opening = COF.messages(trace.question, trace.overview)
+
+    def row(trace: Trace) -> dict[str, Any]:
+        refuse(trace)
         (image,) = _save(trace, [trace.overview], out)
-        rows.append(
-            {
-                "data_source": NAME,
-                "prompt": [{"role": m.role, "content": "".join(map(_as_text, m.parts))} for m in opening],
-                "images": [{"image": f"file://{(out / image).resolve()}"}],
-                "ability": "visual search",
-                "reward_model": {"style": "rule", "ground_truth": trace.question.answer or ""},
-                "extra_info": {"index": n, "id": trace.id, "choices": list(trace.question.choices)},
-            }
-        )
+        opening = dialect_of(trace.dialect).messages(trace.question, trace.overview)
+        return {
+            "data_source": NAME,
+            "prompt": [{"role": m.role, "content": _text(m)} for m in opening],
+            "images": [{"image": f"file://{(out / image).resolve()}"}],
+            "ability": "visual search",
+            "reward_model": {"style": "rule", "ground_truth": trace.question.answer or ""},
+            "extra_info": {"id": trace.id, "choices": list(trace.question.choices)},
+        }
+
+    rows = list(_written(kept, row, left_out))
+    for n, each in enumerate(rows):
+        each["extra_info"] = {"index": n} | each["extra_info"]
     parquet.write_table(arrow.Table.from_pylist(rows), out / f"{NAME}.parquet")
     return len(rows)
 
 
-def read_sharegpt(file: Path, spec: ViewSpec) -> Iterator[Trace]:
-    """The traces of a ShareGPT file whose conversations end with an answer; crops are cut again, by `spec`.
-
-    The first picture of each conversation is the one that boxes are about; paths are relative to the file. Raises
-    InputError with the number of a conversation that is none.
-    """
-    try:
-        rows = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{file} cannot be read ({error}); want a ShareGPT file: a JSON list of conversations"
-        ) from None
-    if not isinstance(rows, list):
-        raise InputError(f"{file} holds no list; want a ShareGPT file: a JSON list of conversations")
-    for n, row in enumerate(rows):
-        try:
-            trace = _trace(row, file, n, spec)
-        except (KeyError, IndexError, TypeError, AttributeError, InvalidImage, InvalidBox) as error:
-            want = "want messages with role and content, and images"
-            raise InputError(f"{file}, conversation {n}: {error}; {want}") from error
-        if trace.answer is not None:
-            yield trace
+def refuse(trace: Trace) -> None:
+    """Raises InputError where the words of a trace would be read as something else."""
+    asked = trace.question
+    said = [text for turn in trace.turns for text in (turn.completion.text, turn.note)]
+    for text in (asked.text, *asked.choices, *said):
+        if PICTURE in text:
+            raise InputError(f"trace {trace.id} says {PICTURE}, which stands for pictures in this form; leave it out")
+        if token := control_token(text):
+            raise InputError(f"trace {trace.id} says {token!r}, which models read as a control token; leave it out")
 
 
-def _trace(row: dict[str, Any], file: Path, number: int, spec: ViewSpec) -> Trace:
-    image = file.parent / row["images"][0]
-    first = views.overview(load(image).size, spec)
-    said = [message for message in row["messages"] if message["role"] != "system"]
-    turns = []
-    for message in said:
-        if message["role"] == "assistant":
-            action = COF.parse(str(message["content"]), first)
-            shown = tuple(views.zoom(box, first, spec) for box in action.boxes) if isinstance(action, Zoom) else ()
-            turns.append(Turn(Completion(str(message["content"])), action, shown))
-    last = turns[-1].action
-    answer = last.text if isinstance(last, Answer) else None
-    question = Question(
-        f"{file.stem}-{number}", str(image), said[0]["content"].replace(PICTURE, "").strip(), (), answer
-    )
-    return Trace(question.id, question, file.stem, COF.name, spec, Sampling(), Limits(), first, tuple(turns))
+def _written(kept: Iterable[Trace], write: Callable[[Trace], T], left_out: LeftOut | None) -> Iterator[T]:
+    """What `write` gives for every trace that can be written."""
+    rows = (Row(Path(TRACES), number, {"trace": trace}) for number, trace in enumerate(kept, 1))
+    yield from usable(rows, lambda row: write(row.fields["trace"]), left_out)
 
 
 def _conversation(trace: Trace, out: Path) -> tuple[tuple[Message, ...], list[str]]:
     """A trace's messages, and where its pictures were written, relative to `out`."""
-    messages = COF.told(trace)
-    if any(isinstance(part, str) and PICTURE in part for message in messages for part in message.parts):
-        raise InputError(f"trace {trace.id} says {PICTURE}, which stands for pictures in this form; leave it out")
+    refuse(trace)
+    messages = dialect_of(trace.dialect).told(trace)
     shown = [part for message in messages for part in message.parts if isinstance(part, View)]
     return messages, _save(trace, shown, out)
 
 
 def _save(trace: Trace, shown: Sequence[View], out: Path) -> list[str]:
     """Write views as PNG files; their names, relative to `out`."""
-    picture, names = picture_of(trace.question), []
+    try:
+        picture, names = picture_of(trace.question), list[str]()
+    except InvalidImage as error:
+        raise InvalidImage(f"trace {trace.id}: {error}") from error
     (out / "images").mkdir(parents=True, exist_ok=True)
     for n, view in enumerate(shown):
         names.append(f"images/{_file_name(trace.id)}-{n}.png")
@@ -153,8 +143,9 @@ def _file_name(name: str) -> str:
     return plain if plain == name and len(name) < 100 else f"{plain[:80]}-{zlib.crc32(name.encode()):08x}"
 
 
-def _as_text(part: str | View) -> str:
-    return part if isinstance(part, str) else PICTURE
+def _text(message: Message) -> str:
+    """A message as one text, with the placeholder for every picture."""
+    return "".join(part if isinstance(part, str) else PICTURE for part in message.parts)
 
 
 def _as_part(part: str | View) -> dict[str, str]:

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cof.errors import InputError
+from cof.evaluate.benchmarks import rows
+from cof.evaluate.benchmarks.left_out import LeftOut, usable
+from cof.evaluate.benchmarks.rows import Row
 from cof.plain import to_json, trace_from_json
-from cof.runs import publish, read_records
+from cof.runs import publish
 from cof.types import Trace
 
 NAME = "traces.jsonl"
@@ -32,17 +35,19 @@ def write_kept(kept: Iterable[Kept], folder: Path) -> int:
     return len(lines)
 
 
-def read_kept(folder: Path) -> list[Kept]:
-    """The trajectories in a folder. Raises InputError."""
+def read_kept(folder: Path, left_out: LeftOut | None = None) -> list[Kept]:
+    """The trajectories in a folder. Those that cannot be read go to `left_out`; without it, they are an error. InputError."""
     file = folder / NAME
     if not file.is_file():
         raise InputError(f"{folder} holds no {NAME}; give a folder of cof data build")
-    found = []
-    for number, record in enumerate(read_records(file), 1):
-        try:
-            rate = record.get("pass_rate")
-            found.append(Kept(trace_from_json(record["trace"]), None if rate is None else float(rate)))
-        except (KeyError, TypeError, ValueError, InputError) as error:
-            want = "want an object with a trace, as cof data build writes it"
-            raise InputError(f"{file} line {number} is no trajectory ({error}); {want}") from error
-    return found
+    return list(usable(rows.read(file), kept, left_out))
+
+
+def kept(row: Row) -> Kept:
+    """The trajectory of one row of the file. Raises InputError."""
+    try:
+        rate = row.fields.get("pass_rate")
+        return Kept(trace_from_json(row.fields["trace"]), None if rate is None else float(rate))
+    except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
+        want = "want an object with a trace, as cof data build writes it"
+        raise InputError(f"{row.place} is no trajectory ({error}); {want}") from error

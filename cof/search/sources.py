@@ -7,15 +7,20 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from cof.errors import InputError, InvalidImage
-from cof.evaluate.benchmarks import jsonl, vstar
+from cof.dialects.cof import COF
+from cof.dialects.dialect import Dialect
+from cof.errors import InputError
+from cof.evaluate.benchmarks import jsonl, rows, vstar
 from cof.evaluate.benchmarks.base import Item
+from cof.evaluate.benchmarks.ids import unique
+from cof.evaluate.benchmarks.left_out import LeftOut
+from cof.evaluate.benchmarks.reading import items_of
+from cof.evaluate.benchmarks.rows import Row
 from cof.focus.setting import with_budget
 from cof.search.calls import Task
+from cof.search.conversations import holds_trajectories, trajectories
 from cof.search.experts import NeedleTask
-from cof.search.formats import read_sharegpt
 from cof.types import Question, ViewSpec
-from cof.vision.load import load
 from cof.worlds.needle import Sample, samples
 
 
@@ -42,23 +47,34 @@ def _needle_tasks(sample: Sample, spec: ViewSpec, budgets: Sequence[int]) -> Ite
         yield NeedleTask(question, size, sample.picture, own, sample)
 
 
-def count(path: Path, spec: ViewSpec) -> int:
-    """How many questions of a file or folder can be searched; no picture is opened. Raises InputError."""
-    return sum(item.question.answer is not None for item in _items(path, spec))
+def count(path: Path, dialect: Dialect = COF, left_out: LeftOut | None = None) -> int:
+    """How many questions of a file or folder can be searched; no picture of a question is opened. Raises InputError."""
+    return sum(item.question.answer is not None for item in _items(path, dialect, left_out))
 
 
-def file_tasks(path: Path, spec: ViewSpec, budgets: Sequence[int] = ()) -> Iterator[Task]:
+def file_tasks(
+    path: Path,
+    spec: ViewSpec,
+    budgets: Sequence[int] = (),
+    dialect: Dialect = COF,
+    left_out: LeftOut | None = None,
+) -> Iterator[Task]:
     """The questions of a file or folder, each at every one of the overview `budgets`. Raises InputError.
 
-    A JSONL, Parquet or Arrow file has the fields of `cof eval jsonl`; a `.json` file is ShareGPT's; a folder holds Parquet or
-    Arrow files, as `datasets` saves them, or is in V*Bench's layout. Questions without an answer cannot be searched, and
-    are passed over; a picture that cannot be read is an error.
+    A file holds questions in the form of `cof eval jsonl`, or conversations in `dialect`, whose questions and answers are
+    taken; a folder holds Parquet or Arrow files, as `datasets` saves them, or is in V*Bench's layout. A question without an
+    answer or whose picture cannot be read goes to `left_out`; without it, it is an error.
     """
-    for item in (item for item in _items(path, spec) if item.question.answer is not None):
+    for item in _items(path, dialect, left_out):
         try:
+            if item.question.answer is None:
+                raise InputError("there is no answer to search for; want 'answer'")
             size = item.picture().size
-        except InvalidImage as error:
-            raise InputError(f"question {item.question.id}: {error}") from error
+        except InputError as error:
+            if left_out is None or item.row is None:
+                raise InputError(f"question {item.question.id}: {error}") from error
+            left_out.add(item.row, error)
+            continue
         for question, own in _at_budgets(replace(item.question, depth=None), spec, budgets):
             yield Task(question, size, item.picture, own)
 
@@ -73,15 +89,20 @@ def _at_budgets(question: Question, spec: ViewSpec, budgets: Sequence[int]) -> I
         yield replace(question, id=name), with_budget(spec, budget)
 
 
-def _items(path: Path, spec: ViewSpec) -> Iterator[Item]:
-    if path.suffix == ".json":
-        yield from (Item(t.question, partial(load, t.question.image)) for t in read_sharegpt(path, spec))
-    elif not path.is_dir():
-        yield from jsonl.items(path, 0)
-    elif tables := sorted(file for form in ("*.parquet", "*.arrow") for file in path.rglob(form)):
-        for number, table in enumerate(tables):
-            for item in jsonl.items(table, 0):
-                name = f"{number}-{item.question.id}" if len(tables) > 1 else item.question.id
-                yield replace(item, question=replace(item.question, id=name))
+def _items(path: Path, dialect: Dialect, left_out: LeftOut | None) -> Iterator[Item]:
+    tables = sorted(file for form in ("*.parquet", "*.arrow") for file in path.rglob(form)) if path.is_dir() else [path]
+    if not tables:
+        yield from vstar.items(path, 0, left_out)
+    elif holds_trajectories(tables[0]):
+        found = (each for table in tables for each in trajectories(table, dialect, left_out))
+        yield from unique(Item(each.trace.question, each.picture, row=each.row) for each in found)
     else:
-        yield from vstar.items(path, 0)
+        make = partial(_numbered, tables=tables) if len(tables) > 1 else jsonl.item
+        yield from items_of((row for table in tables for row in rows.read(table)), make, left_out)
+
+
+def _numbered(row: Row, tables: Sequence[Path]) -> Item:
+    """An item whose id names the table that it is in, by its number."""
+    found = jsonl.item(row)
+    name = f"{tables.index(row.file)}-{found.question.id}"
+    return replace(found, question=replace(found.question, id=name))

@@ -13,6 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from cof.errors import InvalidImage
 from cof.plain import to_json
 from cof.runs import publish
 from cof.scoring.traces import score_trace
@@ -29,17 +30,18 @@ class Shown:
     trace: Trace
 
 
-def write_pages(runs: Mapping[str, Sequence[Shown]], folder: Path) -> Path:
+def write_pages(runs: Mapping[str, Sequence[Shown]], folder: Path, without: list[str] | None = None) -> Path:
     """Write the runs, by name, to `folder`; returns its `index.html`. Each run's traces are in `NAME/traces.jsonl`.
 
-    Raises InvalidImage where a trace's picture is not there any more.
+    The page of a trace whose picture cannot be read is a note, and `without` gets its key and the reason.
     """
+    notes = [] if without is None else without
     entries = list[dict[str, Any]]()
     for name, traces in runs.items():
         own = folder / name
         own.mkdir(parents=True, exist_ok=True)
         for n, shown in enumerate(traces, 1):
-            publish(own / f"{n}.html", trace_page(shown.trace, picture_in(shown.trace)))
+            publish(own / f"{n}.html", _page(shown, notes))
             entries.append(_entry(name, f"{name}/{n}.html", shown))
         lines = (json.dumps({"id": shown.key, "trace": to_json(shown.trace)}) + "\n" for shown in traces)
         publish(own / "traces.jsonl", "".join(lines))
@@ -47,6 +49,15 @@ def write_pages(runs: Mapping[str, Sequence[Shown]], folder: Path) -> Path:
     page = template("index.html").render(title=", ".join(runs), runs=len(runs), data=data)
     publish(folder / "index.html", page)
     return folder / "index.html"
+
+
+def _page(shown: Shown, notes: list[str]) -> str:
+    try:
+        return trace_page(shown.trace, picture_in(shown.trace))
+    except InvalidImage as error:
+        notes.append(f"{shown.key}: {error}")
+        trace = shown.trace
+        return template("note.html").render(question=trace.question.text, answer=trace.answer, note=str(error))
 
 
 def _entry(run: str, page: str, shown: Shown) -> dict[str, Any]:

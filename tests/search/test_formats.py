@@ -9,18 +9,21 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
+from cof.dialects.cof import COF
+from cof.dialects.named import dialect_of
 from cof.errors import InputError
+from cof.evaluate.benchmarks.left_out import LeftOut
 from cof.plain import trace_from_json
 from cof.runs import RunDir, read_records
 from cof.search.build import build, publish_kept
+from cof.search.conversations import trajectories
 from cof.search.experts import Experts
 from cof.search.filters import Filters
-from cof.search.formats import DATASET_INFO, read_sharegpt, write_sharegpt, write_trl, write_verl
+from cof.search.formats import DATASET_INFO, write_sharegpt, write_trl, write_verl
 from cof.search.sources import Drawn, needle_tasks
 from cof.search.trajectory import Rules
-from cof.types import Answer, Trace, ViewSpec, Zoom
+from cof.types import Trace, ViewSpec
 from cof.vision import views
-from cof.vision.views import PAPER
 from cof.worlds.needle import samples
 from cof.worlds.pictures import picture_of
 
@@ -80,46 +83,51 @@ def test_what_spells_a_picture_is_refused(kept: list[Trace], tmp_path: Path) -> 
         write_sharegpt([odd], tmp_path)
 
 
-def released(folder: Path) -> Path:
-    """Conversations in the released schema: absolute pixels of the first resized picture, with labels and without."""
-    Image.new("RGB", (1000, 700), "grey").save(folder / "0.jpg")
-    Image.new("RGB", (280, 224), "red").save(folder / "0_1.jpg")
-    box = '{"bbox_2d": [100, 100, 200, 180], "label": "sign"}'
-    zoom = f'<tool_call>{{"name": "image_zoom_in_tool", "arguments": {box}}}</tool_call>'
-    talk = [
-        {"role": "system", "content": "You are a helpful assistant."},
-        {"role": "user", "content": "<image>\nWhat does the sign say?"},
-        {"role": "assistant", "content": f"<think>The sign is small.</think>{zoom}"},
-        {"role": "user", "content": "<image>\nThink first."},
-        {"role": "assistant", "content": "<think>It says STOP.</think><answer>STOP</answer>"},
-    ]
-    unended = {"messages": talk[:3], "images": ["0.jpg"]}
-    (folder / "sft.json").write_text(json.dumps([{"messages": talk, "images": ["0.jpg", "0_1.jpg"]}, unended]))
-    return folder / "sft.json"
-
-
-def test_the_released_schema_is_read(tmp_path: Path) -> None:
-    (trace,) = read_sharegpt(released(tmp_path), PAPER)
-    assert trace.overview.size == (1008, 700)
-    assert (trace.question.text, trace.answer, trace.zooms) == ("What does the sign say?", "STOP", 1)
-    first, last = (turn.action for turn in trace.turns)
-    assert isinstance(first, Zoom)
-    assert isinstance(last, Answer)
-    assert trace.overview.from_source(first.boxes[0]).as_tuple() == pytest.approx((100, 100, 200, 180))
-
-
 def test_written_and_read_again_says_the_same(kept: list[Trace], tmp_path: Path) -> None:
     write_sharegpt(kept, tmp_path)
-    again = list(read_sharegpt(tmp_path / "cof.json", SPEC))
+    again = [each.trace for each in trajectories(tmp_path / "cof.json", COF)]
     said = [[turn.completion.text for turn in trace.turns] for trace in kept]
     assert [[turn.completion.text for turn in trace.turns] for trace in again] == said
 
 
-@pytest.mark.parametrize(
-    "content",
-    ["", "{}", "[3]", '[{"messages": [], "images": []}]', '[{"messages": [{"role": "user"}], "images": ["none.jpg"]}]'],
-)
-def test_what_is_no_sharegpt_file_is_told_in_one_line(content: str, tmp_path: Path) -> None:
-    (tmp_path / "x.json").write_text(content)
-    with pytest.raises(InputError, match="want"):
-        list(read_sharegpt(tmp_path / "x.json", SPEC))
+CONTROL = ("What <|image_pad|>?", "What <|im_end|>\n<|im_start|>assistant?", "What <end_of_turn>?", "Is it [INST] me?")
+TEXT = ("What does <think> mean?", "Is 3 <| 4 or 3 |> 4?", "What is in [A]?", "<b>What</b> is it?")
+
+
+@pytest.mark.parametrize("write", [write_sharegpt, write_trl, write_verl])
+@pytest.mark.parametrize("text", CONTROL)
+def test_what_spells_a_control_token_is_left_out_and_counted(
+    write, text: str, kept: list[Trace], tmp_path: Path
+) -> None:
+    pytest.importorskip("pyarrow")
+    odd, left_out = replace(kept[0], question=replace(kept[0].question, text=text)), LeftOut()
+    assert write([odd, kept[1]], tmp_path, left_out) == 1
+    assert "1 of 2 rows were left out" in left_out.told()
+    assert "control token" in left_out.told()
+    assert str(odd.id) in left_out.told()
+    with pytest.raises(InputError, match="control token"):
+        write([odd], tmp_path)
+
+
+@pytest.mark.parametrize("text", TEXT)
+def test_what_only_looks_like_one_is_text(text: str, kept: list[Trace], tmp_path: Path) -> None:
+    odd = replace(kept[0], question=replace(kept[0].question, text=text))
+    assert write_sharegpt([odd], tmp_path) == 1
+    assert text in (tmp_path / "cof.json").read_text()
+
+
+def test_a_picture_that_moved_is_left_out_with_the_id_of_its_trace(kept: list[Trace], tmp_path: Path) -> None:
+    left_out = LeftOut()
+    odd = replace(kept[0], question=replace(kept[0].question, image=str(tmp_path / "gone.png")))
+    assert write_trl([odd, kept[1]], tmp_path, left_out) == 1
+    assert f"trace {odd.id}" in left_out.told()
+    assert "gone.png" in left_out.told()
+
+
+def test_a_trace_is_written_in_the_words_of_its_own_dialect(kept: list[Trace], tmp_path: Path) -> None:
+    mini = replace(kept[0], dialect="mini-o3", turns=())
+    write_sharegpt([mini], tmp_path)
+    ((system, *_),) = (row["messages"] for row in json.loads((tmp_path / "cof.json").read_text()))
+    assert system["content"] == dialect_of("mini-o3").system != COF.system
+    with pytest.raises(InputError, match="there is no dialect 'unheard'"):
+        write_sharegpt([replace(mini, dialect="unheard")], tmp_path)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from cof.evaluate.benchmarks.rows import Row
 from cof.types import Box, Question, View, ViewSpec
 
 
@@ -18,10 +19,12 @@ class Item:
     pixels of the picture that `picture` reads (RGB, upright; raises InvalidImage). Items with the same `group` are one
     question asked in several ways (option cycles): they count once, by their mean. `route` gives the boxes to zoom into,
     in pixels of the picture resized by a factor, from its overview: none where the overview will do, None where no zoom
-    helps. Without it nobody knows what is needed.
+    helps. Without it nobody knows what is needed. `row` says where the item was read, without its fields; None for what is
+    drawn.
     """
 
     question: Question
     picture: Callable[[], Image.Image]
     group: str = ""
     route: Callable[[View, float, ViewSpec], tuple[Box, ...] | None] | None = None
+    row: Row | None = None

@@ -17,10 +17,10 @@ from cof.types import Box
 SIMILAR = 0.82  # share of letters in common from which a name counts as misspelt
 
 
-def check_spelling(row: Row, names: Sequence[str]) -> None:
-    """Refuse a field that nobody reads and that is almost one of `names`, where that one is missing. Raises InputError."""
+def check_spelling(row: Row, names: Sequence[str], absent: Sequence[str]) -> None:
+    """Refuse a field that is none of those that are read (`names`) and almost one of those that are `absent`. InputError."""
     for given in set(row.fields) - set(names):
-        meant = difflib.get_close_matches(given.lower(), [name for name in names if name not in row.fields], 1, SIMILAR)
+        meant = difflib.get_close_matches(given.lower(), absent, 1, SIMILAR)
         if meant:
             raise InputError(
                 f"{row.place} has a field {given!r}; want {meant[0]!r}, or another name if something else is meant"

@@ -18,7 +18,8 @@ from pathlib import Path
 from cof.errors import InputError
 from cof.evaluate.benchmarks import fields, options, pictures, rows
 from cof.evaluate.benchmarks.base import Item
-from cof.evaluate.benchmarks.ids import unique
+from cof.evaluate.benchmarks.left_out import LeftOut
+from cof.evaluate.benchmarks.reading import items_of
 from cof.evaluate.benchmarks.rows import Row
 from cof.types import Question
 
@@ -26,10 +27,14 @@ FILES = ("hr_bench_4k.tsv", "hr_bench_8k.tsv", "hr_bench_4k.parquet", "hr_bench_
 GET = "get hr_bench_4k.tsv or hr_bench_8k.tsv from https://huggingface.co/datasets/DreamMr/HR-Bench and give its path"
 
 
-def items(data: Path, seed: int) -> Iterator[Item]:  # noqa: ARG001  the file itself turns the options round
+def items(
+    data: Path,
+    seed: int,  # noqa: ARG001  the file itself turns the options round
+    left_out: LeftOut | None = None,
+) -> Iterator[Item]:
     """The rows of one file, or of the only one in a folder. Raises InputError."""
     (file,) = rows.find(data, FILES, GET)
-    yield from unique(_item(row) for row in rows.read(file))
+    yield from items_of(rows.read(file), _item, left_out)
 
 
 def _item(row: Row) -> Item:
@@ -39,7 +44,7 @@ def _item(row: Row) -> Item:
         raise InputError(f"{row.place} has {len(given)} options; want columns A, B, C and D")
     question = Question(
         fields.text(row, "index"),
-        f"{row.file}#{row.number}",
+        row.name,
         text,
         tuple(given.values()),
         options.answer(row, "answer", given),

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 from cof.evaluate.benchmarks import hrbench, jsonl, mme_realworld, treebench, visualprobe, vstar
 from cof.evaluate.benchmarks.base import Item
+from cof.evaluate.benchmarks.left_out import LeftOut
 
-BENCHMARKS: dict[str, Callable[[Path, int], Iterator[Item]]] = {  # the user's file or folder, and a seed
+
+class Reader(Protocol):
+    """The items of the user's file or folder. Rows that cannot be used go to `left_out`; without it the first is raised."""
+
+    def __call__(self, data: Path, seed: int, left_out: LeftOut | None = None) -> Iterator[Item]: ...
+
+
+BENCHMARKS: dict[str, Reader] = {
     "vstar": vstar.items,
     "hrbench": hrbench.items,
     "mme-realworld": mme_realworld.items,

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from cof.evaluate.benchmarks import fields, options, pictures, rows
 from cof.evaluate.benchmarks.base import Item
-from cof.evaluate.benchmarks.ids import unique
+from cof.evaluate.benchmarks.left_out import LeftOut
+from cof.evaluate.benchmarks.reading import items_of
 from cof.evaluate.benchmarks.rows import Row
 from cof.types import Question
 
@@ -34,10 +35,14 @@ GET = (
 )
 
 
-def items(data: Path, seed: int) -> Iterator[Item]:  # noqa: ARG001  the options' order is fixed: E is the way out
+def items(
+    data: Path,
+    seed: int,  # noqa: ARG001  the options' order is fixed: E is the way out
+    left_out: LeftOut | None = None,
+) -> Iterator[Item]:
     """The questions of a file, or of the only set in a folder. Raises InputError, MissingExtra for parquet."""
     files = rows.find(data, FILES, GET)
-    yield from unique(_item(row) for file in files for row in rows.read(file))
+    yield from items_of((row for file in files for row in rows.read(file)), _item, left_out)
 
 
 def _item(row: Row) -> Item:
@@ -63,7 +68,7 @@ def _stored(row: Row) -> Item:
     given = options.field(row, "multi-choice options")
     question = Question(
         fields.text(row, "index"),
-        f"{row.file}#{row.number}",
+        row.name,
         fields.text(row, "question"),
         tuple(given.values()),
         options.answer(row, "answer", given),

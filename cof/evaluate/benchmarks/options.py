@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Mapping, Sequence
 
 from cof.errors import InputError
 from cof.evaluate.benchmarks import fields
@@ -12,39 +13,56 @@ from cof.evaluate.benchmarks.rows import Row
 Options = dict[str, str]
 LETTERS = string.ascii_uppercase
 LINE = re.compile(r"^[ \t]*\(?([A-Z])[).:][ \t]*(.*?)[ \t\r]*$", re.MULTILINE)  # (A) red, A. red, A) red, A: red
+_MARK = re.compile(r"\(([A-Z])\)")  # of options that share a line: Which? (A) red (B) blue
+_REQUEST = re.compile(r"\b(?:answer|letter|options?|choices?|choose|select|pick|reply|respond)\b", re.IGNORECASE)
+_CLOSING = re.compile(  # the same at the end of the line that the options share
+    r"\s+(?:please\s+)?(?:answer|choose|select|pick|reply|respond)\b[^\n]*\b(?:letter|option|choice)s?\b.*$",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def parse(text: str) -> tuple[str, Options]:
-    """The text before its option lines, and the options. What follows those lines (a request for a letter) is dropped.
+    """The text without its option lines, and the options. A request for a letter or an answer after those lines is dropped.
 
-    Only lines that run on from A count; with fewer than two there are no options, and the text is whole.
+    Only lines that run on from A count, or marks (A), (B) that share a line after the end of a sentence; with fewer than two
+    there are no options, and the text is whole.
     """
     options: Options = {}
-    start = len(text)
+    start = end = len(text)
     for line in LINE.finditer(text):
         if line[1] == LETTERS[len(options) :][:1]:
-            start = min(start, line.start())
+            start, end = min(start, line.start()), line.end()
             options[line[1]] = line[2]
     if len(options) < 2:
-        return text.strip(), {}
-    return text[:start].strip(), options
+        return _in_one_line(text)
+    rest = text[end:].strip()
+    kept = [text[:start].strip(), *([rest] if rest and not _REQUEST.search(rest) else [])]
+    return "\n".join(kept), options
 
 
 def columns(row: Row) -> Options:
-    """Options in columns named A, B, C and so on; empty cells are no options."""
-    return {letter: option for letter in LETTERS if (option := fields.optional(row, letter)) is not None}
+    """Options in columns named A, B, C and so on, as far as these run on; empty cells are no options."""
+    there = LETTERS[: next((n for n, letter in enumerate(LETTERS) if letter not in row.fields), len(LETTERS))]
+    return {letter: option for letter in there if (option := fields.optional(row, letter)) is not None}
 
 
 def field(row: Row, name: str) -> Options:
-    """Options in one field: a list of "(A) red" (or text that spells such a list), or text with option lines.
+    """Options in one field: a list of "(A) red" or "red" (or text that spells such a list), an object with a letter for
+    each, or text with option lines.
 
     Raises InputError where there are fewer than two.
     """
     value = row.fields.get(name)
-    if isinstance(value, str) and not value.lstrip().startswith("["):
+    if isinstance(value, Mapping):
+        options = {str(letter).strip("(). ").upper(): str(option).strip() for letter, option in value.items()}
+        if list(options) != list(LETTERS[: len(options)]):
+            raise InputError(f"{row.place}, field {name!r} has the letters {', '.join(options)}; want A, B and so on")
+    elif isinstance(value, str) and not value.lstrip().startswith("["):
         options = parse(value)[1]
     else:
         texts = [str(option) for option in fields.listed(row, name)]
+        if len(texts) > len(LETTERS):
+            raise InputError(f"{row.place}, field {name!r} has {len(texts)} options; want at most {len(LETTERS)}")
         options = {letter: _bare(letter, option) for letter, option in zip(LETTERS, texts, strict=False)}
     if len(options) < 2:
         raise InputError(f"{row.place}, field {name!r} has {len(options)} options; want two or more: (A) ..., (B) ...")
@@ -65,6 +83,36 @@ def answer(row: Row, name: str, options: Options) -> str | None:
     if given not in options:
         raise InputError(f"{row.place}, field {name!r} is {row.fields[name]!r}; want one of {', '.join(options)}")
     return options[given]
+
+
+def named(given: str, choices: Sequence[str]) -> str | None:
+    """The choice that a truth means: word for word, by its letter, by both ("B. blue"), or but for the case; None: no one."""
+    if given in choices:
+        return given
+    lettered = dict(zip(LETTERS, choices, strict=False))
+    if (alone := given.strip("(). ").upper()) in lettered:
+        return lettered[alone]
+    both = LINE.fullmatch(given)
+    if both and lettered.get(both[1], "").casefold() == both[2].casefold() != "":
+        return lettered[both[1]]
+    alike = [choice for choice in choices if choice.casefold() == given.casefold()]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _in_one_line(text: str) -> tuple[str, Options]:
+    marks: list[re.Match[str]] = []
+    for mark in _MARK.finditer(text):
+        if mark[1] == LETTERS[len(marks) :][:1]:
+            marks.append(mark)
+    if len(marks) < 2 or text[: marks[0].start()].rstrip()[-1:] not in tuple("?.:!？。："):
+        return text.strip(), {}
+    ends = [*(mark.start() for mark in marks[1:]), len(text)]
+    found = [text[mark.end() : end] for mark, end in zip(marks, ends, strict=True)]
+    found[-1] = _CLOSING.sub("", found[-1])
+    texts = [each.strip(" \t\r\n,;") for each in found]
+    if any("\n" in each or not re.search(r"\w", each) for each in texts):
+        return text.strip(), {}
+    return text[: marks[0].start()].strip(), dict(zip(LETTERS, texts, strict=False))
 
 
 def _bare(letter: str, option: str) -> str:

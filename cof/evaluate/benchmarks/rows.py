@@ -1,7 +1,8 @@
-"""The records of a benchmark's file, one at a time: TSV, JSON lines, a JSON list, parquet, or Arrow.
+"""The records of a benchmark's file, one at a time: TSV, JSON lines, a JSON list or object, Parquet, or Arrow.
 
 Owns finding the file, reading it without holding it (a JSON list excepted: those hold no pictures and are small), and
-errors that name file and row. Knows no benchmark and no field (`fields` does), and decodes no picture.
+errors that name file and row. A record that cannot be read is a row with a `fault`, and the next one follows; a file that
+cannot be read is an error. Knows no benchmark and no field (`fields` does), and decodes no picture.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import csv
 import importlib
 import json
+import os
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,17 +26,26 @@ BATCH = 8  # rows of a parquet file that are held at once, pictures included
 
 @dataclass(frozen=True)
 class Row:
-    """One record. `number` counts from 1 (a header is not counted; in JSON lines it is the line); 0 is a whole file."""
+    """One record. `number` counts from 1 (a header is not counted; in JSON lines it is the line); 0 is a whole file.
+
+    `fault` says why the record cannot be read, empty where it can.
+    """
 
     file: Path
     number: int
     fields: Mapping[str, Any]
+    fault: str = ""
 
     @property
     def place(self) -> str:
         """Where it stands, for messages."""
         unit = "line" if self.file.suffix.lower() == ".jsonl" else "row"
         return f"file {str(self.file)!r}" + (f" {unit} {self.number}" if self.number else "")
+
+    @property
+    def name(self) -> str:
+        """A name for the picture that lies in the record itself."""
+        return f"{os.path.abspath(self.file)}#{self.number}"
 
 
 def find(data: Path, patterns: Sequence[str], get: str) -> list[Path]:
@@ -56,8 +67,8 @@ def find(data: Path, patterns: Sequence[str], get: str) -> list[Path]:
 
 
 def read(path: Path) -> Iterator[Row]:
-    """The rows of a file, by its name's end. Raises InputError, also between rows, and MissingExtra for parquet and Arrow."""
-    readers = {".tsv": _tsv, ".jsonl": _json_lines, ".json": _json_list, ".parquet": _parquet, ".arrow": _arrow}
+    """The rows of a file, by its name's end. Raises InputError, also between rows, and MissingExtra for Parquet and Arrow."""
+    readers = {".tsv": _tsv, ".jsonl": _json_lines, ".json": _json, ".parquet": _parquet, ".arrow": _arrow}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"file {str(path)!r} has an unknown form; want a name that ends in {', '.join(readers)}")
@@ -70,9 +81,12 @@ def read(path: Path) -> Iterator[Row]:
 
 
 def read_one(path: Path) -> Row:
-    """A JSON file that is one record. Raises InputError."""
-    with _readable(path):
-        return _row(path, 0, json.loads(path.read_text("utf-8")))
+    """A JSON file that is one record."""
+    try:
+        with _readable(path):
+            return _row(path, 0, json.loads(path.read_text("utf-8")))
+    except InputError as error:
+        return Row(path, 0, {}, str(error).removeprefix(f"file {str(path)!r} "))
 
 
 @contextlib.contextmanager
@@ -85,10 +99,9 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _row(path: Path, number: int, fields: Any) -> Row:
-    row = Row(path, number, fields if isinstance(fields, dict) else {})
-    if not isinstance(fields, dict):
-        raise InputError(f"{row.place} is {reprlib.repr(fields)}; want a JSON object with named fields")
-    return row
+    if isinstance(fields, dict):
+        return Row(path, number, fields)
+    return Row(path, number, {}, f"is {reprlib.repr(fields)}; want a JSON object with named fields")
 
 
 def _tsv(path: Path) -> Iterator[Row]:
@@ -96,11 +109,9 @@ def _tsv(path: Path) -> Iterator[Row]:
         reader = csv.reader(stream, delimiter="\t")
         names = _record(reader) or []
         for number, values in enumerate(iter(lambda: _record(reader), None), 1):
-            row = Row(path, number, dict(zip(names, values, strict=False)))
-            if len(values) != len(names):
-                want = f"want {len(names)}, as in the header"
-                raise InputError(f"{row.place} has {len(values)} fields; {want}: the file is damaged, get it anew")
-            yield row
+            whole = len(values) == len(names)
+            fault = f"has {len(values)} fields; want {len(names)}, as in the header: the file is damaged, get it anew"
+            yield Row(path, number, dict(zip(names, values, strict=False)), "" if whole else fault)
 
 
 def _record(reader: Iterator[list[str]]) -> list[str] | None:
@@ -113,22 +124,32 @@ def _record(reader: Iterator[list[str]]) -> list[str] | None:
 
 
 def _json_lines(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig") as stream:
+    with path.open("rb") as stream:
         for number, line in enumerate(stream, 1):
             if line.strip():
-                try:
-                    fields = json.loads(line)
-                except ValueError as error:
-                    place = Row(path, number, {}).place
-                    raise InputError(f"{place} is not JSON ({error}); want one JSON object a line") from error
-                yield _row(path, number, fields)
+                yield _json_line(path, number, line)
 
 
-def _json_list(path: Path) -> Iterator[Row]:
-    found = json.loads(path.read_text("utf-8-sig"))
-    if not isinstance(found, list):
+def _json_line(path: Path, number: int, line: bytes) -> Row:
+    try:
+        return _row(path, number, json.loads(line.decode("utf-8-sig")))
+    except (ValueError, RecursionError) as error:
+        return Row(path, number, {}, f"is not JSON ({error}); want one JSON object a line")
+
+
+def _json(path: Path) -> Iterator[Row]:
+    """A list of objects, or one object; JSON lines under this name are read as such."""
+    text = path.read_text("utf-8-sig")
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        if not error.msg.startswith("Extra data"):
+            raise
+        yield from _json_lines(path)
+        return
+    if not isinstance(found, list | dict):
         raise InputError(f"file {str(path)!r} holds {reprlib.repr(found)}; want a JSON list of objects")
-    for number, fields in enumerate(found, 1):
+    for number, fields in enumerate(found if isinstance(found, list) else [found], 1):
         yield _row(path, number, fields)
 
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from cof.dialects.base import LETTER_REQUEST
 from cof.evaluate.benchmarks import fields, options, pictures, rows
 from cof.evaluate.benchmarks.base import Item
-from cof.evaluate.benchmarks.ids import unique
+from cof.evaluate.benchmarks.left_out import LeftOut
 from cof.evaluate.benchmarks.options import LETTERS, Options
+from cof.evaluate.benchmarks.reading import items_of
 from cof.evaluate.benchmarks.rows import Row
 from cof.types import Question
 
@@ -26,10 +27,14 @@ GET = "get TreeBench.tsv from https://huggingface.co/datasets/HaochenWang/TreeBe
 IN_THE_PICTURE = "Perception/OCR"
 
 
-def items(data: Path, seed: int) -> Iterator[Item]:  # noqa: ARG001  the options' order is the file's
+def items(
+    data: Path,
+    seed: int,  # noqa: ARG001  the options' order is the file's
+    left_out: LeftOut | None = None,
+) -> Iterator[Item]:
     """The rows of TreeBench.tsv, or of a folder that has it. Raises InputError."""
     (file,) = rows.find(data, ("TreeBench.tsv",), GET)
-    yield from unique(_item(row) for row in rows.read(file))
+    yield from items_of(rows.read(file), _item, left_out)
 
 
 def _item(row: Row) -> Item:
@@ -44,7 +49,7 @@ def _item(row: Row) -> Item:
         choices, answer = tuple(given.values()), options.answer(row, "answer", given)
     question = Question(
         fields.text(row, "index"),
-        f"{row.file}#{row.number}",
+        row.name,
         text,
         choices,
         answer,

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cof.errors import InputError
-from cof.evaluate.benchmarks import fields, pictures, rows
+from cof.evaluate.benchmarks import fields, pictures, rows, wording
 from cof.evaluate.benchmarks.base import Item
-from cof.evaluate.benchmarks.ids import unique
+from cof.evaluate.benchmarks.left_out import LeftOut
+from cof.evaluate.benchmarks.reading import items_of
 from cof.evaluate.benchmarks.rows import Row
 from cof.types import Question
 
@@ -26,13 +27,16 @@ GET = (
     "and give the folder that it lies in"
 )
 DIFFICULTY = re.compile(r"(easy|medium|hard)$", re.IGNORECASE)
-MARK = "<image>"  # where a conversation has the picture
 
 
-def items(data: Path, seed: int) -> Iterator[Item]:  # noqa: ARG001  open answers have no order
+def items(
+    data: Path,
+    seed: int,  # noqa: ARG001  open answers have no order
+    left_out: LeftOut | None = None,
+) -> Iterator[Item]:
     """The questions of one val.json, or of every one in the folders VisualProbe_*. Raises InputError."""
     files = rows.find(data, ("val.json", "VisualProbe_*/val.json"), GET)
-    yield from unique(_item(row) for file in files for row in rows.read(file))
+    yield from items_of((row for file in files for row in rows.read(file)), _item, left_out)
 
 
 def _item(row: Row) -> Item:
@@ -49,7 +53,7 @@ def _item(row: Row) -> Item:
     question = Question(
         f"{category}/{fields.text(row, 'doc_id')}",
         str(image),
-        fields.text(row, "problem").replace(MARK, "").strip(),
+        wording.bare(row, fields.text(row, "problem")),
         answer=fields.optional(row, "solution"),
         category=category,
     )

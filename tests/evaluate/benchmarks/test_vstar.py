@@ -4,9 +4,10 @@ import pytest
 
 from cof.errors import InputError
 from cof.evaluate.benchmarks import vstar
+from cof.evaluate.benchmarks.left_out import LeftOut
 from cof.types import Box
 from cof.worlds.needle import samples, write
-from tests.evaluate.benchmarks.copies import check, one_line, picture, write_lines
+from tests.evaluate.benchmarks.copies import check, in_base64, one_line, picture, write_lines, write_tsv
 
 ATTRIBUTE = {
     "target_object": ["glove"],
@@ -81,6 +82,42 @@ def test_folder_with_listed_questions_only(tmp_path):
     assert len(check(vstar.items(tmp_path, 0))) == 1
 
 
+COLUMNS = {"index": 3, "question": "What is it made of?", "A": "rubber", "B": "cotton", "C": "", "D": "", "answer": "B"}
+
+
+def test_vlmevalkits_file(tmp_path):
+    rows = [
+        COLUMNS | {"image": in_base64(), "category": "direct_attributes"},
+        COLUMNS | {"image": in_base64(), "category": ""},
+    ]
+    file = write_tsv(tmp_path / "VStarBench.tsv", rows)
+    for data in (file, tmp_path):
+        item, other = check(vstar.items(data, 0))
+        assert item.question.choices == ("rubber", "cotton")
+        assert (item.question.id, item.question.answer, item.question.category) == ("3", "cotton", "direct_attributes")
+        assert other.question.category is None
+    left_out = LeftOut()
+    write_tsv(file, [rows[0], rows[0] | {"A": "", "B": ""}, rows[0] | {"answer": "C"}])
+    assert len(list(vstar.items(file, 0, left_out))) == 1
+    assert "row 2: has 0 options; want lines (A) ..., (B) ..., or columns" in left_out.told()
+
+
+def test_the_parquet_of_lmms_lab(tmp_path):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    (tmp_path / "data").mkdir()
+    inline = "What is it made of? (A) rubber (B) cotton"
+    rows = [
+        LISTED | {"image": {"bytes": picture(), "path": "0.jpg"}, "question_id": str(n), "text": text}
+        for n, text in enumerate([LISTED["text"], inline + " (C) kevlar"])
+    ]
+    for shard, row in enumerate(rows):
+        parquet.write_table(arrow.Table.from_pylist([row]), tmp_path / "data" / f"test-0000{shard}-of-00002.parquet")
+    first, second = check(vstar.items(tmp_path, 0))
+    assert (first.question.id, first.question.answer) == ("0", "kevlar")
+    assert first.question.choices == ("rubber", "cotton", "kevlar", "leather")
+    assert (second.question.text, second.question.choices) == ("What is it made of?", ("rubber", "cotton", "kevlar"))
+
+
 def test_a_label_may_be_unknown(tmp_path):
     copy(tmp_path)
     file = write_lines(tmp_path / "test_questions.jsonl", [LISTED | {"label": ""}])
@@ -122,7 +159,9 @@ def test_bad_annotation(tmp_path, damage, message):
 
 
 def test_missing_files(tmp_path):
-    with pytest.raises(InputError, match="no test_questions.jsonl; get https://huggingface.co") as error:
+    with pytest.raises(
+        InputError, match=r"no test_questions.jsonl or VStarBench.tsv .*; get https://huggingface.co"
+    ) as error:
         list(vstar.items(tmp_path, 0))
     one_line(error)
     copy(tmp_path)
