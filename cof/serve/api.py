@@ -28,12 +28,13 @@ from cof.models.base import Model
 from cof.plain import to_json
 from cof.serve import document, responses, wire
 from cof.serve.fetch import fetched
-from cof.serve.page import template
+from cof.serve.page import UNLISTED, template
 from cof.serve.server import Brought, Server
 from cof.serve.service import Refused, Service, bad, gone
 from cof.serve.wire import ChatRequest, Form, Reply
 from cof.types import Sampling, Stop, Trace
 from cof.vision.load import pixels_of
+from cof.worlds.outside import OUTSIDE
 
 RETRY_AFTER = 1  # seconds
 OPEN = frozenset({"/", "/health"})  # routes that want no key: they hold nothing of anybody's
@@ -66,7 +67,12 @@ def make_app(model: Model, service: Service = Service()) -> FastAPI:
     app.exception_handler(Refused)(lambda _, refused: _refusal(server, refused))
     app.exception_handler(HTTPException)(lambda _, error: _refusal(server, Refused(error.status_code, *NO_ROUTE)))
     page = template("live.html").render(
-        model=model.name, body=service.body, letters=service.letters, key=bool(service.key)
+        model=model.name,
+        body=service.body,
+        letters=service.letters,
+        key=bool(service.key),
+        outside=OUTSIDE,
+        unlisted=UNLISTED,
     )
     app.get("/", response_class=HTMLResponse, name="page")(lambda: page)
     app.get("/health", name="health")(lambda: {"status": "ok"})

@@ -1,22 +1,24 @@
 """Runs as a folder that a browser opens: an index with filters, a page for each trace, runs side by side. Needs no server.
 
-The pages are those of `page.py`. What models said is in the index as data alone, never as markup. Omits editing.
+The pages are those of `page.py`; a picture that cannot be read spoils its own page alone. What models said is in the index as
+data alone, never as markup. Omits editing.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
+from cof.errors import InvalidImage
 from cof.plain import to_json
 from cof.runs import publish
 from cof.scoring.answers import score
-from cof.serve.page import template, trace_page
+from cof.serve.page import page_without_picture, template, trace_page
 from cof.types import Trace
 from cof.worlds.pictures import picture_in
 
@@ -29,28 +31,35 @@ class Shown:
     trace: Trace
 
 
-def write_pages(runs: Mapping[str, Sequence[Shown]], folder: Path) -> Path:
+def write_pages(
+    runs: Mapping[str, Sequence[Shown]], folder: Path, on_missing: Callable[[str], None] = lambda _: None
+) -> Path:
     """Write the runs, by name, to `folder`; returns its `index.html`. Each run's traces are in `NAME/traces.jsonl`.
 
-    Raises InvalidImage where a trace's picture is not there any more.
+    Where a trace's picture cannot be read, its page and the index say so, and `on_missing` gets the reason.
     """
     entries = list[dict[str, Any]]()
     for name, traces in runs.items():
         own = folder / name
         own.mkdir(parents=True, exist_ok=True)
         for n, shown in enumerate(traces, 1):
-            publish(own / f"{n}.html", trace_page(shown.trace, picture_in(shown.trace)))
-            entries.append(_entry(name, f"{name}/{n}.html", shown))
+            try:
+                page, missing = trace_page(shown.trace, picture_in(shown.trace)), ""
+            except InvalidImage as error:
+                page, missing = page_without_picture(shown.trace, str(error)), str(error)
+                on_missing(missing)
+            publish(own / f"{n}.html", page)
+            entries.append(_entry(name, f"{name}/{n}.html", shown, missing))
         lines = (json.dumps({"id": shown.key, "trace": to_json(shown.trace)}) + "\n" for shown in traces)
         publish(own / "traces.jsonl", "".join(lines))
     data = Markup(json.dumps(entries).replace("<", "\\u003c"))
-    page = template("index.html").render(title=", ".join(runs), runs=len(runs), data=data)
-    publish(folder / "index.html", page)
+    index = template("index.html").render(title=", ".join(runs), runs=len(runs), data=data)
+    publish(folder / "index.html", index)
     return folder / "index.html"
 
 
-def _entry(run: str, page: str, shown: Shown) -> dict[str, Any]:
-    """What the index knows of a trace."""
+def _entry(run: str, page: str, shown: Shown, missing: str) -> dict[str, Any]:
+    """What the index knows of a trace; `missing` says why there is no picture, "" where there is one."""
     trace, question = shown.trace, shown.trace.question
     right = score(question, trace.answer).value if question.answer is not None else None
     return {
@@ -65,4 +74,5 @@ def _entry(run: str, page: str, shown: Shown) -> dict[str, Any]:
         "right": None if right is None else right == 1.0,
         "zooms": trace.zooms,
         "stop": trace.stop.value,
+        "missing": missing,
     }
