@@ -20,7 +20,8 @@ ModelName = Annotated[
     str,
     typer.Option(
         "--model",
-        help="nano, nano-sft, a folder in Hugging Face layout, or a hub id; behind an endpoint, the name it goes by.",
+        help="nano or nano-sft, which know drawn needle scenes only, a folder in Hugging Face layout, or a hub id; behind an "
+        "endpoint, the name it goes by.",
     ),
 ]
 Urls = Annotated[

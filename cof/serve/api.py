@@ -34,7 +34,7 @@ from cof.serve.service import Refused, Service, bad, gone
 from cof.serve.wire import ChatRequest, Form, Reply
 from cof.types import Sampling, Stop, Trace
 from cof.vision.load import pixels_of
-from cof.worlds.outside import OUTSIDE
+from cof.worlds.outside import OUTSIDE, knows_needles_only
 
 RETRY_AFTER = 1  # seconds
 OPEN = frozenset({"/", "/health"})  # routes that want no key: they hold nothing of anybody's
@@ -66,14 +66,7 @@ def make_app(model: Model, service: Service = Service()) -> FastAPI:
     )
     app.exception_handler(Refused)(lambda _, refused: _refusal(server, refused))
     app.exception_handler(HTTPException)(lambda _, error: _refusal(server, Refused(error.status_code, *NO_ROUTE)))
-    page = template("live.html").render(
-        model=model.name,
-        body=service.body,
-        letters=service.letters,
-        key=bool(service.key),
-        outside=OUTSIDE,
-        unlisted=UNLISTED,
-    )
+    page = _live_page(model, service)
     app.get("/", response_class=HTMLResponse, name="page")(lambda: page)
     app.get("/health", name="health")(lambda: {"status": "ok"})
     app.get("/metrics", response_class=PlainTextResponse, name="metrics")(
@@ -90,6 +83,18 @@ def make_app(model: Model, service: Service = Service()) -> FastAPI:
     told = document.documented(app, [form.request for form in forms.values()])
     app.get("/openapi.json", include_in_schema=False)(lambda: told())
     return app
+
+
+def _live_page(model: Model, service: Service) -> str:
+    return template("live.html").render(
+        model=model.name,
+        body=service.body,
+        letters=service.letters,
+        key=bool(service.key),
+        needles=knows_needles_only(model, service.dialect.name),
+        outside=OUTSIDE,
+        unlisted=UNLISTED,
+    )
 
 
 def _described(name: str, model: Model) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +25,7 @@ from cof.vision.views import Picture
 from cof.worlds.drawing import draw_full, jpeg
 from cof.worlds.outside import LIMIT, outside, outside_score
 from cof.worlds.scenes import Contents, make_scene
+from tests import photographs
 
 ROOT = Path(__file__).parents[2]
 BUDGETS = (16, 64, 256)
@@ -49,11 +49,7 @@ def needle(seed: int = 0, side: int = 448, aspect: float = 1.0) -> Image.Image:
 
 
 def photograph() -> Image.Image:
-    """The one photograph that a package of the development environment ships."""
-    found = importlib.util.find_spec("matplotlib")
-    assert found is not None
-    assert found.submodule_search_locations is not None
-    return load(Path(found.submodule_search_locations[0]) / "mpl-data/sample_data/grace_hopper.jpg")
+    return load(photographs.photograph())
 
 
 def pixels(shades: np.ndarray) -> Image.Image:
