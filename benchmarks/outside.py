@@ -39,6 +39,7 @@ QUALITIES = (0, 60, 75, 85, 92, 95)  # of the JPEG; 0: none, as a PNG keeps it
 ODD = 0.25  # share of pictures that are no squares: up to e^0.5 : 1, as in training
 SLACK = 0.25  # of a range's length, added at either end
 CUTS, SMALLEST = 20, 0.15  # parts cut out of each photograph, and their least share of its sides
+DOCS = Path(__file__).parents[1] / "docs"
 KINDS = (".jpg", ".jpeg", ".png", ".webp")
 PHOTOGRAPHS = {  # a package, the folder within, and the names of its photographs
     "skimage": (
@@ -77,25 +78,31 @@ def check(folders: list[Path]) -> None:
             print(f"{package}: skipped, as it is not installed")
             continue
         place = Path(spec.submodule_search_locations[0]) / folder
-        count(package, own := [load(file) for file in sorted(place.iterdir()) if file.stem in names.split()])
-        photographs += own
+        photographs += counted(package, [file for file in sorted(place.iterdir()) if file.stem in names.split()])
     for folder in folders:
-        count(str(folder), own := list(pictures_in(folder)))
-        photographs += own
+        photographs += counted(folder.name, sorted(folder.rglob("*")))
     rng = np.random.default_rng(0)
     count(f"{CUTS} parts of each", (part(picture, rng) for picture in photographs for _ in range(CUTS)))
     for name, drawn in drawings(rng).items():
         count(name, drawn)
 
 
+def counted(name: str, files: list[Path]) -> list[Image.Image]:
+    """The pictures among the files, whose warnings are counted."""
+    count(name, found := list(pictures_in(files)))
+    return found
+
+
 def count(name: str, pictures: Iterable[Image.Image]) -> None:
-    """Print on how many pictures, at any of the budgets, there is a warning."""
-    scores_N = [[outside_score(as_seen(picture, tokens)) for tokens in BUDGETS] for picture in pictures]
-    for tokens, scores in zip((*BUDGETS, "any"), (*zip(*scores_N, strict=True), map(max, scores_N)), strict=True):
-        warned = [score > LIMIT for score in scores]
-        low, high = wilson(sum(warned), len(warned))
-        told = f"{sum(warned):5} of {len(warned):5}  {sum(warned) / len(warned):6.1%}  [{low:.1%}, {high:.1%}]"
-        print(f"{name:24} {tokens:>4} tokens  {told}", flush=True)
+    """Print on how many pictures there is a warning at each budget, at any of them, and at all."""
+    warned_N = [[outside_score(as_seen(picture, tokens)) > LIMIT for tokens in BUDGETS] for picture in pictures]
+    each = ", ".join(str(sum(one)) for one in zip(*warned_N, strict=True))
+    told = [f"{name:28}{len(warned_N):5} pictures, warned at {', '.join(map(str, BUDGETS))} tokens: {each}"]
+    for budgets, one in (("any", any), ("all", all)):
+        right = sum(map(one, warned_N))
+        low, high = wilson(right, len(warned_N))
+        told.append(f"at {budgets} {right / len(warned_N):.1%} [{low:.1%}, {high:.1%}]")
+    print("; ".join(told), flush=True)
 
 
 def calibrate() -> None:
@@ -122,8 +129,8 @@ def as_seen(picture: Image.Image, tokens: int) -> Image.Image:
     return views.render(picture, first, first, spec)
 
 
-def pictures_in(folder: Path) -> Iterator[Image.Image]:
-    for file in sorted(folder.rglob("*")):
+def pictures_in(files: Iterable[Path]) -> Iterator[Image.Image]:
+    for file in files:
         if file.suffix.lower() in KINDS:
             try:
                 yield load(file)
@@ -150,7 +157,7 @@ def drawings(rng: np.random.Generator) -> dict[str, list[Image.Image]]:
         "documents": [document(rng) for _ in range(10)],
         "cartoons": [cartoon(rng) for _ in range(20)],
         "charts": [chart(rng, kind) for kind in ("plot", "scatter", "bar", "hist", "imshow") for _ in range(4)],
-        "screenshots, charts (docs)": list(pictures_in(Path(__file__).parent.parent / "docs")),
+        "screenshots, charts (docs)": list(pictures_in(sorted(DOCS.glob("*.png")))),
     }
 
 
