@@ -25,6 +25,7 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/world.py
+	$(BIN)/python benchmarks/outside.py
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/rollouts.py
 	$(BIN)/python benchmarks/search.py

@@ -30,6 +30,7 @@ from cof.vision.addresses import shown, url_of
 from cof.vision.fetch import fetched
 from cof.vision.load import MEGAPIXELS, LoadLimits, limits_of, load
 from cof.vision.views import Picture
+from cof.worlds.outside import outside
 
 ASKING: tuple[Mode, ...] = ("focus", "direct", "always")  # the modes that need no true boxes
 LEAST_BUDGET = 4  # visual tokens
@@ -132,7 +133,9 @@ def _session(
     image, text, choices = (*asked, ())[:3]
     question, address = question_of(_name(image), text, choices), url_of(image)
     source = fetched(address, largest) if fetch and address else image
-    return Session(model.name, question, Picture(load(source, largest)), setting, on_end)
+    session = Session(model.name, question, Picture(load(source, largest)), setting, on_end)
+    session.trace = replace(session.trace, outside=outside(model, session.trace, session.picture))
+    return session
 
 
 def _name(image: Any) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,20 +27,22 @@ from cof.cli.options import (
     opened,
 )
 from cof.config import replace_fields
-from cof.dialects.named import dialect_of
+from cof.dialects.named import dialect_for, dialect_of
 from cof.errors import CofError, InputError, ModelError
-from cof.focus.loop import run
+from cof.focus.loop import Session
 from cof.focus.notes import limit_notes, stop_note, unreadable
 from cof.focus.question import question_of
-from cof.focus.setting import TURN_TOKENS, setting_of
+from cof.focus.setting import TURN_TOKENS, Setting, setting_of
 from cof.runs import publish
 from cof.scoring.traces import listed
 from cof.serve.page import trace_page
-from cof.types import Answer, Limits, Sampling, Stop, Trace, Zoom
+from cof.types import Answer, Limits, Question, Sampling, Stop, Trace, Zoom
 from cof.vision.addresses import shown, url_of
 from cof.vision.boxes import in_words, rounded
 from cof.vision.fetch import fetched
 from cof.vision.load import MEGAPIXELS, LoadLimits, limits_of, load, read_stdin
+from cof.vision.views import Picture
+from cof.worlds.outside import OUTSIDE, outside
 
 STDIN = "-"
 COLUMN = 11  # characters before what a line says
@@ -63,25 +68,18 @@ def ask(
     trace: Annotated[Path | None, typer.Option("--trace", help="Write the trace page to this HTML file.")] = None,
 ) -> None:
     """Ask a question about a picture, and see where the model looked."""
-    try:
-        limits = replace_fields(Limits(), limit)
+    with _error_as_json(as_json):
+        limits, spoken = replace_fields(Limits(), limit), None if dialect is None else dialect_of(dialect)
         name, picture = _picture(image, fetch, limits_of(max_megapixels))
         asked = question_of(name, question, choice)
         loaded = opened(model, adapter, urls=url, key_file=key_file, seconds=limits.seconds, wire=wire)
-        spoken = None if dialect is None else dialect_of(dialect)
         setting = setting_of(loaded, limits, Sampling(tokens=turn_tokens), budget, spoken, crop_budget)
-        if url and dialect is None:
-            print(
-                f"cof: {setting.dialect.name} is the dialect, by the model's name; --dialect changes it",
-                file=sys.stderr,
-            )
-        found = run(loaded, asked, picture, setting)
+        if url and spoken is None:
+            by = "the model's name" if dialect_for(loaded.name) else "default, as the model's name names no family"
+            print(f"cof: the dialect is {setting.dialect.name}, by {by}; --dialect changes it", file=sys.stderr)
+        found = _answered(loaded, asked, picture, setting, quiet=as_json)
         if trace is not None:
             _write(trace, trace_page(found, picture))
-    except CofError as error:
-        if as_json:
-            print(json.dumps({"answer": None, "error": " ".join(str(error).split())}, ensure_ascii=False))
-        raise
     if trouble := unreadable(found):
         print(f"cof: {trouble}", file=sys.stderr)
     if as_json:
@@ -92,13 +90,34 @@ def ask(
         raise ModelError(found.error)
 
 
+@contextmanager
+def _error_as_json(wanted: bool) -> Iterator[None]:
+    """Prints what goes wrong as an object too, where one is `wanted`."""
+    try:
+        yield
+    except CofError as error:
+        if wanted:
+            print(json.dumps({"answer": None, "error": " ".join(str(error).split())}, ensure_ascii=False))
+        raise
+
+
 def _picture(given: str, fetch: bool, limits: LoadLimits) -> tuple[str, Image.Image]:
     """Where the picture is, for the trace, and its pixels."""
     if given == STDIN:
         return "", load(read_stdin(limits), limits)
     if address := url_of(given):
         return shown(address), load(fetched(address, limits) if fetch else given, limits)
-    return str(Path(given).absolute()), load(given, limits)
+    return "" if given.startswith("data:") else str(Path(given).absolute()), load(given, limits)
+
+
+def _answered(model: Any, question: Question, picture: Image.Image, setting: Setting, quiet: bool) -> Trace:
+    """The trace of the question; that the picture is outside what the model knows is printed before, unless `quiet`."""
+    session = Session(model.name, question, Picture(picture), setting)
+    session.trace = replace(session.trace, outside=outside(model, session.trace, picture))
+    if session.trace.outside and not quiet:
+        _line("outside", OUTSIDE)
+    model.converse([session])
+    return session.trace
 
 
 def summary(trace: Trace) -> dict[str, Any]:

@@ -157,7 +157,9 @@ def stats(
     if out is not None:
         shown = select_random(len(traces), samples, seed)
         without = list[str]()
-        write_pages({"samples": [Shown(traces[index].id, traces[index]) for index in sorted(shown)]}, out, without)
+        write_pages(
+            {"samples": [Shown(traces[index].id, traces[index]) for index in sorted(shown)]}, out, without.append
+        )
         plot(figures, out / "stats.png")
         print(f"written to {out}: stats.png, index.html and {len(shown)} pages")
         if without:

@@ -22,8 +22,8 @@ ModelName = Annotated[
     str | None,
     typer.Option(
         "--model",
-        help="nano (default), nano-sft, a folder in Hugging Face layout, or a hub id; behind an endpoint, its "
-        "name there, which may be left out where the endpoint has one model.",
+        help="nano (default) or nano-sft, which know drawn needle scenes only, a folder in Hugging Face layout, or a "
+        "hub id; behind an endpoint, its name there, which may be left out where the endpoint has one model.",
     ),
 ]
 Urls = Annotated[

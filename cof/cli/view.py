@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +16,7 @@ from cof.plain import trace_from_json
 from cof.runs import read_records
 from cof.scoring.traces import score_trace
 from cof.serve.browse import Shown, write_pages
+from cof.types import Trace
 
 TRACES = "traces.jsonl"
 
@@ -37,11 +40,11 @@ def view(
                     found[name].append(shown)
     if not found:
         raise InputError(f"there are no traces to show in {', '.join(map(str, runs))}; want other runs or filters")
-    without = list[str]()
-    index = write_pages(found, out, without)
+    missing = list[str]()
+    index = write_pages(found, out, missing.append)
+    if missing:
+        print(f"{len(missing)} without a picture; the first: {missing[0]}", file=sys.stderr)
     print(f"{sum(map(len, found.values()))} traces in {index}")
-    if without:
-        print(f"{len(without)} without a picture; the first: {without[0]}", file=sys.stderr)
 
 
 def _read(run: Path) -> Iterator[tuple[str, Shown]]:
@@ -51,10 +54,22 @@ def _read(run: Path) -> Iterator[tuple[str, Shown]]:
         raise InputError(f"{run} holds no traces; want a run folder with {TRACES}, or such a file")
     name = file.parent.name if file.name == TRACES else file.stem
     for record in read_records(file):
-        trace = trace_from_json(record.get("trace", record))
+        trace = _located(trace_from_json(record.get("trace", record)), file)
         cell = [str(record[part]) for part in ("resolution", "seed") if part in record]
         own = f"{name} {record['arm']}" if "arm" in record else name
         yield own, Shown("/".join([*cell, trace.id]), trace)
+
+
+def _located(trace: Trace, file: Path) -> Trace:
+    """The trace with the path of its picture where a run recorded it relative to another folder: the one of `file`, or one that
+    holds it. Unchanged where there is none."""
+    question = trace.question
+    if Path(question.image).is_absolute() or not question.image:
+        return trace
+    for folder in file.resolve().parents:
+        if os.path.isfile(picture := folder / question.image):
+            return replace(trace, question=replace(question, image=str(picture)))
+    return trace
 
 
 def _wrong(shown: Shown) -> bool:

@@ -2,7 +2,7 @@
 
 Pixels arrive at the size the view asks for and are never resized again. torchvision is not needed. Weights are read as
 safetensors only, and no remote code is run. A folder may hold a card, `cof.json`: the `ViewSpec` that its model was
-trained with, and the words with which its zooming turns begin.
+trained with, the words with which its zooming turns begin, and the world that it knows where it knows no other.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,23 @@ SUPPORTED = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 LOAD_FAULTS = (OSError, ValueError, RuntimeError, SafetensorError)  # what transformers and peft raise on bad folders
 
 
+@dataclass(frozen=True)
+class Card:
+    """What a model says of itself in `cof.json`.
+
+    `spec`: the view rules that it was trained with; `zoom_opening`: how its zooming turns begin; `world`: the name of the only
+    kind of pictures that it knows, "needle" for cof-nano. The last two are None where the card has none.
+    """
+
+    spec: ViewSpec
+    zoom_opening: str | None = None
+    world: str | None = None
+
+
 class LocalModel:
     """Continues conversations with a transformers model, `batch` of them at a time. `usage` counts what that took.
 
-    `carded` says that `spec` is the model's own, by its card.
+    `carded` says that `spec` is the model's own, by its card; `world` is the card's, None where it names none.
     """
 
     def __init__(
@@ -50,8 +63,9 @@ class LocalModel:
         batch: int = 16,
         zoom_opening: str | None = None,
         carded: bool = True,
+        world: str | None = None,
     ) -> None:
-        self.name, self.spec, self.zoom_opening, self.carded = name, spec, zoom_opening, carded
+        self.name, self.spec, self.zoom_opening, self.carded, self.world = name, spec, zoom_opening, carded, world
         self.network, self.codec = network, Codec(tokenizer, processor)
         never = (network.config.image_token_id, network.config.video_token_id)  # they would stand for pictures
         self.engine = Engine(network, self.codec, _ends(network, tokenizer), never, batch)
@@ -91,7 +105,7 @@ class LocalModel:
             tokenizer = AutoTokenizer.from_pretrained(path)
             _check_tokenizer(tokenizer, config)
             processor = Qwen2VLImageProcessorPil.from_pretrained(path, do_resize=False)
-            spec, opening = _card(path, int(processor.patch_size * processor.merge_size))
+            card = _card(path, int(processor.patch_size * processor.merge_size))
             dtype = torch.float32 if device == "cpu" else torch.bfloat16
             network: Any = AutoModelForImageTextToText.from_pretrained(path, dtype=dtype, use_safetensors=True)
             if lora:
@@ -99,24 +113,25 @@ class LocalModel:
         except LOAD_FAULTS as error:
             raise ModelError(f"cannot load model {full}: {_reason(error)}; {WANT}") from None
         carded = (Path(path) / CARD).is_file()
-        return cls(full, network.to(device).eval(), tokenizer, processor, spec, batch, opening, carded)
+        network = network.to(device).eval()
+        return cls(full, network, tokenizer, processor, card.spec, batch, card.zoom_opening, carded, card.world)
 
 
-def _card(path: str, factor: int) -> tuple[ViewSpec, str | None]:
+def _card(path: str, factor: int) -> Card:
     """What the model's card says; without one the paper's view rules with sides that this model takes."""
     card = Path(path) / CARD
     if not card.is_file():
-        return replace(PAPER, factor=factor), None
+        return Card(replace(PAPER, factor=factor))
     try:
         said = json.loads(card.read_text())
-        spec, opening = ViewSpec(**said["spec"]), said.get("zoom_opening")
+        spec, (opening, world) = ViewSpec(**said["spec"]), (said.get(name) for name in ("zoom_opening", "world"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             f'{card} is damaged ({_reason(error)}); want {{"spec": {{…}}}} with fields of ViewSpec'
         ) from None
     if spec.factor != factor:
         raise ModelError(f"{card} says factor {spec.factor}, but visual tokens are {factor} pixels wide; mend the card")
-    return spec, opening if isinstance(opening, str) else None
+    return Card(spec, *(words if isinstance(words, str) else None for words in (opening, world)))
 
 
 def _check_tokenizer(tokenizer: Any, config: Any) -> None:

@@ -28,13 +28,14 @@ from cof.models.base import Model
 from cof.plain import to_json
 from cof.serve import document, responses, wire
 from cof.serve.fetch import fetched
-from cof.serve.page import template
+from cof.serve.page import UNLISTED, template
 from cof.serve.server import Brought, Server
 from cof.serve.service import Refused, Service, bad, gone
 from cof.serve.wire import ChatRequest, Form, Reply
 from cof.types import Sampling, Stop, Trace
 from cof.vision.load import LoadLimits, pixels_of
 from cof.vision.readers import WEB
+from cof.worlds.outside import OUTSIDE, knows_needles_only
 
 RETRY_AFTER = 1  # seconds
 OPEN = frozenset({"/", "/health"})  # routes that want no key: they hold nothing of anybody's
@@ -67,9 +68,7 @@ def make_app(model: Model, service: Service = Service()) -> FastAPI:
     )
     app.exception_handler(Refused)(lambda _, refused: _refusal(server, refused))
     app.exception_handler(HTTPException)(lambda _, error: _refusal(server, Refused(error.status_code, *NO_ROUTE)))
-    page = template("live.html").render(
-        model=model.name, body=service.body, letters=service.letters, key=bool(service.key)
-    )
+    page = _live_page(model, service)
     app.get("/", response_class=HTMLResponse, name="page")(lambda: page)
     app.get("/health", name="health")(lambda: {"status": "ok"})
     app.get("/metrics", response_class=PlainTextResponse, name="metrics")(
@@ -86,6 +85,18 @@ def make_app(model: Model, service: Service = Service()) -> FastAPI:
     told = document.documented(app, [form.request for form in forms.values()])
     app.get("/openapi.json", include_in_schema=False)(lambda: told())
     return app
+
+
+def _live_page(model: Model, service: Service) -> str:
+    return template("live.html").render(
+        model=model.name,
+        body=service.body,
+        letters=service.letters,
+        key=bool(service.key),
+        needles=knows_needles_only(model, service.dialect.name if service.dialect else ""),
+        outside=OUTSIDE,
+        unlisted=UNLISTED,
+    )
 
 
 def _described(name: str, model: Model) -> dict[str, str]:

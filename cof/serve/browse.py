@@ -1,12 +1,13 @@
 """Runs as a folder that a browser opens: an index with filters, a page for each trace, runs side by side. Needs no server.
 
-The pages are those of `page.py`. What models said is in the index as data alone, never as markup. Omits editing.
+The pages are those of `page.py`; a picture that cannot be read spoils its own page alone. What models said is in the index as
+data alone, never as markup. Omits editing.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from cof.errors import InvalidImage
 from cof.plain import to_json
 from cof.runs import publish
 from cof.scoring.traces import score_trace
-from cof.serve.page import template, trace_page
+from cof.serve.page import page_without_picture, template, trace_page
 from cof.types import Trace
 from cof.worlds.pictures import picture_in
 
@@ -30,38 +31,35 @@ class Shown:
     trace: Trace
 
 
-def write_pages(runs: Mapping[str, Sequence[Shown]], folder: Path, without: list[str] | None = None) -> Path:
+def write_pages(
+    runs: Mapping[str, Sequence[Shown]], folder: Path, on_missing: Callable[[str], None] = lambda _: None
+) -> Path:
     """Write the runs, by name, to `folder`; returns its `index.html`. Each run's traces are in `NAME/traces.jsonl`.
 
-    The page of a trace whose picture cannot be read is a note, and `without` gets its key and the reason.
+    Where a trace's picture cannot be read, its page and the index say so, and `on_missing` gets the reason.
     """
-    notes = [] if without is None else without
     entries = list[dict[str, Any]]()
     for name, traces in runs.items():
         own = folder / name
         own.mkdir(parents=True, exist_ok=True)
         for n, shown in enumerate(traces, 1):
-            publish(own / f"{n}.html", _page(shown, notes))
-            entries.append(_entry(name, f"{name}/{n}.html", shown))
+            try:
+                page, missing = trace_page(shown.trace, picture_in(shown.trace)), ""
+            except InvalidImage as error:
+                page, missing = page_without_picture(shown.trace, str(error)), str(error)
+                on_missing(missing)
+            publish(own / f"{n}.html", page)
+            entries.append(_entry(name, f"{name}/{n}.html", shown, missing))
         lines = (json.dumps({"id": shown.key, "trace": to_json(shown.trace)}) + "\n" for shown in traces)
         publish(own / "traces.jsonl", "".join(lines))
     data = Markup(json.dumps(entries).replace("<", "\\u003c"))
-    page = template("index.html").render(title=", ".join(runs), runs=len(runs), data=data)
-    publish(folder / "index.html", page)
+    index = template("index.html").render(title=", ".join(runs), runs=len(runs), data=data)
+    publish(folder / "index.html", index)
     return folder / "index.html"
 
 
-def _page(shown: Shown, notes: list[str]) -> str:
-    try:
-        return trace_page(shown.trace, picture_in(shown.trace))
-    except InvalidImage as error:
-        notes.append(f"{shown.key}: {error}")
-        trace = shown.trace
-        return template("note.html").render(question=trace.question.text, answer=trace.answer, note=str(error))
-
-
-def _entry(run: str, page: str, shown: Shown) -> dict[str, Any]:
-    """What the index knows of a trace."""
+def _entry(run: str, page: str, shown: Shown, missing: str) -> dict[str, Any]:
+    """What the index knows of a trace; `missing` says why there is no picture, "" where there is one."""
     trace, question = shown.trace, shown.trace.question
     return {
         "run": run,
@@ -75,4 +73,5 @@ def _entry(run: str, page: str, shown: Shown) -> dict[str, Any]:
         "right": score_trace(trace).right,
         "zooms": trace.zooms,
         "stop": trace.stop.value,
+        "missing": missing,
     }

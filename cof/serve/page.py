@@ -22,19 +22,22 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 from PIL import Image
 
-from cof.focus.notes import stop_note
+from cof.focus.notes import limit_notes, stop_note
 from cof.scoring import answers
-from cof.scoring.traces import score_trace
-from cof.types import Box, Trace, Turn, View, Zoom
+from cof.scoring.traces import listed, score_trace
+from cof.types import Box, Stop, Trace, Turn, View, Zoom
 from cof.vision import boxes, views
 from cof.vision.load import load
 from cof.vision.urls import jpeg_url, png_url
+from cof.worlds.outside import OUTSIDE
 from cof.worlds.pictures import picture_in
 
 PICTURE_SIDE = 1600  # pixels of the longer side: the picture on the page is for people
 PICTURE_QUALITY = 85
 LOSSLESS_PIXELS = 1_000_000  # a larger view becomes a JPEG of the same size, or the page would weigh tens of megabytes
 VIEW_QUALITY = 95
+GREY = (128, 128, 128)
+UNLISTED = "The answer is none of the choices."
 HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
@@ -47,7 +50,7 @@ class Look:
 
     `number` counts the zooms of the run from 1; `place` is the shown region in percent of the picture; `closer` is how
     many times finer than the overview it was shown; `picture` is its pixels as a data URL; `before` counts the earlier
-    zooms that showed the same region. Where the box was refused, they keep their defaults.
+    zooms that showed the same region. Where the box was not shown, they keep their defaults, and `why` says the reason.
     """
 
     asked: Box
@@ -57,11 +60,13 @@ class Look:
     closer: float | None = None
     picture: str | None = None
     before: int = 0
+    why: str = ""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One turn of the run, counted from 1, with its looks; `kind` is the action's name in lower case."""
+    """One turn of the run, counted from 1, with its looks; `kind` is the action's name in lower case, "refused" for a zoom that
+    showed nothing."""
 
     number: int
     turn: Turn
@@ -74,6 +79,17 @@ def trace_page(trace: Trace, image: Image.Image) -> str:
 
     Raises InvalidImage when `image` is not of the size that the trace was made for.
     """
+    return _page(trace, image, warnings(trace))
+
+
+def page_without_picture(trace: Trace, reason: str) -> str:
+    """The page of a trace whose picture cannot be read: grey is in its place, and `reason` says why."""
+    region = trace.overview.region
+    grey = Image.new("RGB", (round(region.width), round(region.height)), GREY)
+    return _page(trace, grey, (f"Grey is in the place of the picture: {reason}", *warnings(trace)))
+
+
+def _page(trace: Trace, image: Image.Image, sentences: tuple[str, ...]) -> str:
     size = boxes.full(image.size)
     return template("trace.html").render(
         trace=trace,
@@ -82,6 +98,8 @@ def trace_page(trace: Trace, image: Image.Image) -> str:
         overview=_shown(trace.overview, trace, image),
         truth=[_percent(box, size) for box in trace.question.targets],
         right=_right(trace),
+        warnings=sentences,
+        notes=limit_notes(trace),
         stop=stop_note(trace),
         settings=_settings(trace),
     )
@@ -92,15 +110,22 @@ def page_of(trace: Trace, picture: Any = None) -> str:
     return trace_page(trace, picture_in(trace) if picture is None else load(picture))
 
 
+def warnings(trace: Trace) -> tuple[str, ...]:
+    """What a reader should know before the answer, in sentences."""
+    said = {OUTSIDE: trace.outside is True, UNLISTED: listed(trace) is False}
+    return tuple(sentence for sentence, holds in said.items() if holds)
+
+
 def _steps(trace: Trace, image: Image.Image) -> Iterator[Step]:
     numbers = count(1)
     for number, turn in enumerate(trace.turns, 1):
         asked = turn.action.boxes if isinstance(turn.action, Zoom) else ()
         looks = (
-            _look(box, view, next(numbers), trace, image) if view else Look(box)
+            _look(box, view, next(numbers), trace, image) if view else Look(box, why=_why(box, number, trace))
             for box, view in zip_longest(asked, turn.views)
         )
-        yield Step(number, turn, type(turn.action).__name__.lower(), tuple(looks))
+        kind = "refused" if asked and not turn.views else type(turn.action).__name__.lower()
+        yield Step(number, turn, kind, tuple(looks))
 
 
 def _look(asked: Box, view: View, number: int, trace: Trace, image: Image.Image) -> Look:
@@ -108,6 +133,18 @@ def _look(asked: Box, view: View, number: int, trace: Trace, image: Image.Image)
     closer = (view.size[0] / view.region.width) / (first.size[0] / first.region.width)
     place, picture = _percent(view.region, first.region), _shown(view, trace, image)
     return Look(asked, number, view, place, closer, picture, trace.views[: number - 1].count(view))
+
+
+def _why(asked: Box, number: int, trace: Trace) -> str:
+    """Why turn `number` (from 1) was not shown a box that it asked for."""
+    turn, picture = trace.turns[number - 1], trace.overview.region
+    if number == len(trace.turns) and trace.stop is not Stop.FAILED:
+        return "The model had been asked for its answer."
+    first = turn.action.boxes[len(turn.views)] if isinstance(turn.action, Zoom) else asked
+    if boxes.intersect(first, picture) is None:
+        return f"{'It' if first == asked else 'A box before it'} lies outside the picture."
+    shown = sum(len(each.views) for each in trace.turns[:number] if not each.given)
+    return f"The limit on {'zooms' if shown >= trace.limits.zooms else 'pixels'} was reached."
 
 
 def _percent(box: Box, picture: Box) -> Box:

@@ -26,7 +26,7 @@ from cof.serve.wire import (
     Wire,
     extension,
     step,
-    thought,
+    thoughts_of,
     usage,
 )
 from cof.types import Stop, Trace
@@ -114,9 +114,9 @@ async def pieces(
     yield event("response.created", response=_envelope(name, trace, "in_progress"))
     async for trace in heard:
         for turn in trace.own[told:]:
-            item = _reasoning(trace, told)
+            item, extra = _reasoning(trace, told), {"cof": {"step": step(turn), "outside": trace.outside}}
             for kind, data in _item(item, told, "reasoning_text"):
-                yield event(kind, **data, **({"cof": {"step": step(turn)}} if kind.endswith("item.done") else {}))
+                yield event(kind, **data, **(extra if kind.endswith("item.done") else {}))
             told += 1
     if trace.stop is Stop.FAILED:
         fault = {"code": "server_error", "message": FAILED}
@@ -141,7 +141,7 @@ def _item(item: dict[str, Any], place: int, kind: str) -> Iterator[tuple[str, di
 
 
 def _reasoning(trace: Trace, n: int) -> dict[str, Any]:
-    said = [{"type": "reasoning_text", "text": thought(trace.own[n])}]
+    said = [{"type": "reasoning_text", "text": thoughts_of(trace)[n]}]
     return {"id": f"rs_{trace.id}_{n}", "type": "reasoning", "summary": [], "content": said, "status": "completed"}
 
 

@@ -27,6 +27,7 @@ from cof.serve.service import Refused, Service, bad, busy, gone
 from cof.types import Question, Trace
 from cof.vision.load import pixels_of
 from cof.vision.views import Picture
+from cof.worlds.outside import outside
 
 ARRIVING = 128  # requests that are read at once
 SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)  # that the histogram tells apart
@@ -90,8 +91,9 @@ class Server:
         question = replace(brought.question, id=uuid.uuid4().hex)
         session = Asked(self.model.name, question, picture, brought.setting, heard_of)
         try:
+            shown = await asyncio.to_thread(outside, self.model, session.trace, picture)
+            session.trace = trace = replace(session.trace, outside=shown)
             self.desk.ask(session)
-            trace = session.trace
             yield trace
             while not ended:
                 try:

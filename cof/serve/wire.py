@@ -16,9 +16,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cof.errors import InputError
+from cof.focus.notes import limit_notes
+from cof.scoring.traces import listed
 from cof.types import Answer, Malformed, Stop, Trace, Turn, Zoom
 from cof.vision.addresses import bytes_of_data_url
 from cof.vision.boxes import in_words, rounded
+from cof.worlds.outside import OUTSIDE
 
 WANTED = 'want {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,…"}}'
 FAILED = "the model failed; try again"
@@ -144,7 +147,7 @@ def picture_in(url: str) -> bytes:
 
 def completion(name: str, trace: Trace, reply: Reply) -> dict[str, Any]:
     """The whole reply."""
-    thoughts = "\n".join(map(thought, trace.own))
+    thoughts = "\n".join(thoughts_of(trace))
     message = {"role": "assistant", "content": reply.answer, "reasoning_content": thoughts}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "length" if reply.cut else "stop"}
     return _envelope("chat.completion", name, trace) | {
@@ -160,10 +163,10 @@ async def pieces(
     """Server-sent events: thoughts and steps as they come, then the answer, what it cost, and the end."""
     told = 0
     async for trace in heard:
-        for turn in trace.own[told:]:
+        for turn, said in list(zip(trace.own, thoughts_of(trace), strict=True))[told:]:
             role = {"role": "assistant"} if told == 0 else {}
-            delta = {**role, "reasoning_content": thought(turn) + "\n"}
-            yield event(_chunk(name, trace, delta) | {"cof": {"step": step(turn)}})
+            delta = {**role, "reasoning_content": said + "\n"}
+            yield event(_chunk(name, trace, delta) | {"cof": {"step": step(turn), "outside": trace.outside}})
             told += 1
     if trace.stop is Stop.FAILED:
         yield event(failure("server_error", FAILED, "model_failed"))
@@ -192,10 +195,17 @@ def usage(trace: Trace) -> dict[str, int]:
 
 
 def extension(trace: Trace) -> dict[str, Any]:
-    """What the form has no place for: why the run ended, and where it looked (source pixels)."""
+    """What the form has no place for: why the run ended, and where it looked (source pixels).
+
+    `outside`: whether the picture is none of the kind that the model was trained on, null where it makes no such claim;
+    `listed`: whether the answer is one of the choices, null where there are none; `notes`: what limits did, in sentences.
+    """
     return {
         "trace": trace.id,
         "stop": trace.stop.value,
+        "outside": trace.outside,
+        "listed": listed(trace),
+        "notes": list(limit_notes(trace)),
         "zooms": trace.zooms,
         "visual_tokens": trace.visual_tokens,
         "boxes": [rounded(box) for box in trace.looked],
@@ -221,8 +231,13 @@ def step(turn: Turn) -> dict[str, Any]:
             return told | {"fault": fault}
 
 
-def thought(turn: Turn) -> str:
-    """What a turn thought, and where it looked."""
+def thoughts_of(trace: Trace) -> list[str]:
+    """What each turn thought, and where it looked; before the first of them, that the picture is outside where it is."""
+    said = [_thought(turn) for turn in trace.own]
+    return [f"{OUTSIDE}\n{said[0]}".strip(), *said[1:]] if trace.outside and said else said
+
+
+def _thought(turn: Turn) -> str:
     match turn.action:
         case Zoom(found, label, said):
             seen, thing = found[: len(turn.views)], label or "a part"

@@ -15,8 +15,7 @@ from transformers import AutoModelForImageTextToText
 from trl import GRPOConfig
 
 from cof.errors import InvalidConfig, MissingExtra
-from cof.models.local import LocalModel
-from cof.plain import to_json
+from cof.models.local import Card, LocalModel
 from cof.train.focus_trainer import FocusTrainer, Show
 from cof.train.progress import common_arguments, last_checkpoint
 from cof.train.prompts import FilePrompts, NeedlePrompts, Prompts
@@ -47,7 +46,7 @@ def train_reinforced(config: ReinforceConfig, out: Path, show: Show = lambda _st
     prompts(0)  # so that what cannot be asked is refused before anything runs
     trainer = FocusTrainer(config, start, network, arguments, prompts, show)
     trainer.train(resume_from_checkpoint=resumed)
-    card = {"spec": to_json(start.spec)} | ({"zoom_opening": start.zoom_opening} if start.zoom_opening else {})
+    card = Card(start.spec, start.zoom_opening, None if config.questions else start.world)
     return finish(trainer, start.codec.processor, card, out / "model")
 
 

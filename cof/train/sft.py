@@ -23,7 +23,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from trl import SFTConfig, SFTTrainer
 
 from cof.errors import InvalidConfig
-from cof.models.local import CARD
+from cof.models.local import CARD, Card
 from cof.models.named import source_of
 from cof.plain import to_json
 from cof.runs import publish
@@ -37,6 +37,7 @@ from cof.train.progress import Curves, Loaded, StepOrder, at_least_one, common_a
 from cof.train.scenes import SceneBatches, Teacher
 from cof.train.traces import SceneTraces, TraceLessons
 from cof.types import ViewSpec
+from cof.worlds.outside import NEEDLE
 
 # seconds for gloo's thread to end by itself: its group, taken down at once, has been seen to wait for it for ever
 PARTING = 0.5
@@ -114,7 +115,7 @@ def train_supervised(config: SupervisedConfig, out: Path) -> Path:
     if config.dense:
         trainer.attach(DenseHeads(model, tokenizer, config.dense, Path(config.heads)))
     trainer.train(resume_from_checkpoint=resumed)
-    card = {"spec": to_json(config.spec)} | ({"zoom_opening": ZOOM_OPENING} if config.dense else {})
+    card = Card(config.spec, ZOOM_OPENING, NEEDLE) if config.dense else Card(config.spec)
     return finish(trainer, processor, card, out / "model")
 
 
@@ -141,7 +142,7 @@ def lora(rank: int, freeze_vision: bool) -> LoraConfig:
     return LoraConfig(r=rank, target_modules="all-linear", exclude_modules=frozen, task_type="CAUSAL_LM")
 
 
-def finish(trainer: Any, processor: Any, card: dict[str, Any], folder: Path) -> Path:
+def finish(trainer: Any, processor: Any, card: Card, folder: Path) -> Path:
     """Write the trained model, adapters merged into it, with all that `LocalModel.load` reads."""
     if hasattr(trainer.model, "dense_heads"):
         del trainer.model.dense_heads
@@ -153,7 +154,8 @@ def finish(trainer: Any, processor: Any, card: dict[str, Any], folder: Path) -> 
         trainer.save_model(str(folder))
     if trainer.accelerator.is_main_process:
         processor.save_pretrained(folder)
-        publish(folder / CARD, json.dumps(card, indent=1))
+        named = {name: value for name, value in to_json(card).items() if value is not None}
+        publish(folder / CARD, json.dumps(named, indent=1))
     trainer.accelerator.wait_for_everyone()  # a process that leaves first would leave the others waiting for it
     trainer.accelerator.end_training()
     if trainer.accelerator.num_processes > 1:

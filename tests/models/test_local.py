@@ -278,6 +278,19 @@ def test_the_cards_spec(folders: dict[str, Path], tmp_path: Path) -> None:
         assert words in refusal(str(folder))
 
 
+def test_the_cards_world(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder, spec = copy(folders["qwen3_vl"], tmp_path), to_json(small(32))
+    for card, world in (
+        ({"spec": spec, "world": "needle"}, "needle"),
+        ({"spec": spec}, None),
+        ({"spec": spec, "world": 1}, None),
+    ):
+        (folder / CARD).write_text(json.dumps(card))
+        assert LocalModel.load(str(folder)).world == world
+    (folder / CARD).unlink()
+    assert LocalModel.load(str(folder)).world is None
+
+
 @PEFT_USES_AN_OLD_NAME
 def test_an_adapter_is_merged_and_named(folders: dict[str, Path], tmp_path: Path) -> None:
     from peft import LoraConfig, get_peft_model

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from cof.dialects.cof import COF
-from cof.focus.loop import run
+from cof.focus.loop import NO_VIEW, run
 from cof.focus.setting import Setting
 from cof.models.scripted import ScriptedModel
+from cof.plain import to_json
 from cof.serve.browse import Shown, write_pages
 from cof.types import Answer, Box, Question, Stop, ViewSpec, Zoom
 from cof.vision import views
@@ -50,8 +55,7 @@ def test_a_folder_holds_an_index_a_page_a_trace_and_the_traces(runs: dict[str, l
     made = {file.relative_to(tmp_path / "view").as_posix() for file in (tmp_path / "view").rglob("*.*")}
     pages = {f"{name}/{file}" for name in runs for file in ("1.html", "2.html", "traces.jsonl")}
     assert made == {"index.html", *pages}
-    (data,) = re.findall(r'id="data">(.*?)</script>', index.read_text(), re.S)
-    entries = json.loads(data)
+    entries = entries_of(index)
     assert [entry["right"] for entry in entries] == [True, True, False, False]
     assert [entry["zooms"] for entry in entries] == [1, 1, 0, 0]
     assert HOSTILE in entries[0]["question"]
@@ -100,6 +104,80 @@ def test_right_is_what_scoring_takes_for_the_truth_by_any_metric(runs: dict[str,
     pages = [(tmp_path / "view" / "one" / f"{n}.html").read_text() for n in range(1, 6)]
     marks = [re.findall(r'class="mark".*(Right|Wrong)', page) for page in pages]
     assert marks == [["Right"], ["Right"], ["Wrong"], ["Wrong"], []]
+
+
+def entries_of(index: Path) -> list[dict[str, Any]]:
+    (data,) = re.findall(r'id="data">(.*?)</script>', index.read_text(), re.S)
+    found: list[dict[str, Any]] = json.loads(data)
+    return found
+
+
+@pytest.mark.parametrize("how", ["gone", "damaged", "another size", "no picture"])
+def test_a_picture_that_cannot_be_read_spoils_its_own_page_alone(
+    runs: dict[str, list[Shown]], tmp_path: Path, how: str
+) -> None:
+    picture, reasons = tmp_path / "0.png", list[str]()
+    if how == "gone":
+        picture.unlink()
+    elif how == "damaged":
+        picture.write_bytes(picture.read_bytes()[:80])
+    elif how == "another size":
+        Image.new("RGB", (400, 400)).save(picture)
+    else:
+        picture.write_text("hello")
+    index = write_pages(runs, tmp_path / "view", reasons.append)
+    entries = entries_of(index)
+    assert [bool(entry["missing"]) for entry in entries] == [True, False, True, False]
+    assert reasons == [entry["missing"] for entry in entries if entry["missing"]]
+    for entry in entries:
+        page = (tmp_path / "view" / entry["page"]).read_text()
+        assert ("Grey is in the place of the picture" in page) == bool(entry["missing"])
+        assert "I see." in page or entry["run"] == "bad"
+
+
+def test_a_question_that_could_not_be_asked_has_a_page(runs: dict[str, list[Shown]], tmp_path: Path) -> None:
+    """What an evaluation records of a picture that it could not read: no turns, an overview of one pixel."""
+    shown = runs["good"][0]
+    trace = replace(shown.trace, overview=NO_VIEW, turns=(), stop=Stop.FAILED, error="it cannot be decoded")
+    trace = replace(trace, question=replace(trace.question, image=str(tmp_path / "none.png")))
+    index = write_pages({"one": [Shown("0", trace), runs["good"][1]]}, tmp_path / "view")
+    assert [bool(entry["missing"]) for entry in entries_of(index)] == [True, False]
+    page = (tmp_path / "view" / "one" / "1.html").read_text()
+    assert "does not exist" in page
+    assert "it cannot be decoded" in page
+
+
+VIEW = [sys.executable, "-m", "cof", "view"]
+
+
+@pytest.mark.parametrize("folder", ["data", "elsewhere", "runs/mine"])
+@pytest.mark.parametrize("image", ["data/red.png", "red.png"])
+def test_runs_are_viewed_from_any_folder(runs: dict[str, list[Shown]], tmp_path: Path, folder: str, image: str) -> None:
+    """A run beside its data recorded the picture relative to the folder that both lie in, or to its own."""
+    run = tmp_path / "runs" / "mine"
+    for made in (run, tmp_path / "elsewhere", tmp_path / "data"):
+        made.mkdir(parents=True, exist_ok=True)
+    picture = tmp_path / image if image.startswith("data") else run / image
+    Image.new("RGB", (336, 224), "red").save(picture)
+    trace = runs["good"][0].trace
+    trace = replace(trace, question=replace(trace.question, image=image))
+    (run / "traces.jsonl").write_text(json.dumps({"id": "0", "trace": to_json(trace)}) + "\n")
+    done = subprocess.run(
+        [*VIEW, str(run), "--out", str(tmp_path / "view")], capture_output=True, text=True, cwd=tmp_path / folder
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [entry["missing"] for entry in entries_of(tmp_path / "view" / "index.html")] == [""]
+
+
+def test_a_picture_that_is_in_no_folder_is_counted_on_stderr(runs: dict[str, list[Shown]], tmp_path: Path) -> None:
+    found = [runs["good"][0].trace, runs["good"][1].trace]
+    found[0] = replace(found[0], question=replace(found[0].question, image="x" * 5000))
+    file = tmp_path / "traces.jsonl"
+    file.write_text("".join(json.dumps(to_json(trace)) + "\n" for trace in found))
+    done = subprocess.run([*VIEW, str(file), "--out", str(tmp_path / "view")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("1 without a picture; the first: picture 'xxx")
+    assert "2 traces in" in done.stdout
 
 
 def test_what_is_not_scored_says_so(runs: dict[str, list[Shown]], tmp_path: Path) -> None:

@@ -20,10 +20,12 @@ from cof.errors import InvalidImage, ModelError
 from cof.focus.loop import run
 from cof.focus.setting import Setting
 from cof.models.scripted import Line, ScriptedModel
-from cof.serve.page import trace_page
+from cof.serve import page as page_module
+from cof.serve.page import UNLISTED, page_without_picture, trace_page
 from cof.types import Action, Answer, Box, Limits, Malformed, Question, Trace, ViewSpec, Zoom
 from cof.vision import views
 from cof.worlds.drawing import draw_full
+from cof.worlds.outside import OUTSIDE
 from cof.worlds.scenes import make_scene
 
 SIDE = 1200
@@ -219,6 +221,74 @@ def test_a_limit_is_named_and_what_was_refused_is_said() -> None:
     assert "this was not shown" in page.text
     assert COF.answer_now in page.text
     assert len(page.of("img", "crop")) == 1
+
+
+def test_a_zoom_that_showed_nothing_does_not_read_as_one() -> None:
+    page = shown(zoom(ASKED, label="roof"), answer(), setting=Setting(limits=Limits(zooms=0)))
+    assert "1. Asked to zoom in on “roof”: not shown" in page.text
+    assert "Zoomed in" not in page.text
+    assert "this was not shown. The limit on zooms was reached." in page.text
+    partly = shown(zoom(ASKED, OTHER, label="roof"), answer(), setting=Setting(limits=Limits(zooms=1)))
+    assert "1. Zoomed in on “roof”" in partly.text
+    assert "not shown\n" not in partly.text
+
+
+@pytest.mark.parametrize(
+    ("lines", "setting", "reasons"),
+    [
+        ([zoom(ASKED), answer()], Setting(limits=Limits(zooms=0)), ["The limit on zooms was reached."]),
+        ([zoom(ASKED), zoom(OTHER), answer()], Setting(limits=Limits(zooms=1)), ["The limit on zooms was reached."]),
+        ([zoom(ASKED), answer()], Setting(limits=Limits(pixels=FIRST.pixels)), ["The limit on pixels was reached."]),
+        ([zoom(ASKED)], Setting(mode="direct"), ["The model had been asked for its answer."]),
+        ([zoom(ASKED)], Setting(limits=Limits(turns=1)), ["The model had been asked for its answer."]),
+        ([zoom(ASKED), answer()], Setting(), []),
+    ],
+)
+def test_a_box_that_was_not_shown_says_why(lines: list[str], setting: Setting, reasons: list[str]) -> None:
+    page = Page(trace_page(traced(*lines, setting=setting), picture()))
+    assert re.findall(r"this was not shown\. (.*)\n", page.text) == reasons
+
+
+def test_a_box_outside_the_picture_and_those_after_it_say_so() -> None:
+    """Dialects refuse such boxes; a trace that was made elsewhere may have them."""
+    trace, beyond = traced(zoom(ASKED), answer()), Box(2000, 2000, 2100, 2100)
+    first = replace(trace.turns[0], action=Zoom((ASKED, beyond, OTHER), "it"))
+    page = Page(trace_page(replace(trace, turns=(first, *trace.turns[1:])), picture()))
+    want = ["It lies outside the picture.", "A box before it lies outside the picture."]
+    assert re.findall(r"this was not shown\. (.*)\n", page.text) == want
+
+
+def test_a_picture_outside_the_models_world_is_said_above_the_answer() -> None:
+    trace = traced(answer())
+    outside = Page(trace_page(replace(trace, outside=True), picture()))
+    assert outside.text.index(OUTSIDE) < outside.text.index("Answer")
+    for other in (trace, replace(trace, outside=False)):
+        assert OUTSIDE not in Page(trace_page(other, picture())).text
+
+
+@pytest.mark.parametrize(("said", "unlisted"), [("P", False), ("(b)", False), ("the letter Q", True), ("P or W", True)])
+def test_an_answer_that_is_none_of_the_choices_is_said(said: str, unlisted: bool) -> None:
+    assert (UNLISTED in shown(answer(said)).text) == unlisted
+
+
+def test_an_open_question_and_a_missing_answer_have_no_choices_to_miss() -> None:
+    trace = traced(answer("Q"))
+    for other in (replace(trace, question=replace(trace.question, choices=())), replace(trace, turns=())):
+        assert UNLISTED not in Page(trace_page(other, picture())).text
+
+
+def test_what_limits_did_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_module, "limit_notes", lambda _: ("1 of 3 crops was <shrunk>.",))
+    assert "1 of 3 crops was <shrunk>." in shown(answer()).text
+
+
+def test_a_trace_whose_picture_is_gone_is_shown_on_grey() -> None:
+    trace = traced(zoom(ASKED), answer())
+    page = Page(page_without_picture(trace, "picture 'q.jpg' does not exist"))
+    assert page.text.index("picture 'q.jpg' does not exist") < page.text.index("Answer")
+    assert "Too small." in page.text
+    (red, green, blue), *_ = [colour for _, colour in pixels(page.of("img")[0]["src"]).getcolors() or []]
+    assert max(red, green, blue) - min(red, green, blue) <= 2
 
 
 def test_a_run_without_an_answer_is_not_called_wrong() -> None:

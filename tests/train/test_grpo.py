@@ -26,6 +26,7 @@ from cof.train.reinforce import ReinforceConfig
 from cof.vision import boxes
 from cof.vision.views import Picture
 from cof.worlds.needle import asked, scene_named
+from cof.worlds.outside import NEEDLE
 from tests.test_served import free_port
 from tests.train.test_resume import RECIPES
 
@@ -64,7 +65,7 @@ def test_a_run_leaves_a_model_that_loads_and_weights_that_moved(alone: tuple[Pat
     assert metrics["sampler_difference"] < 0.1
     assert {"seconds/rollout", "seconds/reward", "step_time", "kl", "entropy", "formed"} <= set(metrics)
     moved, start = LocalModel.load(str(out / "model"), device="cpu"), LocalModel.load("nano-sft", device="cpu")
-    assert (moved.spec, moved.zoom_opening) == (start.spec, start.zoom_opening)
+    assert (moved.spec, moved.zoom_opening, moved.world) == (start.spec, start.zoom_opening, NEEDLE)
     assert moved.fingerprint != start.fingerprint
     apart = [(a - b).abs().max() for a, b in zip(moved.network.parameters(), start.network.parameters(), strict=True)]
     assert 0 < max(apart) < 0.01

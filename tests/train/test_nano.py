@@ -11,6 +11,7 @@ from cof.errors import InvalidRun
 from cof.models.local import CARD, LocalModel
 from cof.models.named import EMBEDDED, embedded_folder
 from cof.train.nano import make_nano, make_tokenizer, number_tokens, pack
+from cof.worlds.outside import NEEDLE
 from tests.train.test_examples import TINY_TEXT, TINY_VISION
 
 TOKENIZER = make_tokenizer()
@@ -40,7 +41,7 @@ def test_an_embedded_model_is_small_and_of_the_named_architecture(name):
     folder, model = embedded_folder(name), LocalModel.load(name)
     assert json.loads((folder / "config.json").read_text())["architectures"] == ["Qwen2_5_VLForConditionalGeneration"]
     assert sum(f.stat().st_size for f in folder.iterdir()) < 20_000_000
-    assert "spec" in json.loads((folder / CARD).read_text())
+    assert json.loads((folder / CARD).read_text())["world"] == NEEDLE
     assert sum(p.numel() for p in model.network.parameters()) < 10_000_000
 
 

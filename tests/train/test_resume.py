@@ -13,7 +13,9 @@ import torch
 from safetensors.torch import load_file
 
 from cof.config import dump_config
+from cof.models.local import CARD
 from cof.train.progress import last_checkpoint
+from cof.worlds.outside import NEEDLE
 from tests.tiny import write_checkpoint
 from tests.train.test_traces import SPEC, write_traces
 
@@ -93,6 +95,9 @@ def test_a_killed_run_ends_as_an_unbroken_one(stage, tmp_path):
         torch.testing.assert_close(two[key], weight, rtol=1e-4, atol=1e-6)
     assert (broken / "curves.png").stat().st_size > 0
     assert name == "grpo" or curve(whole)[-1]["loss"] < curve(whole)[0]["loss"]
+    if name != "perception":  # its model has no card
+        card = json.loads((broken / "model" / CARD).read_text())
+        assert card.get("world") == (NEEDLE if stage in (full_weights, reinforced) else None)
 
 
 def weights_of(out):
