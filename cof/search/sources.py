@@ -15,8 +15,9 @@ from cof.search.calls import Task
 from cof.search.experts import NeedleTask
 from cof.search.formats import read_sharegpt
 from cof.types import Question, ViewSpec
+from cof.vision import views
 from cof.vision.load import load
-from cof.worlds.needle import Sample, samples
+from cof.worlds.needle import Sample, asked_at, samples
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ def needle_tasks(drawn: Drawn, spec: ViewSpec, budgets: Sequence[int] = ()) -> I
 def _needle_tasks(sample: Sample, spec: ViewSpec, budgets: Sequence[int]) -> Iterator[NeedleTask]:
     size = (round(sample.scene.extent[0] * sample.side), round(sample.scene.extent[1] * sample.side))
     for question, own in _at_budgets(sample.question, spec, budgets):
-        yield NeedleTask(question, size, sample.picture, own, sample)
+        asked = asked_at(sample, views.overview(size, own), sample.side, own)
+        yield NeedleTask(replace(asked, id=question.id), size, sample.picture, own, sample)
 
 
 def count(path: Path, spec: ViewSpec) -> int:

@@ -20,9 +20,8 @@ from cof.runs import read_records
 from cof.types import Question, ViewSpec
 from cof.vision import boxes, views
 from cof.vision.views import Picture
-from cof.worlds.needle import Sample, asked
+from cof.worlds.needle import Sample, asked, asked_at
 from cof.worlds.pictures import picture_of
-from cof.worlds.questions import route
 from cof.worlds.scenes import make_scene
 
 FIRST = 1 << 53  # scenes from here on are asked about in reinforcement alone
@@ -81,10 +80,9 @@ def _resized(sample: Sample, resolution: int, spec: ViewSpec) -> Prompt:
     size, factor = boxes.shrink(image.size, resolution)
     if size == image.size:
         return Prompt(sample.question, Picture(image), spec)
-    unit = sample.side * factor
-    path = route(sample.needle, views.overview(size, spec), unit, spec)
-    targets = path if path != () else tuple(boxes.scale(item.box, unit, unit) for item in sample.needle.items)
-    question = replace(sample.question, depth=None if path is None else len(path), targets=targets or ())
+    question = asked_at(sample, views.overview(size, spec), sample.side * factor, spec)
+    if question.depth is None:
+        question = replace(question, targets=())
     return Prompt(question, Picture(image.resize(size, Image.Resampling.LANCZOS)), spec)
 
 
