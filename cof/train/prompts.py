@@ -17,6 +17,7 @@ from cof.errors import InvalidConfig
 from cof.focus.ask import with_budget
 from cof.plain import trace_from_json
 from cof.runs import read_records
+from cof.train.admission import admit_questions
 from cof.types import Question, ViewSpec
 from cof.vision import boxes, views
 from cof.vision.views import Picture
@@ -92,7 +93,7 @@ class FilePrompts:
     wrongly at others, the more often the more undecided they are (p (1 - p), the variance of the reward).
 
     Where no pass rates are known all are asked equally often. `factor` is the side of a visual token in pixels. Raises
-    InvalidConfig where there is nothing to ask, or a trace was made with tokens of another size.
+    InvalidConfig where there is nothing to ask, a trace was made with tokens of another size, or its question cannot be asked.
     """
 
     file: Path
@@ -121,4 +122,5 @@ class FilePrompts:
             raise InvalidConfig(
                 f"trace {other.id} has visual tokens of {other.spec.factor} pixels; the model's have {self.factor}"
             )
+        admit_questions([trace for trace, _ in pairs])
         return [(trace.question, trace.spec) for trace, _ in pairs], [share for _, share in pairs]
