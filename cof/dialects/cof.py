@@ -11,4 +11,5 @@ COF = Dialect(
     system="You answer questions about a picture. Think inside <think></think>. If what you need is too small to see, ask for "
     'a closer look: <tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [x1, y1, x2, y2], "label": "…"}}'
     "</tool_call> with the box in pixels of the first picture. Otherwise answer inside <answer></answer>.",
+    models=("chain-of-focus", "cof"),
 )

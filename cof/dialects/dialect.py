@@ -8,35 +8,48 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from cof.dialects import frames, reading
+from cof.dialects import calls, frames, reading
 from cof.dialects.base import Message, Part
-from cof.dialects.frames import Unit
-from cof.dialects.reading import SAID, Tags
+from cof.dialects.frames import Order, Unit
+from cof.dialects.options import lettered
+from cof.dialects.turns import NAMED_SHAPES, SAID, Tags
 from cof.errors import InvalidConfig
 from cof.types import Action, Answer, Box, Question, Trace, Turn, View, ViewSpec, Zoom
 from cof.vision.views import PAPER
 
-IMAGE, WORDS, QUESTION, FAULT, CHOICES = "{image}", "{words}", "{question}", "{fault}", "{choices}"
+IMAGE, WORDS, QUESTION, FAULT = "{image}", "{words}", "{question}", "{fault}"
+CHOICES, LETTERED = "{choices}", "{lettered}"
+UNHASHED = (
+    "native",
+    "order",
+    "pad",
+    "max_side",
+)  # newer than evaluations that go on: hashed where they are not the default
 
 
 @dataclass(frozen=True)
 class Dialect:
     """One family. Where several patterns are given, the first is written and all are read.
 
-    Words: `system` opens the conversation; `user` stands around the `{question}`; `choose` lists `{choices}`; `answer_now`
-    forbids zooming; `reply` stands around the `{image}` of a zoom and its `{words}`, which are `closer` or what is to be told
-    instead; there `{n}` counts closer looks from 1 and `{width}`, `{height}` are its pixels; `complaint` tells a `{fault}`.
+    Words: `system` opens the conversation; `user` stands around the `{question}`; `choose` lists the options, in one line for
+    `{choices}`, or with a letter each for `{lettered}`; `answer_now` forbids zooming; `reply` stands around the `{image}` of a
+    zoom and its `{words}`, which are `closer` or what is to be told instead. There `{n}` counts closer looks from 1, `{before}`
+    is how many came before, `{width}` and `{height}` are its pixels, and `{question}`, `{choices}` and `{lettered}` are the
+    question's; `complaint` tells a `{fault}`.
     Grammar: `thoughts` (`must_think`: every turn has one), `call`, and `answers`, where a lone `…` means that any other text is
-    an answer. A call is JSON as `shape` has it: a named `tool` with arguments, a bare object, a list of objects; or `numbers`
-    in text, written as that says. Its keys are `box`, `label` (empty: none) and `source`, which names the picture that a box is
-    in (empty: always the first): counted from 0 or 1, or by the names "original_image" and "observation_1", as `sources` says.
-    `unit` is the frame of its numbers. `native`: over the wire a named tool is called by the server's own form, and crops come
-    back in the tool's message, or in a user turn for families that do not look at a tool's pictures. `view` are the view rules
-    of the released checkpoints, used where a model has no card. `like` is the family that a file began from.
+    an answer. A call is as `shape` has it: a named `tool` with arguments, written as JSON ("tool"), as Qwen3.5 ("xml") or as
+    GLM does ("pairs"); in JSON without a name, a bare object or a list of objects; or `numbers` in text, written as that says.
+    Its keys are `box`, `label` (empty: none) and `source`, which names the picture that a box is in (empty: always the first):
+    counted from 0 or 1, or by the names "original_image" and "observation_1", as `sources` says. `unit` is the frame of its
+    numbers, `order` says which of them come first. `native`: over the wire a named tool is called by the server's own form, and
+    crops come back in the tool's message, or in a user turn for families that do not look at a tool's pictures. `view` are the
+    view rules of the released checkpoints, used where a model has no card. `models` are parts of the names that models of the
+    family go by. `like` is the family that a file began from.
     """
 
     name: str
@@ -52,7 +65,7 @@ class Dialect:
     must_think: bool = True
     call: str = "<tool_call>…</tool_call>"
     answers: tuple[str, ...] = ("<answer>…</answer>",)
-    shape: Literal["tool", "object", "list", "numbers"] = "tool"
+    shape: Literal["tool", "xml", "pairs", "object", "list", "numbers"] = "tool"
     numbers: str = "{x0}, {y0}, {x1}, {y1}"
     tool: str = "image_zoom_in_tool"
     box: str = "bbox_2d"
@@ -60,8 +73,10 @@ class Dialect:
     source: str = ""
     sources: Literal["zero", "one", "name"] = "zero"
     unit: Unit = "pixel"
+    order: Order = "xy"
     native: Literal["no", "tool", "user"] = "no"
     view: ViewSpec = PAPER
+    models: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         closed = [Tags.of(pattern) for pattern in (*self.thoughts, self.call)]
@@ -73,11 +88,12 @@ class Dialect:
         ):
             want = f"want tags around {SAID} in thoughts and call, and answers that begin with one, or are {SAID} alone"
             raise InvalidConfig(f"dialect {self.name!r} has patterns without tags; {want}")
-        marks = {"reply": (IMAGE, WORDS), "user": (QUESTION,), "complaint": (FAULT,), "choose": (CHOICES,)}
+        options = LETTERED if LETTERED in self.choose else CHOICES
+        marks = {"reply": (IMAGE, WORDS), "user": (QUESTION,), "complaint": (FAULT,), "choose": (options,)}
         for field, mark in ((field, mark) for field, each in marks.items() for mark in each):
             if (count := getattr(self, field).count(mark)) != 1:
                 raise InvalidConfig(f"dialect {self.name!r} has {mark} {count} times in {field}; want it there once")
-        if self.native != "no" and self.shape != "tool":
+        if self.native != "no" and self.shape not in NAMED_SHAPES:
             want = 'want shape = "tool", whose calls have a name'
             raise InvalidConfig(f"dialect {self.name!r} is native with calls of the shape {self.shape!r}; {want}")
 
@@ -96,7 +112,7 @@ class Dialect:
         opening = (Message("system", (self.system,)), Message("user", (overview, self.ask(question, direct))))
         shown, later = 0, list[Message]()
         for turn in turns:
-            later += [Message("assistant", (turn.completion.text,)), *self._reply(turn, shown)]
+            later += [Message("assistant", (turn.completion.text,)), *self._reply(question, turn, shown)]
             shown += len(turn.views)
         return (*opening, *later)
 
@@ -108,15 +124,18 @@ class Dialect:
         """The user's words: the question, its choices, and the order to answer at once where `direct`."""
         lines = [question.text.strip()]  # a line end from a file must not change the answer
         if question.choices:
-            lines.append(self.choose.replace(CHOICES, ", ".join(question.choices)))
-        asked = self.user.replace(QUESTION, "\n".join(lines))
+            lines.append(_fill(self.choose, _options(question)))
+        asked = _fill(self.user, {"question": "\n".join(lines)})
         return f"{asked}\n{self.answer_now}" if direct else asked
 
     def fingerprint(self) -> str:
         """A hash of all that this dialect says, and how."""
         said = asdict(self) | {"name": "", "like": ""}
-        if self.native == "no":
-            del said["native"]  # evaluations that began before there were native calls go on
+        del said["models"]
+        for owner, values in ((Dialect, said), (ViewSpec, said["view"])):
+            for field in fields(owner):
+                if field.name in UNHASHED and values[field.name] == field.default:
+                    del values[field.name]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
     def complain(self, fault: str) -> str:
@@ -133,17 +152,20 @@ class Dialect:
             case Zoom(found, label):
                 return thought + self._calls([self._arguments(each, label, overview) for each in found])
 
-    def spoken(self, thought: str, content: str, calls: Sequence[tuple[str, str]]) -> str:
+    def spoken(self, thought: str, content: str, named: Sequence[tuple[str, str]]) -> str:
         """The assistant turn that a server took apart: its thought, what is left, and (name, JSON arguments) of its calls."""
-        tags, bare = Tags.of(self.call), self.shape in ("object", "list")
-        written = (
-            tags.around(given if bare else f'{{"name": {json.dumps(name)}, "arguments": {given}}}')
-            for name, given in calls
-        )
         thought = (
             self.think.around(thought) if thought and self.thoughts else ""
         )  # without tags it would read as the answer
-        return thought + content + "".join(written)
+        return thought + content + "".join(self._spoken(name, given) for name, given in named)
+
+    def _spoken(self, name: str, given: str) -> str:
+        tags = Tags.of(self.call)
+        if self.shape in ("object", "list"):
+            return tags.around(given)
+        if self.shape in ("xml", "pairs") and isinstance(arguments := _parsed(given), dict):
+            return calls.written(self, name, arguments)
+        return tags.around(f'{{"name": {json.dumps(name)}, "arguments": {given}}}')
 
     def begin_call(self) -> str:
         """The beginning of an assistant turn that goes on with a box: for a model that is made to zoom."""
@@ -162,6 +184,14 @@ class Dialect:
         its picture is cut off."""
         return reading.parse(self, text, (overview, *seen))
 
+    def answer_box(self, text: str, overview: View) -> Box | None:
+        """The box (source pixels) that the text of an answer gives in the family's frame of the first picture.
+
+        Four numbers in a row, such as {"bbox_2d": [1, 2, 3, 4]}, [1, 2, 3, 4] or (1, 2), (3, 4). None where there is no box, or
+        several different ones, and where it is empty, reversed or outside.
+        """
+        return reading.answer_box(self, text, overview)
+
     def well_formed(self, text: str) -> bool:
         """Whether a turn has exactly the form: a thought that says something, then calls or one answer, and nothing else.
 
@@ -169,18 +199,19 @@ class Dialect:
         """
         return reading.well_formed(self, text)
 
-    def _reply(self, turn: Turn, shown: int) -> tuple[Message, ...]:
+    def _reply(self, question: Question, turn: Turn, shown: int) -> tuple[Message, ...]:
         if not turn.views:
             return (Message("user", (turn.note,)),) if turn.note else ()
         width, height = turn.views[0].size
-        template = _fill(self.reply, {"n": shown + 1, "width": width, "height": height})
-        before, after = (part.replace(WORDS, turn.note or self.closer) for part in template.split(IMAGE))
+        values = {"n": shown + 1, "before": shown, "width": width, "height": height, "words": turn.note or self.closer}
+        values |= {"question": question.text.strip()} | _options(question)
+        before, after = (_fill(part, values) for part in self.reply.split(IMAGE))
         parts: tuple[Part, ...] = (before, *turn.views, after)
         return (Message("user", tuple(part for part in parts if part)),)
 
     def _arguments(self, box: Box, label: str, overview: View) -> dict[str, Any]:
-        found = [frames.written(number, self.unit) for number in frames.numbers(box, overview, self.unit)]
-        first: Any = {"zero": 0, "one": 1, "name": reading.ORIGINAL}[self.sources]
+        found = [frames.written(number, self.unit) for number in frames.numbers(box, overview, self.unit, self.order)]
+        first: Any = {"zero": 0, "one": 1, "name": calls.ORIGINAL}[self.sources]
         named = {self.label: label} if label and self.label else {}
         return {self.box: found} | named | ({self.source: first} if self.source else {})
 
@@ -192,17 +223,29 @@ class Dialect:
             case "object":
                 return "".join(tags.around(_json(each)) for each in arguments)
             case "numbers":
-                corners = (dict(zip(("x0", "y0", "x1", "y1"), each[self.box], strict=True)) for each in arguments)
+                names = ("x0", "y0", "x1", "y1") if self.order == "xy" else ("y0", "x0", "y1", "x1")
+                corners = (dict(zip(names, each[self.box], strict=True)) for each in arguments)
                 return "".join(tags.around(_fill(self.numbers, each)) for each in corners)
-            case "tool":
-                return "".join(tags.around(_json({"name": self.tool, "arguments": each})) for each in arguments)
+            case _:
+                return "".join(calls.written(self, self.tool, each) for each in arguments)
 
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _fill(words: str, values: Mapping[str, float]) -> str:
-    for name, value in values.items():
-        words = words.replace(f"{{{name}}}", str(value))
-    return words
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _options(question: Question) -> dict[str, str]:
+    """The question's options in words, by the name of their place."""
+    return {"choices": ", ".join(question.choices), "lettered": lettered(question.choices)}
+
+
+def _fill(words: str, values: Mapping[str, object]) -> str:
+    """The words with values in their places; a value that spells a place stays as it is."""
+    return re.sub(r"\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), words)

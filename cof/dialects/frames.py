@@ -1,7 +1,8 @@
 """The numbers by which model families name a place, and boxes. A frame is a unit of a view: converted here, once.
 
 "pixel" counts pixels of the view as it was shown, "thousand" thousandths of its sides, "unit" parts of its sides, all from the
-top left, in the order x0, y0, x1, y1. "unit or pixel" is read as pixels where a number is above 1.
+top left. "unit or pixel" is read as pixels where a number is above 1. The order is x0, y0, x1, y1 ("xy"), or y0, x0, y1, x1
+("yx").
 """
 
 from __future__ import annotations
@@ -14,22 +15,26 @@ from cof.types import Box, View
 from cof.vision import boxes
 
 Unit = Literal["pixel", "thousand", "unit", "unit or pixel"]
+Order = Literal["xy", "yx"]
 LARGEST = 1e6  # no picture is so large; beyond it floats lose pixels
 
 
-def numbers(box: Box, view: View, unit: Unit) -> tuple[float, float, float, float]:
+def numbers(box: Box, view: View, unit: Unit, order: Order = "xy") -> tuple[float, float, float, float]:
     """A box in source pixels as the numbers of a view's frame, not rounded."""
     (w, h), shown = _steps(view, unit), view.from_source(box)
-    return shown.x0 / w, shown.y0 / h, shown.x1 / w, shown.y1 / h
+    x0, y0, x1, y1 = shown.x0 / w, shown.y0 / h, shown.x1 / w, shown.y1 / h
+    return (x0, y0, x1, y1) if order == "xy" else (y0, x0, y1, x1)
 
 
-def box(found: Sequence[float], view: View, unit: Unit) -> Box:
+def box(found: Sequence[float], view: View, unit: Unit, order: Order = "xy") -> Box:
     """The inverse of `numbers`, without what lies outside the view. Raises InvalidBox where nothing lies inside."""
     if unit == "unit or pixel":
         unit = "pixel" if max(found) > 1 else "unit"
     if any(abs(number) > LARGEST for number in found):
         raise InvalidBox(f"{list(found)} lies outside the picture")
     (w, h), (x0, y0, x1, y1) = _steps(view, unit), found
+    if order == "yx":
+        x0, y0, x1, y1 = y0, x0, y1, x1
     inside = boxes.clip(Box(x0 * w, y0 * h, x1 * w, y1 * h), boxes.full(view.size))
     return boxes.clip(view.to_source(inside), view.region)
 

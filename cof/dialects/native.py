@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from cof.dialects.calls import named as calls_of
 from cof.dialects.dialect import Dialect
 from cof.dialects.frames import Unit
-from cof.dialects.reading import Tags
+from cof.dialects.turns import Tags
 
 ABOUT = "Shows a part of a picture enlarged."
 FOLLOWS = "The picture is in the next message."  # a tool's reply where the picture itself stands in a user turn
@@ -32,7 +33,8 @@ SOURCES = {
 def tool(dialect: Dialect) -> dict[str, Any]:
     """The zoom tool as one of a request's `tools`; its arguments are those that `reading.py` reads."""
     which = "that picture" if dialect.source else "the first picture"
-    box = f"x1, y1, x2, y2 in {which}, in {UNITS[dialect.unit]}."
+    corners = "x1, y1, x2, y2" if dialect.order == "xy" else "y1, x1, y2, x2"
+    box = f"{corners} in {which}, in {UNITS[dialect.unit]}."
     numbers = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4, "description": box}
     arguments: dict[str, Any] = {dialect.box: numbers}
     if dialect.label:
@@ -48,26 +50,29 @@ def tool(dialect: Dialect) -> dict[str, Any]:
 def apart(dialect: Dialect, text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     """What an assistant turn says, and (name, JSON arguments) of the calls that it ends with.
 
-    All of it is text where it ends otherwise, or where a call is no JSON object with a name and arguments.
+    All of it is text where it ends otherwise, or where a call has no name and arguments.
     """
     tags = Tags.of(dialect.call)
     words, *bodies = text.split(tags.open)
     calls = []
     for body in bodies:
         said, closed, after = body.partition(tags.close)
-        call = _call(said) if closed and not after.strip() else None
+        call = _call(dialect, said) if closed and not after.strip() else None
         if call is None:
             return text, ()
         calls.append(call)
     return words, tuple(calls)
 
 
-def _call(said: str) -> tuple[str, str] | None:
+def _call(dialect: Dialect, said: str) -> tuple[str, str] | None:
     """A call whose JSON may spell half a character, which cannot be sent: it becomes a question mark."""
     try:
-        found = json.loads(said)
-        name, arguments = found["name"], found["arguments"]
-        if isinstance(name, str) and isinstance(arguments, dict):
+        if dialect.shape == "tool":
+            found = json.loads(said)
+            name, arguments = found["name"], found["arguments"]
+        else:
+            ((name, arguments),) = calls_of(said, dialect.label)
+        if name and isinstance(name, str) and isinstance(arguments, dict):
             written = json.dumps(arguments, ensure_ascii=False, allow_nan=False)
             return name.encode(errors="replace").decode(), written.encode(errors="replace").decode()
     except (ValueError, TypeError, KeyError, RecursionError):

@@ -19,7 +19,7 @@ from torch.utils.data import Sampler, SequentialSampler
 from transformers import TrainerCallback
 
 from cof.errors import InvalidConfig, InvalidRun, ModelError
-from cof.models.local import source_of
+from cof.models.named import source_of
 from cof.runs import publish
 
 SMOOTH = 10  # logged steps whose mean a curve shows

@@ -37,24 +37,26 @@ PAPER = ViewSpec(
 
 def overview(size: tuple[int, int], spec: ViewSpec) -> View:
     """The whole picture of `size` = (width, height) source pixels, as the model sees it first."""
-    return View(boxes.full(size), boxes.smart_resize(size, spec.factor, spec.min_pixels, spec.max_pixels))
+    return View(boxes.full(size), _resized(size, spec, spec.min_pixels, spec.max_pixels))
 
 
 def zoom(box: Box, first: View, spec: ViewSpec) -> View:
     """The view that answers a zoom on `box` (source pixels) in the picture whose overview is `first`.
 
-    The part of the box inside the picture is grown by `spec.grow`, and to at least one visual token of the overview on
-    each side (a smaller box is finer than the model can point), then moved inside the picture. A region longer than
-    `ZOOM_ASPECT` : 1 is widened; where the picture itself is thinner than that, its middle is taken.
-    Raises InvalidBox when the box lies outside the picture.
+    The part of the box inside the picture is padded by `spec.pad`, grown by `spec.grow`, and to at least one visual token of
+    the overview on each side (a smaller box is finer than the model can point), then moved inside the picture. A region
+    longer than `ZOOM_ASPECT` : 1, or than `spec.zoom_max_pixels` can show as one row of visual tokens, is widened; where the
+    picture itself is thinner than `ZOOM_ASPECT` : 1, its middle is taken. Raises InvalidBox when the box lies outside the
+    picture.
     """
     picture = first.region
     token = spec.factor * max(picture.width / first.size[0], picture.height / first.size[1])
-    inside = boxes.clip(box, picture)
-    least = max(token, spec.grow * max(inside.width, inside.height) / ZOOM_ASPECT)
+    inside = _padded(boxes.clip(box, picture), picture, spec.pad)
+    aspect = max(1.0, min(ZOOM_ASPECT, spec.zoom_max_pixels / spec.factor**2))
+    least = max(token, spec.grow * max(inside.width, inside.height) / aspect)
     region = _middle(boxes.shift_inside(boxes.grow(inside, spec.grow, least), picture))
     native = _native_size(region, first, spec)
-    return View(region, boxes.smart_resize(native, spec.factor, spec.zoom_min_pixels, spec.zoom_max_pixels))
+    return View(region, _resized(native, spec, spec.zoom_min_pixels, spec.zoom_max_pixels))
 
 
 def render(image: Image.Image, view: View, first: View, spec: ViewSpec) -> Image.Image:
@@ -103,6 +105,27 @@ class Picture:
             while len(self._rendered) > 1 and sum(each.pixels for each, *_ in self._rendered) > most:
                 self._rendered.popitem(last=False)
         return shown
+
+
+def _resized(size: tuple[float, float], spec: ViewSpec, least: int, most: int) -> tuple[int, int]:
+    """The (width, height) at which `size` is shown: `smart_resize`, with no side longer than `spec.max_side`.
+
+    Where a thin picture at that side has fewer pixels than `least`, it keeps the side.
+    """
+    if spec.max_side is None:
+        return boxes.smart_resize(size, spec.factor, least, most)
+    longer = max(size)
+    width, height = (side * min(1.0, spec.max_side / longer) for side in size)
+    largest = int(spec.max_side**2 * min(size) / longer)
+    sides = boxes.smart_resize((width, height), spec.factor, min(least, largest), most)
+    longest = max(spec.factor, spec.max_side // spec.factor * spec.factor)
+    return min(sides[0], longest), min(sides[1], longest)
+
+
+def _padded(box: Box, picture: Box, part: float) -> Box:
+    """The box wider by a part of the picture's side on each side, without what lies outside the picture."""
+    across, down = part * picture.width, part * picture.height
+    return boxes.clip(Box(box.x0 - across, box.y0 - down, box.x1 + across, box.y1 + down), picture) if part else box
 
 
 def _native_size(region: Box, first: View, spec: ViewSpec) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of, names
-from cof.dialects.reading import SAID, Tags
+from cof.dialects.turns import NAMED_SHAPES, SAID, Tags
 from cof.errors import InputError, InvalidImage
 from cof.plain import to_json
 from cof.serve import wire

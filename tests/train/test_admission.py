@@ -12,7 +12,8 @@ from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
-from cof.focus.loop import Setting, run
+from cof.focus.loop import run
+from cof.focus.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.train.admission import admit, admit_questions
 from cof.types import Answer, Box, Completion, Question, Trace, View, ViewSpec, Zoom

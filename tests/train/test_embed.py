@@ -9,7 +9,8 @@ import pytest
 
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
-from cof.focus.loop import Setting, run
+from cof.focus.loop import run
+from cof.focus.setting import Setting
 from cof.models.local import LocalModel
 from cof.models.scripted import ScriptedModel
 from cof.train.embed import embed

@@ -7,7 +7,8 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 from cof.dialects.base import Message
 from cof.dialects.cof import COF
 from cof.errors import InvalidConfig
-from cof.focus.loop import Setting, run
+from cof.focus.loop import run
+from cof.focus.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.train import examples
 from cof.train.demonstrations import ZOOM_OPENING, demonstrate, zoom_anyway

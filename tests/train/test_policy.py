@@ -10,7 +10,8 @@ import torch
 
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
-from cof.focus.loop import Setting, run_many
+from cof.focus.loop import run_many
+from cof.focus.setting import Setting
 from cof.models.encoding import views_in
 from cof.models.local import LocalModel
 from cof.scoring.rewards import formed

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from cof.config import dump_config
 from cof.errors import InvalidConfig, ModelError
-from cof.models.local import embedded_folder
+from cof.models.named import embedded_folder
 from cof.train import grpo, sft
 from cof.train.progress import last_checkpoint, start_of
 from cof.train.reinforce import ReinforceConfig

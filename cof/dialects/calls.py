@@ -1,0 +1,236 @@
+"""The calls of a turn: from what stands between a call's tags to boxes in source pixels, and back to text.
+
+A named call is read in four forms in every family that has names: JSON, and the forms of Qwen3.5, GLM and Gemma 4, so that a
+chat template that wins over the prompt does no harm. Only `well_formed` asks for the family's own form. What cannot be read is
+a `Fault`; nothing is evaluated.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from cof.dialects import frames, relaxed_json
+from cof.dialects.turns import NAMED_SHAPES, SAID, Span, Tags
+from cof.errors import InvalidBox
+from cof.types import Box, View
+
+if TYPE_CHECKING:
+    from cof.dialects.dialect import Dialect
+
+ORIGINAL, OBSERVATION = "original_image", re.compile(r"observation_(\d{1,6})")
+Y_FIRST = "box_2d"  # Gemini's key: its boxes are y first, in thousandths (ai.google.dev/gemini-api/docs/image-understanding)
+_NUMBER = re.compile(r"(?<![\w.])-?\d{1,9}(?:\.\d{1,20})?")
+_WHOLE = re.compile(r"\d{1,6}")
+_FLAT = re.compile(r"\{[^{}]*+\}")
+_NAME = re.compile(r"[\w.\-]++")
+
+Call = tuple[str, Any]  # the tool's name and its arguments, as far as they are there
+
+
+class Fault(Exception):
+    """The sentence for `Malformed`."""
+
+
+def boxes_of(dialect: Dialect, calls: Sequence[Span], shown: Sequence[View]) -> tuple[tuple[Box, ...], str]:
+    """The boxes (source pixels) that calls name, each once, and the first label. Raises Fault."""
+    found = [arguments for call in calls for arguments in _arguments(dialect, call)]
+    if not found:
+        raise Fault("the call names no box; want one")
+    asked = tuple(dict.fromkeys(_box(dialect, arguments, shown) for arguments in found))
+    label = found[0].get(dialect.label, "")
+    return asked, label.encode(errors="replace").decode() if isinstance(label, str) else ""  # it may hold half a character
+
+
+def named(body: str, label: str = "", whole: bool = True) -> list[Call]:
+    """The calls between the tags of a call, in any of the forms. Raises ValueError.
+
+    Values that are no JSON of their own are texts, and so is that of `label`. `whole` is as in `relaxed_json.loads`.
+    """
+    if "<function=" in body:  # Qwen3.5
+        parts = (part.partition(">") for part in body.split("<function=")[1:])
+        return [(name.strip(), _tagged(rest, ("<parameter=", ">", "</parameter>"), label)) for name, _, rest in parts]
+    if "<arg_key>" in body:  # GLM
+        name, sign, rest = body.partition("<arg_key>")
+        return [(name.strip(), _tagged(sign + rest, ("<arg_key>", "</arg_key>", "</arg_value>"), label))]
+    if body.lstrip().startswith("call:"):  # Gemma 4
+        name, brace, rest = body.partition("{")
+        return [(name.strip().removeprefix("call:").strip(), relaxed_json.loads(brace + rest, whole))]
+    call = relaxed_json.loads(body, whole)
+    if not isinstance(call, dict):
+        raise ValueError("it is no object")
+    given = call.get("arguments", call.get("parameters"))
+    if isinstance(given, str):  # as in the messages of OpenAI's API
+        given = relaxed_json.loads(given) or None
+    name = call.get("name")
+    return [(name if isinstance(name, str) else "", given)]
+
+
+def written(dialect: Dialect, name: str, arguments: dict[str, Any]) -> str:
+    """A named call in the family's own form, with its tags."""
+    values = {key: value if isinstance(value, str) else _json(value) for key, value in arguments.items()}
+    match dialect.shape:
+        case "xml":
+            lines = "".join(f"<parameter={key}>\n{value}\n</parameter>\n" for key, value in values.items())
+            body = f"\n<function={name}>\n{lines}</function>\n"
+        case "pairs":
+            pairs = (f"<arg_key>{key}</arg_key>\n<arg_value>{value}</arg_value>\n" for key, value in values.items())
+            body = f"{name}\n" + "".join(pairs)
+        case _:
+            body = _json({"name": name, "arguments": arguments})
+    return Tags.of(dialect.call).around(body)
+
+
+def strict(dialect: Dialect, body: str) -> bool:
+    """Whether a call has the family's own form, without anything to forgive."""
+    if dialect.shape == "numbers":
+        return len(_NUMBER.findall(body)) in range(4, len(body), 4)
+    try:
+        if dialect.shape in ("xml", "pairs"):
+            ((name, arguments),) = named(body, dialect.label)
+            own = _spaceless(written(dialect, name, arguments)) == _spaceless(Tags.of(dialect.call).around(body))
+            return own and name == dialect.tool and _is_strict(dialect, arguments)
+        said = json.loads(body)
+        if dialect.shape == "tool":
+            return said.get("name") == dialect.tool and _is_strict(dialect, said.get("arguments"))
+        every = said if dialect.shape == "list" and isinstance(said, list) else [said]
+        return all(_is_strict(dialect, each) for each in every)
+    except (ValueError, AttributeError, RecursionError):
+        return False
+
+
+def form(dialect: Dialect) -> str:
+    """What a call should look like."""
+    numbers = dialect.numbers.replace("{", "").replace("}", "")
+    own = f"<function={dialect.tool}>{SAID}</function>" if dialect.shape == "xml" else f"{dialect.tool}{SAID}"
+    said = {"list": "[{JSON}]", "numbers": numbers, "xml": own, "pairs": own}.get(dialect.shape, "{JSON}")
+    return Tags.of(dialect.call).around(said)
+
+
+def _is_strict(dialect: Dialect, arguments: Any) -> bool:
+    place = arguments.get(dialect.source, 0) if dialect.source else 0
+    return _numbers(arguments.get(dialect.box)) and not isinstance(place, float | bool)
+
+
+def _arguments(dialect: Dialect, call: Span) -> list[dict[str, Any]]:
+    """The arguments of a call, which may be several."""
+    body = call.text if call.closed else _without_part(call.text, call.tags.close)
+    if dialect.shape == "numbers":
+        said = [float(number) for number in _NUMBER.findall(body)]
+        return [{dialect.box: said[n : n + 4]} for n in range(0, max(1, len(said)), 4)]
+    try:
+        if dialect.shape in NAMED_SHAPES:
+            return [_of_tool(dialect, each) for each in named(body, dialect.label, not call.closed)]
+        said = _objects(dialect, body, not call.closed)
+    except ValueError as error:
+        if not call.closed:
+            raise Fault(f"the call is cut off; want {call.tags.close} after its JSON") from None
+        raise Fault(f"the call is not JSON ({error}); want {form(dialect)}") from None
+    return said
+
+
+def _objects(dialect: Dialect, body: str, whole: bool) -> list[dict[str, Any]]:
+    """The objects of a call without a name. Of a list with a bracket too many or too few they are read one by one."""
+    try:
+        said = relaxed_json.loads(body, whole)
+    except ValueError:
+        if dialect.shape != "list" or not body.strip().endswith("]"):
+            raise
+        said = [found for each in _FLAT.findall(body) if (found := _flat(each)) and dialect.box in found]
+        if not said:
+            raise
+    every = said if dialect.shape == "list" and isinstance(said, list) else [said]
+    if not all(isinstance(each, dict) for each in every):
+        raise Fault(f'the call is no JSON object with "{dialect.box}"; want {form(dialect)}')
+    return every
+
+
+def _flat(text: str) -> Any:
+    try:
+        return relaxed_json.loads(text)
+    except ValueError:
+        return None
+
+
+def _of_tool(dialect: Dialect, call: Call) -> dict[str, Any]:
+    """The arguments of a call of the zoom tool."""
+    name, arguments = call
+    if name != dialect.tool:
+        raise Fault(f'the call names no known tool; want {{"name": "{dialect.tool}", "arguments": {{…}}}}')
+    if not isinstance(arguments, dict):
+        raise Fault(f'the call has no arguments; want "arguments": {{"{dialect.box}": {_corners(dialect)}}}')
+    return arguments
+
+
+def _box(dialect: Dialect, arguments: dict[str, Any], shown: Sequence[View]) -> Box:
+    """The box that a call names, in source pixels."""
+    name, order = dialect.box, dialect.order
+    if name not in arguments and Y_FIRST in arguments and dialect.unit == "thousand":
+        name, order = Y_FIRST, "yx"
+    said = arguments.get(name)
+    if not _numbers(said):
+        raise Fault(f"{name} is not a list of four numbers; want {_corners(dialect)}")
+    view = shown[_picture(dialect, arguments, len(shown))]
+    within = frames.described(view, dialect.unit)
+    try:
+        return frames.box(said, view, dialect.unit, order)
+    except InvalidBox:  # also a box so thin that it vanishes among the floats of the source's frame
+        raise Fault(f"{name} {said} is empty, reversed or outside; want x1 < x2 and y1 < y2 within {within}") from None
+
+
+def _picture(dialect: Dialect, arguments: dict[str, Any], count: int) -> int:
+    """Which of the pictures so far a call's box is in: the first where it does not say."""
+    said = arguments.get(dialect.source) if dialect.source else None
+    if said is None:
+        return 0
+    place, number = -1, said
+    if isinstance(said, str) and _WHOLE.fullmatch(said) or isinstance(said, float) and said.is_integer():
+        number = int(said)
+    if dialect.sources == "name" and isinstance(said, str):
+        observed = OBSERVATION.fullmatch(said)
+        place = 0 if said == ORIGINAL else int(observed[1]) if observed else -1
+    elif dialect.sources != "name" and type(number) is int:
+        place = number - (dialect.sources == "one")
+    if not 0 <= place < count:
+        raise Fault(f"{dialect.source} {said!r} names none of the {count} pictures so far; want one of them")
+    return place
+
+
+def _numbers(said: Any) -> bool:
+    return isinstance(said, list) and len(said) == 4 and all(type(number) in (int, float) for number in said)
+
+
+def _corners(dialect: Dialect) -> str:
+    return "[x1, y1, x2, y2]" if dialect.order == "xy" else "[y1, x1, y2, x2]"
+
+
+def _tagged(text: str, signs: tuple[str, str, str], label: str) -> dict[str, Any]:
+    """Arguments that have tags each: before a key, after it, and after its value."""
+    before, after, end = signs
+    pairs = (part.partition(end)[0].partition(after) for part in text.split(before)[1:])
+    found = {key.strip(): value.strip().removeprefix("<arg_value>").strip() for key, _, value in pairs}
+    return {key: value if key == label else _value(value) for key, value in found.items()}
+
+
+def _value(text: str) -> Any:
+    """A value that is JSON of its own: an array, an object or a number; else the text."""
+    try:
+        return relaxed_json.loads(text) if text[:1] in tuple("[{-0123456789") else text
+    except ValueError:
+        return text
+
+
+def _without_part(text: str, tag: str) -> str:
+    """The text without the beginning of a tag that it breaks off in."""
+    length = next((n for n in range(len(tag) - 1, 0, -1) if text.endswith(tag[:n])), 0)
+    return text[: len(text) - length]
+
+
+def _spaceless(text: str) -> str:
+    return "".join(text.split())
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
