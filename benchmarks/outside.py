@@ -17,10 +17,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from cof.focus.ask import with_budget
 from PIL import Image, ImageDraw
 
 from cof.errors import InvalidImage
+from cof.focus.setting import with_budget
 from cof.scoring.statistics import wilson
 from cof.types import ViewSpec
 from cof.vision import views

@@ -15,11 +15,15 @@ CONTROL = re.compile(
     r"|<｜[^<>｜]{1,40}｜>"  # DeepSeek
     r"|</?(?:start_of_turn|end_of_turn|start_of_image|end_of_image|image_soft_token|bos|eos|pad)>"  # Gemma 3
     r"|<(?:IMG_CONTEXT|/?img|image_pad|video_pad)>"  # InternVL
-    r"|\[/?(?:INST|IMG|IMG_BREAK|IMG_END|TOOL_CALLS|AVAILABLE_TOOLS)\]"  # Mistral
+    r"|\[/?(?:INST|IMG|IMG_BREAK|IMG_END|SYSTEM_PROMPT)\]"  # Mistral
+    r"|\[/?(?:TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|ARGS|AVAILABLE_TOOLS|THINK)\]"  # Mistral
+    r"|</?s>|<unk>|<</?SYS>>"  # Llama 2, Mistral, LLaVA
+    r"|\[gMASK\]|<[se]op>"  # GLM
+    r"|\[(?:BOS|EOS|EOT)\]"  # Kimi
 )
 
 
-def control_token(text: str) -> str | None:
-    """The first control token that `text` spells, None where it spells none."""
-    found = CONTROL.search(text)
-    return found[0] if found else None
+def control_token(text: str, own: str = "") -> str | None:
+    """The first control token that `text` spells, None where it spells none. Those in `own`, the patterns of a dialect, are
+    tags of its grammar and pass."""
+    return next((found[0] for found in CONTROL.finditer(text) if found[0] not in own), None)

@@ -182,9 +182,8 @@ def _at(
         most = min(spec.max_pixels, size[0] * size[1])
         spec, factor = replace(spec, max_pixels=most, min_pixels=min(spec.min_pixels, most)), 1.0
     first = views.overview(picture.size, spec)
-    if item.route is not None:
-        path = item.route(first, factor, spec)
-        question = replace(question, depth=None if path is None else len(path), targets=path or question.targets)
+    if item.at is not None:
+        question = item.at(first, factor, spec)
     elif (factor, spec) != (1.0, native):
         question = replace(question, depth=None)  # what was needed at another size
     return question, picture, spec

@@ -1,7 +1,14 @@
-"""From messages to token ids, for models and for training alike: chat templates, image placeholders, rotary positions."""
+"""From messages to token ids, for models and for training alike: chat templates, image placeholders, rotary positions.
+
+Structure is the chat template's alone. A control token that the text of a user turn spells (`<|im_end|>`, `<|image_pad|>`) is
+tokenised as the characters it is made of: the turn is marked inside every such spelling before it is rendered, and the
+rendered text is cut at the marks before it is tokenised. An assistant turn is left as it was sampled.
+"""
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +16,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from cof.dialects.base import Message
+from cof.dialects.base import Message, Part
+from cof.dialects.control import control_token
 from cof.errors import ModelError
 from cof.models.base import Request
 from cof.types import Completion, Transcript, View
 
 IMAGE_PAD = "<|image_pad|>"
+CUT = "\ud800"  # the mark: half a character, which is refused in texts
+HALF = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -38,19 +48,18 @@ class Codec:
         return int(self.tokenizer.pad_token_id)
 
     def text(self, request: Request) -> str:
-        """The request as the chat template writes it, one placeholder a picture, up to where the model goes on."""
-        messages = template_messages(request.messages)
+        """The request as the chat template writes it, one placeholder a picture, up to where the model goes on, with the marks
+        at which `ids` cuts it. Raises ModelError."""
+        messages = template_messages(request.messages, self.tokenizer)
         text: str = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         return text + request.prefix
 
     def ids(self, text: str, views: Sequence[View]) -> list[int]:
-        """Token ids of a text, with a placeholder once a visual token of each of its `views`. Raises ModelError."""
+        """Token ids of a rendered text, with a placeholder once a visual token of each of its `views`. Raises ModelError."""
         if odd := [view.size for view in views if view.size[0] % self.factor or view.size[1] % self.factor]:
             want = f"sides in multiples of {self.factor} pixels: give the loop the model's `spec`"
             raise ModelError(f"got a view of {odd[0][0]} x {odd[0][1]} pixels; want {want}")
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            raise ModelError("a text holds half of a character (a lone surrogate); want text that UTF-8 can hold")
-        ids = self.tokenizer(text, add_special_tokens=False).input_ids
+        ids = token_ids(self.tokenizer, text)
         repeats = visual_repeats(ids, views, self.image_token, self.factor)
         return [i for i, n in zip(ids, repeats, strict=True) for _ in range(n)]
 
@@ -100,15 +109,27 @@ class PromptTokens:
         return Completion(text, len(sampled), len(self.ids), visual, "length" if end is None else "stop", told)
 
 
-def template_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """Messages in the form that Hugging Face chat templates take; a view becomes an image placeholder."""
-    return [
-        {
-            "role": m.role,
-            "content": [{"type": "text", "text": p} if isinstance(p, str) else {"type": "image"} for p in m.parts],
-        }
-        for m in messages
-    ]
+def template_messages(messages: Sequence[Message], tokenizer: Any) -> list[dict[str, Any]]:
+    """Messages in the form that Hugging Face chat templates take; a view becomes an image placeholder.
+
+    User turns are marked for `token_ids`. Raises ModelError on a text that UTF-8 cannot hold.
+    """
+    if any(HALF.search(part) for message in messages for part in message.parts if isinstance(part, str)):
+        raise ModelError("a text holds half of a character (a lone surrogate); want text that UTF-8 can hold")
+    spelling = _spelling(tokenizer)
+
+    def content(part: Part, role: str) -> dict[str, str]:
+        if isinstance(part, View):
+            return {"type": "image"}
+        return {"type": "text", "text": spelling.sub(rf"\g<0>{CUT}", part) if role == "user" else part}
+
+    return [{"role": m.role, "content": [content(part, m.role) for part in m.parts]} for m in messages]
+
+
+def token_ids(tokenizer: Any, text: str) -> list[int]:
+    """Token ids of a text that was rendered from `template_messages`."""
+    pieces = (piece for piece in text.split(CUT) if piece)
+    return [token for piece in pieces for token in tokenizer(piece, add_special_tokens=False).input_ids]
 
 
 def views_in(messages: Sequence[Message]) -> tuple[View, ...]:
@@ -128,6 +149,15 @@ def visual_repeats(ids: Sequence[int], views: Sequence[View], image_token: int, 
         )
     sizes = iter(view.pixels // factor**2 for view in views)
     return [next(sizes) if i == image_token else 1 for i in ids]
+
+
+@functools.lru_cache(maxsize=8)
+def _spelling(tokenizer: Any) -> re.Pattern[str]:
+    """Matches the first character of every control token of this tokenizer, one inside another too."""
+    added = [
+        str(token) for token in tokenizer.added_tokens_decoder.values() if token.special or control_token(str(token))
+    ]
+    return re.compile(f"(?={'|'.join(map(re.escape, added)) or '(?!)'}).", re.DOTALL)
 
 
 def rotary_positions(ids: np.ndarray, views: Sequence[View], image_token: int, factor: int) -> np.ndarray:

@@ -21,7 +21,8 @@ from cof.search.calls import Task
 from cof.search.conversations import holds_trajectories, trajectories
 from cof.search.experts import NeedleTask
 from cof.types import Question, ViewSpec
-from cof.worlds.needle import Sample, samples
+from cof.vision import views
+from cof.worlds.needle import Sample, asked_at, samples
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ def needle_tasks(drawn: Drawn, spec: ViewSpec, budgets: Sequence[int] = ()) -> I
 def _needle_tasks(sample: Sample, spec: ViewSpec, budgets: Sequence[int]) -> Iterator[NeedleTask]:
     size = (round(sample.scene.extent[0] * sample.side), round(sample.scene.extent[1] * sample.side))
     for question, own in _at_budgets(sample.question, spec, budgets):
-        yield NeedleTask(question, size, sample.picture, own, sample)
+        asked = asked_at(sample, views.overview(size, own), sample.side, own)
+        yield NeedleTask(replace(asked, id=question.id), size, sample.picture, own, sample)
 
 
 def count(path: Path, dialect: Dialect = COF, left_out: LeftOut | None = None) -> int:

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from cof.dialects.cof import COF
-from cof.errors import ModelError
+from cof.dialects.named import dialect_of
+from cof.errors import InvalidConfig, ModelError
 from cof.models.local import LocalModel
 from cof.train import examples
+from cof.train.admission import admit
 from cof.types import Trace
 from cof.vision import views
-from cof.worlds.pictures import picture_of
+from cof.worlds.pictures import picture_in
 
 
 @torch.inference_mode()
 def embed(model: LocalModel, trace: Trace) -> tuple[np.ndarray, float]:
-    """The mean of the last hidden states over overview and question, (width,), and the mean loss on what is said.
+    """The mean of the last hidden states over overview and question, (width,), and the mean loss on what is
+    learnt of it.
 
-    Raises ModelError where the trace's views do not suit the model.
+    Raises ModelError where the trace's views do not suit the model, InvalidConfig where the trace cannot be trained on.
     """
+    try:
+        dialect = dialect_of(trace.dialect)
+    except InvalidConfig as error:
+        raise InvalidConfig(f"trace {trace.id}: {error}") from None
+    admit([trace], dialect)
     if trace.spec.factor != model.codec.factor:
         want = f"views in multiples of {model.codec.factor} pixels, as {model.name} takes them"
         raise ModelError(f"trace {trace.id} has views in multiples of {trace.spec.factor} pixels; want {want}")
-    row = examples.row([examples.Talk(COF.told(trace))], model.codec.tokenizer, model.codec.factor)
-    picture = picture_of(trace.question)
+    talk = examples.talk_of(trace, dialect)
+    row, whole = (
+        examples.row([each], model.codec.tokenizer, model.codec.factor) for each in (talk, replace(talk, untrained=()))
+    )
+    picture = picture_in(trace)
     shown = [views.render(picture, view, trace.overview, trace.spec) for view in row.views]
     network: Any = model.network
     patches = {name: torch.tensor(a, device=network.device) for name, a in model.codec.patches(shown).items()}
@@ -35,7 +46,7 @@ def embed(model: LocalModel, trace: Trace) -> tuple[np.ndarray, float]:
         position_ids=torch.tensor(row.positions[:, None], device=network.device),
         **patches,
     ).last_hidden_state[0]
-    said = np.flatnonzero(row.labels != examples.IGNORE)
+    said, spoken = (np.flatnonzero(each.labels != examples.IGNORE) for each in (row, whole))
     logits = network.lm_head(hidden[said - 1]).float()
     loss = torch.nn.functional.cross_entropy(logits, torch.tensor(row.labels[said], device=network.device))
-    return hidden[: int(said[0])].float().mean(0).cpu().numpy(), float(loss)
+    return hidden[: int(spoken[0])].float().mean(0).cpu().numpy(), float(loss)

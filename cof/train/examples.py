@@ -7,16 +7,19 @@ conversation would have alone, so nothing differs from inference but the cost.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
 from cof.dialects.base import Message
-from cof.models.encoding import IMAGE_PAD, rotary_positions, template_messages, views_in, visual_repeats
-from cof.types import View
+from cof.dialects.dialect import Dialect
+from cof.errors import InvalidConfig
+from cof.models.encoding import IMAGE_PAD, rotary_positions, template_messages, token_ids, views_in, visual_repeats
+from cof.types import Malformed, Trace, Turn, View, Zoom
 
 IGNORE = -100
 Encoded = tuple[
@@ -42,13 +45,19 @@ class Row:
 class Talk:
     """A conversation to learn from, whose last message is the assistant's.
 
-    The first `untrained` assistant turns get no loss: a mistake is to be seen, not learnt. Nor does the text `opening`
-    with which the turn after them begins, as a model does not choose it.
+    The assistant turns numbered in `untrained`, from 0, get no loss: a mistake is to be seen, not learnt. Nor does the text
+    `opening` with which the first of the other turns begins, as a model does not choose it.
     """
 
     messages: tuple[Message, ...]
-    untrained: int = 0
+    untrained: Collection[int] = ()
     opening: str = ""
+
+
+def talk_of(trace: Trace, dialect: Dialect) -> Talk:
+    """The conversation of a trace, in its dialect. A turn that was given, that could not be read, or whose zoom showed nothing
+    gets no loss."""
+    return Talk(dialect.told(trace), [number for number, turn in enumerate(trace.turns) if not _exemplary(turn)])
 
 
 def row(talks: Sequence[Talk], tokenizer: PreTrainedTokenizerBase, factor: int) -> Row:
@@ -107,12 +116,14 @@ def common_front(sequences: Sequence[np.ndarray]) -> int:
 def _encode(talk: Talk, tokenizer: PreTrainedTokenizerBase, image_token: int, factor: int) -> Encoded:
     views = views_in(talk.messages)
     opening = len(tokenizer(talk.opening, add_special_tokens=False).input_ids)
+    opened = next(number for number in count() if number not in talk.untrained)
     ids: list[int] = []
     trained: list[bool] = []
     for text, turn in _segments(talk.messages, tokenizer):
-        piece = tokenizer(text, add_special_tokens=False).input_ids
-        start = opening if turn == talk.untrained + 1 else 0
-        end = len(piece) - piece[::-1].index(tokenizer.eos_token_id) if turn > talk.untrained else 0
+        piece = token_ids(tokenizer, text)
+        start = opening if turn == opened else 0
+        learnt = turn is not None and turn not in talk.untrained
+        end = len(piece) - piece[::-1].index(tokenizer.eos_token_id) if learnt else 0
         ids += piece
         trained += [start <= n < end for n in range(len(piece))]
     repeats = visual_repeats(ids, views, image_token, factor)
@@ -120,17 +131,29 @@ def _encode(talk: Talk, tokenizer: PreTrainedTokenizerBase, image_token: int, fa
     return flat, np.where(np.repeat(trained, repeats), flat, IGNORE), views
 
 
-def _segments(conversation: Sequence[Message], tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, int]]:
-    """The rendered conversation cut at the borders of assistant turns; each piece says which it is, from 1, or 0."""
-    messages, done, turn, pieces = template_messages(conversation), 0, 0, []
-    for i, message in enumerate(messages):
-        if message["role"] == "assistant":
-            before = tokenizer.apply_chat_template(messages[:i], tokenize=False, add_generation_prompt=True)
-            after = tokenizer.apply_chat_template(messages[: i + 1], tokenize=False)
-            turn += 1
-            pieces += [(before[done:], 0), (after[len(before) :], turn)]
-            done = len(after)
-    return pieces
+def _segments(conversation: Sequence[Message], tokenizer: PreTrainedTokenizerBase) -> Iterator[tuple[str, int | None]]:
+    """The rendered conversation cut at the borders of assistant turns; each piece says which turn it is, from 0, or None.
+
+    Raises InvalidConfig where the chat template does not only append to what it wrote for the turns before.
+    """
+    messages, done = template_messages(conversation, tokenizer), ""
+    for number, place in enumerate(i for i, message in enumerate(messages) if message["role"] == "assistant"):
+        before = tokenizer.apply_chat_template(messages[:place], tokenize=False, add_generation_prompt=True)
+        after = tokenizer.apply_chat_template(messages[: place + 1], tokenize=False)
+        if not before.startswith(done) or not after.startswith(before):
+            raise InvalidConfig(
+                f"the chat template of {tokenizer.name_or_path!r} writes turn {number + 1}, or those before it, otherwise than "
+                "a model speaks them; want a template that only appends"
+            )
+        yield before[len(done) :], None
+        yield after[len(before) :], number
+        done = after
+
+
+def _exemplary(turn: Turn) -> bool:
+    """Whether a turn is worth learning."""
+    failed = isinstance(turn.action, Malformed) or (isinstance(turn.action, Zoom) and not turn.views)
+    return not turn.given and not failed
 
 
 def _stack(arrays: Sequence[np.ndarray], width: int, fill: int) -> torch.Tensor:

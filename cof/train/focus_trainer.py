@@ -21,6 +21,7 @@ from accelerate.utils import gather_object
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
+from cof.dialects.named import dialect_of
 from cof.errors import ModelError
 from cof.focus.setting import Setting
 from cof.models.base import Model
@@ -105,11 +106,10 @@ class FocusTrainer(Loaded, GRPOTrainer):
                 prompts[index] = self.prompts(index)
             seed = np.random.SeedSequence([config.seed, index, place % config.group]).generate_state(1)[0]
             asked.append((prompts[index], int(seed)))
-        sampling = Sampling(config.temperature, tokens=config.tokens)
         self.player.network.eval()
         if config.vllm:
             self.vllm_generation.sync_weights()
-        episodes = play(self._speaker(), asked, Setting(limits=config.limits, sampling=sampling))
+        episodes = play(self._speaker(), asked, rollout_setting(config))
         self.player.network.train()
         return episodes
 
@@ -198,6 +198,12 @@ class FocusTrainer(Loaded, GRPOTrainer):
     def _note(self, metrics: Mapping[str, float | None]) -> None:
         for name, value in metrics.items():
             self._metrics["train"][name].append(math.nan if value is None else value)
+
+
+def rollout_setting(config: ReinforceConfig) -> Setting:
+    """How rollouts are run, but for what their prompt says."""
+    sampling = Sampling(config.temperature, tokens=config.tokens)
+    return Setting(limits=config.limits, sampling=sampling, dialect=dialect_of(config.dialect))
 
 
 def _given_elsewhere(**_: Any) -> list[float]:

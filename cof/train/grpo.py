@@ -17,12 +17,13 @@ from trl import GRPOConfig
 from cof.errors import InvalidConfig, MissingExtra
 from cof.models.local import Card, LocalModel
 from cof.train.focus_trainer import FocusTrainer, Show
-from cof.train.progress import common_arguments, last_checkpoint
+from cof.train.progress import common_arguments, last_checkpoint, start_of
 from cof.train.prompts import FilePrompts, NeedlePrompts, Prompts
 from cof.train.reinforce import ReinforceConfig
 from cof.train.sft import finish
 
 FARTHEST = 4.0  # times as likely as when drawn, beyond which none is pushed away further (arXiv 2505.07291)
+MAKER = "cof train sft --config RECIPE"  # makes what a recipe of this stage may start from
 WORDS = 1024  # tokens of a prompt beside its pictures: system, question, notes
 
 
@@ -34,6 +35,7 @@ def train_reinforced(config: ReinforceConfig, out: Path, show: Show = lambda _st
     if config.vllm and find_spec("vllm") is None:
         raise MissingExtra("vllm in a recipe", "vllm", "vllm")
     resumed = last_checkpoint(out)
+    start_of(config.model, MAKER)
     start = LocalModel.load(config.model, device="cpu")
     network = start.network.float()
     if resumed and not config.lora_rank:  # the Trainer's own loading misses the names that from_pretrained translates

@@ -85,10 +85,10 @@ def _conversation(
         return Talk(COF.messages(question, first, guess(needle, path, first, side), True))
     if (share := share - lesson.given) < 0:
         shown = show_targets(needle, path, first, side, spec)
-        return Talk(COF.messages(question, first, shown), len(shown) - 1)
+        return Talk(COF.messages(question, first, shown), range(len(shown) - 1))
     if share < lesson.forced:
-        return Talk(COF.messages(question, first, zoom_anyway(needle, path, first, side, spec)), 0, ZOOM_OPENING)
+        return Talk(COF.messages(question, first, zoom_anyway(needle, path, first, side, spec)), (), ZOOM_OPENING)
     right = turns = demonstrate(needle, path, first, side, spec)
     if rng.uniform() < lesson.recovery:
         turns = recover(right, first, spec, rng)
-    return Talk(COF.messages(question, first, turns), len(turns) - len(right))
+    return Talk(COF.messages(question, first, turns), range(len(turns) - len(right)))

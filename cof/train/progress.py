@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import TrainerCallback
 
-from cof.errors import InvalidConfig, InvalidRun
+from cof.errors import InvalidConfig, InvalidRun, ModelError
+from cof.models.named import source_of
 from cof.runs import publish
 
 SMOOTH = 10  # logged steps whose mean a curve shows
@@ -84,6 +85,18 @@ def last_checkpoint(out: Path) -> str | None:
     """The newest checkpoint in `out` that was written to its end, or None; what a crash left half-written is passed over."""
     found = sorted(out.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
     return next((str(path) for path in found if _whole(path)), None)
+
+
+def start_of(model: str, maker: str) -> str:
+    """The folder or hub id where a stage starts. Raises ModelError on a folder that is not there; where a run would leave it,
+    the error names the run's command, which begins with `maker`."""
+    try:
+        return source_of(model)
+    except ModelError as error:
+        folder = Path(model)
+        if folder.name != "model":
+            raise
+        raise ModelError(f"{error}; this one is what `{maker} --out {folder.parent}` leaves: run that first") from None
 
 
 def common_arguments(

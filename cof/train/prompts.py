@@ -17,12 +17,12 @@ from cof.errors import InvalidConfig
 from cof.focus.setting import with_budget
 from cof.plain import trace_from_json
 from cof.runs import read_records
+from cof.train.admission import admit_questions
 from cof.types import Question, ViewSpec
 from cof.vision import boxes, views
 from cof.vision.views import Picture
-from cof.worlds.needle import Sample, asked
+from cof.worlds.needle import Sample, asked, asked_at
 from cof.worlds.pictures import picture_of
-from cof.worlds.questions import route
 from cof.worlds.scenes import make_scene
 
 FIRST = 1 << 53  # scenes from here on are asked about in reinforcement alone
@@ -81,10 +81,9 @@ def _resized(sample: Sample, resolution: int, spec: ViewSpec) -> Prompt:
     size, factor = boxes.shrink(image.size, resolution)
     if size == image.size:
         return Prompt(sample.question, Picture(image), spec)
-    unit = sample.side * factor
-    path = route(sample.needle, views.overview(size, spec), unit, spec)
-    targets = path if path != () else tuple(boxes.scale(item.box, unit, unit) for item in sample.needle.items)
-    question = replace(sample.question, depth=None if path is None else len(path), targets=targets or ())
+    question = asked_at(sample, views.overview(size, spec), sample.side * factor, spec)
+    if question.depth is None:
+        question = replace(question, targets=())
     return Prompt(question, Picture(image.resize(size, Image.Resampling.LANCZOS)), spec)
 
 
@@ -94,7 +93,7 @@ class FilePrompts:
     wrongly at others, the more often the more undecided they are (p (1 - p), the variance of the reward).
 
     Where no pass rates are known all are asked equally often. `factor` is the side of a visual token in pixels. Raises
-    InvalidConfig where there is nothing to ask, or a trace was made with tokens of another size.
+    InvalidConfig where there is nothing to ask, a trace was made with tokens of another size, or its question cannot be asked.
     """
 
     file: Path
@@ -123,4 +122,5 @@ class FilePrompts:
             raise InvalidConfig(
                 f"trace {other.id} has visual tokens of {other.spec.factor} pixels; the model's have {self.factor}"
             )
+        admit_questions([trace for trace, _ in pairs])
         return [(trace.question, trace.spec) for trace, _ in pairs], [share for _, share in pairs]

@@ -22,9 +22,10 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer, PreTrainedM
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from trl import SFTConfig, SFTTrainer
 
+from cof.dialects.cof import COF
+from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
 from cof.models.local import CARD, Card
-from cof.models.named import source_of
 from cof.plain import to_json
 from cof.runs import publish
 from cof.train.demonstrations import ZOOM_OPENING
@@ -33,7 +34,7 @@ from cof.train.lessons import Demonstrations, Lesson
 from cof.train.looks import look_loss
 from cof.train.nano import number_tokens
 from cof.train.perception import LARGEST_PLACE
-from cof.train.progress import Curves, Loaded, StepOrder, at_least_one, common_arguments, last_checkpoint
+from cof.train.progress import Curves, Loaded, StepOrder, at_least_one, common_arguments, last_checkpoint, start_of
 from cof.train.scenes import SceneBatches, Teacher
 from cof.train.traces import SceneTraces, TraceLessons
 from cof.types import ViewSpec
@@ -41,6 +42,9 @@ from cof.worlds.outside import NEEDLE
 
 # seconds for gloo's thread to end by itself: its group, taken down at once, has been seen to wait for it for ever
 PARTING = 0.5
+MAKER = (
+    "cof train perception --config recipes/nano/perception.toml"  # makes what nano's recipe of this stage starts from
+)
 
 
 @dataclass(frozen=True)
@@ -66,12 +70,14 @@ class SupervisedConfig:
     """Recipe of the stage. `model` is "nano", "nano-sft", a folder or a hub id; `heads` the checkpoint, of
     perception or of this stage, to take dense heads from.
 
-    `traces` is a JSONL file of traces about any pictures, `rows` of them a step; with `dense` they are about needle scenes,
-    `scenes` of these a step with at most `questions` conversations each; without `traces` such conversations are made from
-    `lessons`. `warmup` counts steps.
+    `traces` is a JSONL file of traces about any pictures, `rows` of them a step, all in `dialect`, a family's name or a TOML
+    file; with `dense` they are about needle scenes, `scenes` of these a step with at most `questions` conversations each;
+    without `traces` such conversations are made from `lessons`. Conversations about needle scenes are in "cof" alone. `warmup`
+    counts steps.
     """
 
     model: str
+    dialect: str = COF.name
     heads: str = ""
     traces: str = ""
     lessons: tuple[Lesson, ...] = (Lesson(1),)
@@ -91,11 +97,21 @@ class SupervisedConfig:
 
     def __post_init__(self) -> None:
         at_least_one(self, "steps", "rows", "accumulate", "scenes", "questions", "save_every")
+        dialect_of(self.dialect)
+        if self.dialect != COF.name and (self.dense or not self.traces):
+            want = f"want dialect = {COF.name!r}, or a file of traces and no [dense]"
+            raise InvalidConfig(
+                f"dialect = {self.dialect!r} is not possible with lessons or [dense] on needle scenes; {want}"
+            )
 
 
 def train_supervised(config: SupervisedConfig, out: Path) -> Path:
     """Run the stage in folder `out`, from its last checkpoint if it has one; returns the folder of the trained model."""
-    resumed, start = last_checkpoint(out), source_of(config.model)
+    resumed, start = last_checkpoint(out), start_of(config.model, MAKER)
+    if config.dense and config.heads and not Path(config.heads).is_file():
+        raise InvalidConfig(
+            f"heads = {config.heads!r} does not exist; want a checkpoint's model.safetensors, which {MAKER} leaves"
+        )
     tokenizer = AutoTokenizer.from_pretrained(start)
     processor = Qwen2VLImageProcessorPil.from_pretrained(start, do_resize=False)
     source = _source(config, tokenizer, processor)
@@ -124,8 +140,11 @@ def _source(
 ) -> Callable[[list[dict[str, int]]], dict[str, Any]]:
     """What is learnt from; a file of traces is read at once, so that a bad one is refused before the model is loaded."""
     teacher: Teacher
+    dialect = dialect_of(config.dialect)
     if config.traces and not config.dense:
-        lessons = TraceLessons(tokenizer, processor, config.spec, Path(config.traces), config.seed, config.rows)
+        lessons = TraceLessons(
+            tokenizer, processor, config.spec, Path(config.traces), config.seed, config.rows, dialect
+        )
         lessons.traces  # noqa: B018
         return lessons
     if config.traces:

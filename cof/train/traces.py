@@ -16,24 +16,27 @@ from transformers import PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from cof.dialects.cof import COF
+from cof.dialects.dialect import Dialect
 from cof.errors import InvalidConfig
 from cof.plain import trace_from_json
 from cof.runs import read_records
 from cof.scoring.traces import score_trace
 from cof.train import examples
-from cof.train.examples import Talk
+from cof.train.admission import admit
+from cof.train.examples import talk_of
 from cof.train.scenes import Taught, meant_by, pixel_tensors
 from cof.types import Stop, Trace, View, ViewSpec
 from cof.vision import views
 from cof.worlds.needle import scene_named
-from cof.worlds.pictures import picture_of
+from cof.worlds.pictures import picture_in
 from cof.worlds.questions import needles
 
 
 @dataclass(frozen=True)
 class TraceLessons:
     """`rows` traces a step from a JSONL file of traces, every epoch in an order of its own. Pictures are files, or needle
-    scenes. Raises InvalidConfig where there are none to learn from, or one has other view rules than `spec`.
+    scenes. Raises InvalidConfig where there are none to learn from, or one has other view rules than `spec` or is not
+    admitted to training in `dialect`.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -42,13 +45,14 @@ class TraceLessons:
     file: Path
     seed: int
     rows: int
+    dialect: Dialect = COF
 
     def __call__(self, steps: list[dict[str, int]]) -> dict[str, Any]:
         traces = self.traces
         order = [_at(self.seed, steps[0]["step"] * self.rows + i, len(traces)) for i in range(self.rows)]
         chosen = [traces[i] for i in order]
-        rows = [examples.row([Talk(COF.told(trace))], self.tokenizer, self.spec.factor) for trace in chosen]
-        pictures = [picture_of(trace.question) for trace in chosen]
+        rows = [examples.row([talk_of(trace, self.dialect)], self.tokenizer, self.spec.factor) for trace in chosen]
+        pictures = [picture_in(trace) for trace in chosen]
         pixels = self.processor(
             [
                 views.render(picture, view, trace.overview, trace.spec)
@@ -60,17 +64,16 @@ class TraceLessons:
 
     @functools.cached_property
     def traces(self) -> list[Trace]:
-        found = _read(self.file)
-        _check_spec(found, self.spec)
-        return found
+        return _read(self.file, self.spec, self.dialect)
 
 
 @dataclass(frozen=True)
 class SceneTraces:
-    """Teaches what a file of traces about needle scenes holds, `scenes` scenes a step, every epoch in an order of its own.
+    """Teaches what a file of traces about needle scenes holds, in the dialect "cof", `scenes` scenes a step, every epoch in an
+    order of its own.
 
     Traces about the same overview are branches of one row, at most `questions` of them. Raises InvalidConfig where there
-    are none to learn from, or one is about another picture.
+    are none to learn from, or one is about another picture, or is not admitted to training.
     """
 
     file: Path
@@ -88,9 +91,8 @@ class SceneTraces:
     @functools.cached_property
     def groups(self) -> list[list[Trace]]:
         """Traces about one overview each."""
-        read, found = _read(self.file), dict[tuple[str, View], list[Trace]]()
-        _check_spec(read, self.spec)
-        for trace in read:
+        found = dict[tuple[str, View], list[Trace]]()
+        for trace in _read(self.file, self.spec, COF):
             named = scene_named(trace.question.image)
             if named is None or all(trace.question.text != needle.text for needle in needles(named[0])):
                 about = f"{trace.question.text!r} about {trace.question.image!r}"
@@ -107,15 +109,17 @@ class SceneTraces:
         chosen = [traces[i] for i in rng.permutation(len(traces))[: self.questions]]
         asked = {needle.text: needle for needle in needles(scene)}
         meant = tuple(meant_by(asked[trace.question.text], side, first) for trace in chosen)
-        return Taught(tuple(Talk(COF.told(trace)) for trace in chosen), scene, side, first, meant)
+        return Taught(tuple(talk_of(trace, COF) for trace in chosen), scene, side, first, meant)
 
 
-def _read(file: Path) -> list[Trace]:
+def _read(file: Path, spec: ViewSpec, dialect: Dialect) -> list[Trace]:
     read = read_records(file) if file.is_file() else ()
     found = [trace for record in read if _exemplary(trace := trace_from_json(record.get("trace", record)))]
     if not found:
-        want = "want a JSONL file of traces that ended with an answer"
+        want = "want a JSONL file of traces that ended with an answer, as cof data build leaves it"
         raise InvalidConfig(f"traces = {str(file)!r} holds no traces to learn from; {want}")
+    admit(found, dialect)
+    _check_spec(found, spec)
     return found
 
 

@@ -10,17 +10,17 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from PIL import Image
 
 from cof.errors import InputError
-from cof.types import Box, Question, ViewSpec
+from cof.types import Box, Question, View, ViewSpec
 from cof.vision import boxes, views
 from cof.worlds.drawing import draw_full
-from cof.worlds.questions import Needle, choices, pick
+from cof.worlds.questions import Needle, choices, pick, route
 from cof.worlds.scenes import HELD_OUT, SPLITS, Contents, Scene, Split, make_scene
 
 DEPTHS = (0.35, 0.40, 0.25)  # share of questions that need no zoom, one, two
@@ -88,13 +88,26 @@ def asked(
             needle.answer,
             needle.category,
             len(path),
-            path or tuple(boxes.scale(item.box, side, side) for item in needle.items),
+            path or _items(needle, side),
             (
                 needle.attribute,
                 "pair never trained on" if any(item.pair in HELD_OUT for item in needle.items) else "pair seen",
             ),
         )
         yield Sample(question, needle, scene, side)
+
+
+def asked_at(sample: Sample, first: View, unit: float, spec: ViewSpec) -> Question:
+    """The question with the depth and the targets that it has from the overview `first` by `spec`, whatever it was picked at.
+
+    `unit` is the longer side of the picture in pixels: `sample.side`, or less where the picture was made smaller. Where no
+    zoom helps, depth is None and the targets are the sample's own.
+    """
+    path, factor = route(sample.needle, first, unit, spec), unit / sample.side
+    if path is None:
+        own = tuple(boxes.scale(box, factor, factor) for box in sample.question.targets)
+        return replace(sample.question, depth=None, targets=own)
+    return replace(sample.question, depth=len(path), targets=path or _items(sample.needle, unit))
 
 
 def redraw(name: str) -> Image.Image | None:
@@ -134,6 +147,10 @@ def _found(
             yield sample
         if not found and index > 50 * len(sides):
             raise InputError(f"no question can be answered at side {max(sides)}; want a larger side or overview budget")
+
+
+def _items(needle: Needle, unit: float) -> tuple[Box, ...]:
+    return tuple(boxes.scale(item.box, unit, unit) for item in needle.items)
 
 
 def _jpeg(scene: Scene, side: int) -> bytes:

@@ -26,6 +26,7 @@ from cof.search.sources import Drawn, count, file_tasks, needle_tasks
 from cof.search.trajectory import Rules
 from cof.types import ViewSpec
 from cof.worlds.needle import samples, write
+from cof.worlds.questions import route
 from tests.killing import run_killed
 
 RULES, SPEC = Rules(grid=4), ViewSpec()
@@ -87,6 +88,36 @@ def test_a_small_overview_needs_more_looks(tmp_path):
     both = [[trace_from_json(record["trace"]).zooms for record in pair] for pair in pairs if pair[0]["trace"]]
     assert all(small >= large for small, large in both)
     assert any(small > large for small, large in both)
+
+
+def test_the_depth_of_a_trace_is_that_of_its_own_overview(tmp_path):
+    with RunDir(tmp_path / "run", {}) as run:
+        build(Experts(0.0), needle_tasks(Drawn(20), SPEC, (64, 256, 1024)), RULES, run)
+        publish_kept(run, Filters())
+    needles = {sample.question.id: sample for sample in samples("train", 0, 20, 1792, SPEC)}
+    traces = [each.trace for each in read_kept(tmp_path / "run")]
+    paths = {
+        trace.id: route(needles[trace.id.split("@")[0]].needle, trace.overview, 1792, trace.spec) for trace in traces
+    }
+    assert all(trace.question.depth == trace.zooms == len(paths[trace.id]) for trace in traces)
+    assert all(trace.question.targets == paths[trace.id] for trace in traces if trace.zooms)
+    picked = [needles[trace.id.split("@")[0]].question.depth for trace in traces]
+    assert sum(trace.question.depth != depth for trace, depth in zip(traces, picked, strict=True)) >= 5
+
+
+@pytest.mark.parametrize("budgets", [(), (64,), (256,), (64, 1024)])
+def test_a_question_has_the_depth_of_each_budget_and_none_where_no_zoom_helps(budgets):
+    needles = {sample.question.id: sample for sample in samples("train", 0, 60, 1792, SPEC)}
+    for task in needle_tasks(Drawn(60), SPEC, budgets):
+        sample = needles[task.question.id.split("@")[0]]
+        path = route(sample.needle, task.first, 1792, task.spec)
+        assert task.question.depth == (None if path is None else len(path))
+        assert task.question.targets == (sample.question.targets if path is None else path or task.question.targets)
+        assert task.question.targets
+
+
+def test_a_question_of_a_file_has_no_depth_at_another_budget(tmp_path):
+    assert {task.question.depth for task in file_tasks(source("vstar", tmp_path), SPEC, (64, 256))} == {None}
 
 
 def test_pictures_take_several_sides_in_turn():

@@ -198,6 +198,17 @@ def test_hostile_words_are_words(url: str, words: str) -> None:
         assert "<script>alert(1)</script>" not in page
 
 
+@pytest.mark.parametrize("token", ["<|image_pad|>", "<|im_end|>", "<|im_start|>", "<start_of_turn>", "[INST]"])
+def test_a_control_token_is_refused_by_its_name(url: str, token: str) -> None:
+    for body in (
+        {"messages": asked(f"What does {token} mean?")},
+        {"messages": asked(QUESTION), "cof": {"choices": ["red", f"blue{token}"]}},
+    ):
+        reply = send(url, body)
+        assert reply.status_code == 400
+        assert token in reply.json()["error"]["message"]
+
+
 @pytest.mark.parametrize(
     "path", ["/v1/traces/..%2f..%2fetc%2fpasswd", "/traces/%00", "/v1/traces/" + "x" * 5000, "/etc/passwd"]
 )

@@ -13,7 +13,7 @@ import pytest
 from cof.errors import InvalidConfig, MissingExtra
 from cof.models.local import LocalModel
 from cof.scoring.rewards import Weights
-from cof.train.focus_trainer import FocusTrainer
+from cof.train.focus_trainer import FocusTrainer, rollout_setting
 from cof.train.grpo import _arguments, train_reinforced
 from cof.train.progress import read_metrics
 from cof.train.prompts import NeedlePrompts
@@ -68,6 +68,13 @@ def test_trl_is_asked_for_a_copy_in_this_process(tmp_path: Path) -> None:
     assert 256 + 4 * 81 < asked.vllm_max_model_length <= start.network.config.text_config.max_position_embeddings
     assert asked.delta == 4.0
     assert not asked.vllm_importance_sampling_correction
+
+
+def test_rollouts_are_in_the_dialect_of_the_recipe() -> None:
+    assert rollout_setting(CONFIG).dialect.name == "cof"
+    assert rollout_setting(replace(CONFIG, dialect="qwen3-vl")).dialect.name == "qwen3-vl"
+    with pytest.raises(InvalidConfig, match="dialect = 'mine.toml' is no family; want one of cof, "):
+        replace(CONFIG, dialect="mine.toml")
 
 
 def test_without_vllm_its_rollouts_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -137,6 +138,14 @@ def test_questions_of_a_file_are_those_that_are_undecided(tmp_path: Path) -> Non
     asked = FilePrompts(file, 0, 28)
     assert {asked(n).question for n in range(8)} == {traces[1].question}
     assert asked(0).picture.size == (448, 448) or max(asked(0).picture.size) == 448
+    for change, told in (
+        ({"text": "Why <|im_end|>?"}, "holds '<|im_end|>' in its question"),
+        ({"image": "x.png"}, "cannot be"),
+    ):
+        trace = to_json(replace(traces[1], question=replace(traces[1].question, **change)))
+        file.write_text(json.dumps(lines[1] | {"trace": trace}) + "\n")
+        with pytest.raises(InvalidConfig, match=f"trace {re.escape(traces[1].id)} {re.escape(told)}"):
+            FilePrompts(file, 0, 28)(0)
     file.write_text("".join(json.dumps(line | {"pass_rate": 1.0}) + "\n" for line in lines))
     with pytest.raises(InvalidConfig, match="holds nothing to ask; want traces"):
         FilePrompts(file, 0, 28)(0)

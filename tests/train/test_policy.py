@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from cof.dialects.cof import COF
+from cof.dialects.named import dialect_of
 from cof.focus.loop import run_many
 from cof.focus.setting import Setting
 from cof.models.encoding import views_in
 from cof.models.local import LocalModel
+from cof.scoring.rewards import formed
 from cof.train.environment import Episode, episode, play
 from cof.train.policy import Packed, pack, score
 from cof.train.prompts import NeedlePrompts
@@ -99,3 +101,12 @@ def test_a_rollout_that_failed_has_no_tokens(episodes: list[Episode]) -> None:
     failed = replace(episodes[0].trace, turns=(), stop=Stop.FAILED, error="out of memory")
     empty = episode(failed, episodes[0].picture)
     assert (len(empty.ids), empty.prompt) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["plain", "qwen3-vl", "mgpo"])
+def test_rollouts_are_played_in_the_recipes_dialect(model: LocalModel, name: str) -> None:
+    prompts = NeedlePrompts(model.spec, 3, (672,), (256,), (0.0, 1.0, 0.0))
+    (rollout,) = play(model, [(prompts(0), 0)], replace(SETTING, dialect=dialect_of(name), limits=Limits(turns=1)))
+    assert rollout.trace.dialect == name
+    assert dialect_of(name).system in model.codec.words(rollout.ids.tolist())
+    assert formed(rollout.trace) in (0.0, 1.0)

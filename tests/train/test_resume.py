@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,8 +14,13 @@ import torch
 from safetensors.torch import load_file
 
 from cof.config import dump_config
+from cof.errors import InvalidConfig, ModelError
 from cof.models.local import CARD
-from cof.train.progress import last_checkpoint
+from cof.models.named import embedded_folder
+from cof.train import grpo, sft
+from cof.train.progress import last_checkpoint, start_of
+from cof.train.reinforce import ReinforceConfig
+from cof.train.sft import SupervisedConfig
 from cof.worlds.outside import NEEDLE
 from tests.tiny import write_checkpoint
 from tests.train.test_traces import SPEC, write_traces
@@ -110,6 +116,7 @@ def weights_of(out):
         ("perception", "steps=0", "steps = 0 is not possible; want at least 1"),
         ("sft", "rows=0", "rows = 0 is not possible; want at least 1"),
         ("sft", "model=no/such/folder", "cannot load model no/such/folder: there is no such folder"),
+        ("sft", "seed=1", "leaves: run that first"),  # the recipe as it is, before the stage whose model it starts from
     ],
 )
 def test_a_recipe_that_cannot_run_is_one_line(stage: str, setting: str, told: str, tmp_path: Path) -> None:
@@ -117,5 +124,35 @@ def test_a_recipe_that_cannot_run_is_one_line(stage: str, setting: str, told: st
     done = subprocess.run([*argv, "--out", str(tmp_path / "run"), "--set", setting], capture_output=True, text=True)
     assert done.returncode != 0
     assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_start_that_another_stage_makes_is_named_with_its_command() -> None:
+    for config, told in (
+        (SupervisedConfig("runs/of/mine/model"), f"`{sft.MAKER} --out runs/of/mine` leaves: run that first"),
+        (SupervisedConfig("no/such/folder"), "there is no such folder; want 'nano', 'nano-sft', a folder"),
+    ):
+        with pytest.raises(ModelError, match=re.escape(told)):
+            sft.train_supervised(config, Path("nowhere"))
+    with pytest.raises(ModelError, match=re.escape(f"`{grpo.MAKER} --out a/run/of/mine` leaves: run that first")):
+        grpo.train_reinforced(ReinforceConfig("a/run/of/mine/model"), Path("nowhere"))
+    with pytest.raises(
+        InvalidConfig, match="heads = 'no.safetensors' does not exist; want a checkpoint's model.safetensors"
+    ):
+        sft.train_supervised(SupervisedConfig("nano-sft", heads="no.safetensors", dense=sft.Dense()), Path("nowhere"))
+    assert start_of("nano", "") == str(embedded_folder("nano"))
+
+
+def test_a_trace_whose_picture_moved_is_named_before_training(tmp_path: Path) -> None:
+    traces = write_traces(tmp_path)
+    (tmp_path / "1.png").rename(tmp_path / "moved.png")
+    rules = [f"spec.{name}={value}" for name, value in dump_config(SPEC).items()]
+    overrides = ("model=nano-sft", f"traces={traces}", *rules)
+    done = subprocess.run(
+        command("sft", RECIPES / "cof-7b" / "sft.toml", tmp_path / "run", *overrides), capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert f"trace 1 cannot be shown (picture '{tmp_path / '1.png'}' does not exist" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
-from transformers import AutoTokenizer
+from transformers import AutoModelForImageTextToText, AutoTokenizer
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from cof.dialects.cof import COF
+from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
 from cof.focus.loop import run
 from cof.focus.setting import Setting
@@ -26,10 +29,12 @@ from cof.search.sources import Drawn, needle_tasks
 from cof.search.trajectory import Rules
 from cof.train.examples import IGNORE
 from cof.train.scenes import SceneBatches
+from cof.train.sft import Dense, SupervisedConfig, _source
 from cof.train.traces import SceneTraces, TraceLessons
-from cof.types import Limits, Question, Stop, ViewSpec
+from cof.types import Answer, Box, Limits, Question, Stop, ViewSpec, Zoom
+from cof.vision import views
 from cof.vision.load import load
-from tests.tiny import write_checkpoint
+from tests.tiny import FAMILIES, write_checkpoint
 
 SPEC = ViewSpec(max_pixels=168 * 112, zoom_min_pixels=56 * 56, zoom_max_pixels=84 * 84)
 LOOK = (
@@ -77,6 +82,103 @@ def test_the_pixels_are_those_of_the_run(lessons: TraceLessons) -> None:
     assert len(sizes) == 3
     placeholder = lessons.tokenizer.convert_tokens_to_ids("<|image_pad|>")
     assert int((batch["input_ids"] == placeholder).sum()) * 4 == len(batch["pixel_values"])
+
+
+SPEAKERS = {
+    "cof": "qwen2_5_vl",
+    "qwen3-vl": "qwen3_vl",
+    "qwen2.5-vl": "qwen2_5_vl",
+    "qwen2-vl": "qwen2_vl",
+    "mgpo": "qwen2_5_vl",
+}
+
+
+@pytest.mark.parametrize(("name", "family"), SPEAKERS.items())
+def test_a_family_learns_its_own_words_and_nothing_else(name: str, family: str, tmp_path: Path) -> None:
+    """One step on a tiny model; the loss falls on the assistant's texts exactly, whatever the dialect."""
+    dialect, checkpoint, factor = dialect_of(name), write_checkpoint(family, tmp_path / "checkpoint"), FAMILIES[family]
+    spec = ViewSpec(4 * factor**2, 24 * factor**2, 4 * factor**2, 9 * factor**2, factor)
+    place, size = tmp_path / "0.png", (12 * factor, 8 * factor)
+    Image.effect_noise(size, 60).convert("RGB").save(place)
+    first = views.overview(size, spec)
+    look, answer = Zoom((Box(9, 9, 99, 99),), "sign", "Closer."), Answer("red", "So.")
+    said = [dialect.write(look, first), dialect.write(answer, first)]
+    question = Question("0", str(place), "Which?")
+    trace = run(ScriptedModel(said), question, load(place), Setting(spec, dialect=dialect))
+    assert trace.zooms == 1
+    file = tmp_path / "traces.jsonl"
+    file.write_text(json.dumps({"id": "0", "trace": to_json(trace)}) + "\n")
+    processor = Qwen2VLImageProcessorPil.from_pretrained(checkpoint, do_resize=False)
+    recipe = SupervisedConfig(str(checkpoint), name, traces=str(file), rows=1, spec=spec)
+    source = _source(recipe, AutoTokenizer.from_pretrained(checkpoint), processor)
+    assert isinstance(source, TraceLessons)
+    batch = source([{"step": 0}])
+    labels, ids = batch["labels"][0], batch["input_ids"][0]
+    assert source.tokenizer.decode(labels[labels != IGNORE]) == "".join(f"{text}<|im_end|>" for text in said)
+    assert dialect.system in source.tokenizer.decode(ids)
+    network = AutoModelForImageTextToText.from_pretrained(checkpoint, dtype="float32")
+    before = network(**batch).loss
+    before.backward()
+    with torch.no_grad():
+        for weight in network.parameters():
+            if weight.grad is not None:
+                weight -= 1e-3 * weight.grad / (weight.grad.norm() + 1e-6)
+        assert network(**batch).loss < before
+
+
+def mixed(lessons: TraceLessons, folder: Path, **changes: Any) -> Path:
+    """The file of lessons, whose second trace is other."""
+    lines = [json.loads(line) for line in lessons.file.read_text().splitlines()]
+    lines[1]["trace"] |= changes
+    file = folder / "mixed.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return file
+
+
+@pytest.mark.parametrize(("name", "other"), [("cof", 1), ("qwen3-vl", 0), ("plain", 0)])
+def test_a_mixture_of_dialects_is_refused(lessons: TraceLessons, tmp_path: Path, name: str, other: int) -> None:
+    """Before the model is loaded: there is none of this name."""
+    file = mixed(lessons, tmp_path, dialect="qwen3-vl")
+    spoken = ["cof", "qwen3-vl"][other]
+    with pytest.raises(InvalidConfig, match=f"trace {other} is in the dialect '{spoken}', the recipe in '{name}'"):
+        _source(SupervisedConfig("m", name, traces=str(file), spec=SPEC), lessons.tokenizer, lessons.processor)
+
+
+def test_only_what_can_be_learnt_from_must_be_of_the_dialect(lessons: TraceLessons, tmp_path: Path) -> None:
+    file = mixed(lessons, tmp_path, dialect="qwen3-vl", stop="turns")
+    assert len(replace(lessons, file=file).traces) == 1
+
+
+def test_needle_scenes_take_no_traces_of_another_dialect(lessons: TraceLessons, tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match="trace 1 is in the dialect 'plain', the recipe in 'cof'"):
+        _ = SceneTraces(mixed(lessons, tmp_path, dialect="plain"), SPEC, 0, 1, 4).groups
+
+
+@pytest.mark.parametrize("wrong", [{"dense": Dense()}, {}, {"dense": Dense(), "traces": "t.jsonl"}])
+def test_needle_scenes_are_spoken_of_in_cof_alone(wrong: dict[str, Any]) -> None:
+    with pytest.raises(
+        InvalidConfig, match=r"dialect = 'plain' is not possible with lessons or \[dense\] on needle scenes"
+    ):
+        SupervisedConfig("m", "plain", **wrong)
+
+
+def test_a_dialect_that_there_is_not_is_refused() -> None:
+    with pytest.raises(InvalidConfig, match="there is no dialect 'klingon'; want one of"):
+        SupervisedConfig("m", "klingon", traces="t.jsonl")
+
+
+def test_pictures_that_were_made_smaller_are_shown_as_they_were(lessons: TraceLessons, tmp_path: Path) -> None:
+    """An evaluation of resized pictures names the whole one."""
+    place = tmp_path / "0.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (448, 672, 3), dtype=np.uint8)).save(place)
+    small = load(place).resize((336, 224), Image.Resampling.LANCZOS)
+    trace = run(ScriptedModel(SAID[0]), Question("0", str(place), "Which one?"), small, Setting(SPEC))
+    file = tmp_path / "traces.jsonl"
+    file.write_text(json.dumps({"trace": to_json(trace)}) + "\n")
+    shown = replace(lessons, file=file, rows=1)([{"step": 0}])["pixel_values"]
+    small.save(place)
+    again = replace(lessons, file=file, rows=1)([{"step": 0}])["pixel_values"]
+    assert torch.equal(shown, again)
 
 
 def test_every_epoch_sees_every_trace_once(lessons: TraceLessons) -> None:

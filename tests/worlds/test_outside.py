@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from cof.focus.ask import setting_of, with_budget
+from cof.focus.setting import setting_of, with_budget
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageOps
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from cof.evaluate.benchmarks.rows import Row
-from cof.types import Box, Question, View, ViewSpec
+from cof.types import Question, View, ViewSpec
 
 
 @dataclass(frozen=True)
@@ -17,14 +17,13 @@ class Item:
 
     `question` holds the truth: where it has `choices`, `answer` is one of them, word for word; `targets` are boxes in
     pixels of the picture that `picture` reads (RGB, upright; raises InvalidImage). Items with the same `group` are one
-    question asked in several ways (option cycles): they count once, by their mean. `route` gives the boxes to zoom into,
-    in pixels of the picture resized by a factor, from its overview: none where the overview will do, None where no zoom
-    helps. Without it nobody knows what is needed. `row` says where the item was read, without its fields; None for what is
-    drawn.
+    question asked in several ways (option cycles): they count once, by their mean. `at` gives the question with the depth
+    and targets that it has from an overview of the picture resized by a factor; without it they are unknown there. `row`
+    says where the item was read, without its fields; None for what is drawn.
     """
 
     question: Question
     picture: Callable[[], Image.Image]
     group: str = ""
-    route: Callable[[View, float, ViewSpec], tuple[Box, ...] | None] | None = None
+    at: Callable[[View, float, ViewSpec], Question] | None = None
     row: Row | None = None

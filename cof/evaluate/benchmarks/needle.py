@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cof.evaluate.benchmarks.base import Item
-from cof.types import Box, View, ViewSpec
-from cof.worlds.needle import Sample, samples
-from cof.worlds.questions import route
+from cof.types import Question, View, ViewSpec
+from cof.worlds.needle import Sample, asked_at, samples
 from cof.worlds.scenes import Split
 
 
@@ -25,7 +24,7 @@ def items(
 
 
 def _item(sample: Sample) -> Item:
-    def found(first: View, factor: float, spec: ViewSpec) -> tuple[Box, ...] | None:
-        return route(sample.needle, first, sample.side * factor, spec)
+    def at(first: View, factor: float, spec: ViewSpec) -> Question:
+        return asked_at(sample, first, sample.side * factor, spec)
 
-    return Item(sample.question, sample.picture, route=found)
+    return Item(sample.question, sample.picture, at=at)
