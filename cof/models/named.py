@@ -1,7 +1,7 @@
 """Where a model's files are by its name: in the package, a local folder, the Hugging Face hub, or the hub's cache.
 
-The hub is asked briefly whether it is there, as its own client tries for half a minute. Needs the extra `local`, but no
-torch, so that a wrong name costs no import. Omits downloads, which transformers does.
+The hub is asked briefly whether it is there, as its own client tries for half a minute. A hub id needs the extra `local`, but
+no torch, so that a wrong name costs no import. Omits downloads, which transformers does.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from importlib import resources
 from pathlib import Path
 
 import httpx
-from huggingface_hub import constants, snapshot_download
 
 from cof.errors import ModelError
 
@@ -45,6 +44,8 @@ def place_of(name: str) -> str:
         return name
     if not _is_id(name):
         raise FileNotFoundError("there is no such folder")
+    from huggingface_hub import constants, snapshot_download  # needs the extra `local`, and takes long
+
     off = constants.HF_HUB_OFFLINE
     if not off and _answers(constants.ENDPOINT):
         return name

@@ -39,8 +39,8 @@ def open_model(
     for given, what in ((key, "a key"), (wire, "a wire")):
         if given is not None:
             raise InputError(f"{what} is for an endpoint, and the model runs here; give a URL too, or leave it out")
-    source_of(name or NANO)  # a wrong name is refused before torch is imported, which takes seconds
     try:
+        source_of(name or NANO)  # a wrong name is refused before torch is imported, which takes seconds
         from cof.models.local import LocalModel
     except ImportError as error:
         raise MissingExtra("an in-process model", error.name, "local") from None
