@@ -9,13 +9,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from cof.focus.setting import setting_of, with_budget
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageOps
 
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidImage
 from cof.focus.loop import run
+from cof.focus.setting import setting_of, with_budget
 from cof.models.remote import RemoteModel
 from cof.models.scripted import ScriptedModel
 from cof.types import Question, Trace, ViewSpec
