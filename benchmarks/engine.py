@@ -15,7 +15,8 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from cof.focus.loop import Setting, run_many
+from cof.focus.loop import run_many
+from cof.focus.setting import Setting
 from cof.models.base import Conversation, Request
 from cof.models.encoding import views_in
 from cof.models.local import LocalModel

@@ -26,7 +26,8 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.chat_template_utils import qwen3_template
 
 from cof.dialects.cof import COF
-from cof.focus.loop import Session, Setting
+from cof.focus.loop import Session
+from cof.focus.setting import Setting
 from cof.models.local import LocalModel
 from cof.scoring.rewards import Rollout, graded
 from cof.train.environment import play

@@ -1,34 +1,87 @@
 """Chain-of-Focus: vision-language models that see an overview, zoom where they must, then answer.
 
-from cof import ask
+A model behind an OpenAI-compatible endpoint, about your own photograph:
 
-print(ask("photo.jpg", "What letter is on the red circle?").answer)
+    from cof import ask
+
+    trace = ask("photo.jpg", "What does the sign say?", url="http://127.0.0.1:8000/v1", model="Qwen3-VL-8B-Instruct")
+    print(trace.answer)
+
+Without `url` and `model` the packaged cof-nano answers, which knows the drawn pictures of the needle world alone.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cof.api import aask, ask, ask_many
+from cof.dialects.dialect import Dialect
+from cof.dialects.named import dialect_of
 from cof.errors import CofError, InputError, ModelError
-from cof.focus.ask import ask
-from cof.focus.loop import Setting, run, run_many
+from cof.focus.loop import run, run_many
+from cof.focus.setting import Setting, setting_of
+from cof.models.base import Model
+from cof.models.opening import open_model
+from cof.models.remote import RemoteModel
 from cof.models.scripted import ScriptedModel
-from cof.types import Answer, Box, Limits, Malformed, Question, Trace, Turn, View, ViewSpec, Zoom
+from cof.types import (
+    Answer,
+    Box,
+    Limits,
+    Malformed,
+    Question,
+    Sampling,
+    Stop,
+    Trace,
+    Turn,
+    View,
+    ViewSpec,
+    Zoom,
+)
+from cof.vision.load import load
+
+if TYPE_CHECKING:
+    from cof.models.local import LocalModel
 
 __all__ = [
     "Answer",
     "Box",
     "CofError",
+    "Dialect",
     "InputError",
     "Limits",
+    "LocalModel",
     "Malformed",
+    "Model",
     "ModelError",
     "Question",
+    "RemoteModel",
+    "Sampling",
     "ScriptedModel",
     "Setting",
+    "Stop",
     "Trace",
     "Turn",
     "View",
     "ViewSpec",
     "Zoom",
+    "aask",
     "ask",
+    "ask_many",
+    "dialect_of",
+    "load",
+    "open_model",
     "run",
     "run_many",
+    "setting_of",
 ]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """LocalModel is imported when it is asked for, as it needs torch. Raises AttributeError, or ImportError without torch."""
+    if name == "LocalModel":
+        from cof.models.local import LocalModel
+
+        return LocalModel
+    raise AttributeError(f"module 'cof' has no attribute {name!r}")

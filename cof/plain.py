@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from cof.errors import InvalidRun
+from cof.errors import InvalidBox, InvalidRun
 from cof.types import (
     TRACE_VERSION,
     Action,
@@ -53,6 +53,14 @@ def trace_from_json(data: dict[str, Any]) -> Trace:
             "stop": Stop(data["stop"]),
         }
     )
+
+
+def checked_trace(data: Any) -> Trace:
+    """`trace_from_json` of data from outside. Raises InvalidRun where it is no trace."""
+    try:
+        return trace_from_json(data)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, InvalidBox) as error:
+        raise InvalidRun(f"this is no trace ({type(error).__name__}: {error}); want what Trace.to_json gave") from None
 
 
 def question_from_json(data: dict[str, Any]) -> Question:

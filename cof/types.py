@@ -8,11 +8,15 @@ and are never stored.
 from __future__ import annotations
 
 import enum
+import importlib
+import json
 import math
+import os
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from cof.errors import InvalidBox, InvalidConfig
+from cof.errors import InputError, InvalidBox, InvalidConfig
 
 TRACE_VERSION = 2
 
@@ -188,9 +192,9 @@ class Limits:
 
     turns: int = 6
     zooms: int = 4
-    tokens: int = 2048
-    pixels: int = 16_000_000
-    seconds: float = 120.0
+    tokens: int = 16_384
+    pixels: int = 8_000_000
+    seconds: float = 300.0
     crop_pixels: int | None = None
 
     def __post_init__(self) -> None:
@@ -328,3 +332,32 @@ class Trace:
     @property
     def seconds(self) -> float:
         return sum(turn.seconds for turn in self.turns)
+
+    def to_json(self) -> dict[str, Any]:
+        """The trace as plain JSON data."""
+        data: dict[str, Any] = _room("cof.plain").to_json(self)
+        return data
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Trace:
+        """The inverse of `to_json`. Raises InvalidRun where `data` is no trace."""
+        trace: Trace = _room("cof.plain").checked_trace(data)
+        return trace
+
+    def to_html(self, picture: Any = None) -> str:
+        """The trace as one HTML page; `picture` as `cof.load` takes it, else what the question names. Raises InvalidImage."""
+        page: str = _room("cof.serve.page").page_of(self, picture)
+        return page
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the trace to a `.json` file, or its page to an `.html` file. Raises InputError, InvalidImage or OSError."""
+        suffix = os.path.splitext(path)[1].lower()
+        if suffix not in (".json", ".html"):
+            raise InputError(f"cannot save a trace as {os.fspath(path)!r}; want a name that ends in .json or .html")
+        text = self.to_html() if suffix == ".html" else json.dumps(self.to_json(), ensure_ascii=False, indent=1) + "\n"
+        _room("cof.runs").publish(Path(path), text)
+
+
+def _room(module: str) -> Any:
+    """A module above this one, imported when it is used: for the methods by which a person at a prompt reads a trace."""
+    return importlib.import_module(module)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import json
 import re
 import subprocess
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from cof.dialects.named import dialect_of
-from tests.models.endpoints import ANSWER, ZOOM, by_turn, listening
+from cof.models.remote import RemoteModel
+from tests.models.endpoints import ANSWER, ZOOM, Asked, Reply, by_turn, in_turn, listening, models
 
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "examples" / "plaza.jpg"
@@ -38,7 +41,7 @@ def test_an_evaluation_is_spread_over_replicas(tmp_path: Path) -> None:
 def test_a_key_comes_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("secret\n")
     with listening(by_turn(ANSWER)) as server:
-        done = cof("ask", PICTURE, "What?", "--url", server.url, "--key-file", tmp_path / "key", "--json")
+        done = cof("ask", PICTURE, "What?", "--url", server.url, "--model", "m", "--key-file", tmp_path / "key", "--json")
     assert json.loads(done.stdout)["answer"] == "B", done.stderr
     assert server.asked[0].headers["Authorization"] == "Bearer secret"
 
@@ -64,6 +67,90 @@ def test_bad_endpoints_and_keys_are_one_line(tmp_path: Path) -> None:
         assert "one two" not in done.stderr
 
 
+def forms(asked: list[Asked]) -> set[str]:
+    """The forms in which pictures were sent."""
+    return {form.decode() for each in asked for form in re.findall(rb"data:image/(\w+);", each.raw)}
+
+
+NEEDLES = ["needle", "--n", 1, "--side", 1792, "--arms", "focus", "--dialect", "plain"]
+
+
+def test_an_evaluation_sends_png_and_records_the_wire(tmp_path: Path) -> None:
+    for options, form, recorded in (([], "png", "png"), (["--wire", "jpeg:85"], "jpeg", "jpeg:85")):
+        with listening(by_turn("B")) as server:
+            done = cof("eval", *NEEDLES, "--url", server.url, "--model", "m", *options, "--out", tmp_path / form)
+        assert done.returncode == 0, done.stderr
+        assert json.loads((tmp_path / form / "manifest.json").read_text())["wire"] == recorded
+        assert forms(server.asked) == {form}
+    with listening(by_turn("B")) as server:
+        done = cof("eval", *NEEDLES, "--url", server.url, "--model", "m", "--wire", "png", "--out", tmp_path / "jpeg")
+        assert done.returncode == 2  # another wire is another evaluation
+        assert not server.asked
+
+
+def test_a_wire_that_is_none_is_refused_in_one_line(tmp_path: Path) -> None:
+    url = ["--url", "http://127.0.0.1:9/v1", "--model", "m"]
+    for options, words in (
+        ([*url, "--wire", "webp"], "want auto, png, jpeg"),
+        ([*url, "--wire", "jpeg:0"], "want 1 to 100"),
+        (["--wire", "jpeg"], "a wire is for an endpoint"),
+    ):
+        done = cof("eval", *NEEDLES, *options, "--out", tmp_path / "run")
+        assert done.returncode == 2, done.stderr
+        assert words in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_where_everything_failed_the_last_line_is_the_endpoints_own_error(tmp_path: Path) -> None:
+    for words in ("the card is on fire", "This model's maximum context length is 4096 tokens."):
+        said = Reply(json.dumps({"error": {"message": words}}).encode(), 400)
+        with listening(in_turn(said)) as server:
+            done = cof("eval", *NEEDLES, "--n", 2, "--url", server.url, "--model", "m", "--out", tmp_path / words[:8])
+        assert done.returncode == 1
+        assert words in done.stderr.strip().splitlines()[-1]
+    assert "--budget N" in done.stderr.strip().splitlines()[-1]
+
+
+def test_where_something_failed_the_evaluation_has_a_report(tmp_path: Path) -> None:
+    with listening(in_turn(Reply(b"odd", 400), Reply("B"))) as server:
+        done = cof("eval", *NEEDLES, "--n", 2, "--url", server.url, "--model", "m", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert "1 failed; the first: m at " in done.stderr
+
+
+def test_the_only_model_of_an_endpoint_needs_no_name(tmp_path: Path) -> None:
+    with listening(by_turn("B")) as server:
+        server.listing = models("Qwen/Qwen3-VL")
+        done = cof("eval", *NEEDLES, "--url", server.url, "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert f"the model is Qwen/Qwen3-VL, the only one at {server.url}" in done.stderr
+    assert {asked.body["model"] for asked in server.asked} == {"Qwen/Qwen3-VL"}
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["model"] == "Qwen/Qwen3-VL"
+
+
+def test_an_endpoint_of_several_models_or_none_wants_a_name(tmp_path: Path) -> None:
+    for listing, code, words in (
+        (models("a", "b"), 2, "has 2 models: a, b; want the name of one as --model"),
+        (models(*map(str, range(11))), 2, "has 11 models: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 1 more; want"),
+        (models(), 2, "lists no model; want"),
+        (Reply(b"who?", 401), 1, "--key-file"),
+    ):
+        with listening(by_turn("B")) as server:
+            server.listing = listing
+            done = cof("eval", *NEEDLES, "--url", server.url, "--out", tmp_path / "run")
+        assert done.returncode == code
+        assert words in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert not server.asked
+
+
+def test_an_endpoint_that_is_not_there_is_named_at_once(tmp_path: Path) -> None:
+    done = cof("eval", *NEEDLES, "--url", "http://127.0.0.1:9/v1", "--out", tmp_path / "run")
+    assert done.returncode == 1
+    assert "http://127.0.0.1:9/v1 lists no models (ConnectError" in done.stderr
+
+
 def test_a_server_has_several_upstreams_and_their_key(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("secret")
     image = base64.b64encode(PICTURE.read_bytes()).decode()
@@ -72,8 +159,9 @@ def test_a_server_has_several_upstreams_and_their_key(tmp_path: Path) -> None:
         {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{image}"}},
     ]
     with listening(by_turn(ANSWER)) as one, listening(by_turn(ANSWER)) as other:
+        one.listing = models("m")
         options = ["--upstream", one.url, "--upstream", other.url, "--upstream-key-file", str(tmp_path / "key")]
-        command = [sys.executable, "-m", "cof", "serve", "--model", "m", "--port", "0", *options]
+        command = [sys.executable, "-m", "cof", "serve", "--wire", "jpeg:90", "--port", "0", *options]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
             assert server.stdout is not None
@@ -87,6 +175,9 @@ def test_a_server_has_several_upstreams_and_their_key(tmp_path: Path) -> None:
             server.kill()
             server.communicate()
     assert (len(one.asked), len(other.asked)) == (2, 2)
+    assert {asked.body["model"] for asked in (*one.asked, *other.asked)} == {"m"}
+    assert forms([*one.asked, *other.asked]) == {"jpeg"}
+    assert one.listed[0].headers["Authorization"] == "Bearer secret"
     assert {asked.headers["Authorization"] for asked in (*one.asked, *other.asked)} == {"Bearer secret"}
 
 
@@ -95,3 +186,16 @@ def test_the_family_in_the_docs_can_be_used(tmp_path: Path) -> None:
     assert written is not None
     (tmp_path / "native.toml").write_text(written[1])
     assert dialect_of(str(tmp_path / "native.toml")).native == "tool"
+
+
+def test_the_python_of_the_docs_can_be_run(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "endpoints.md").read_text()
+    written = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert written is not None
+    with listening(by_turn(ZOOM, ANSWER)) as server:
+        code = written[1].replace("http://127.0.0.1:8000/v1", server.url).replace("photo.jpg", str(PICTURE))
+        exec(code, {})
+    assert capsys.readouterr().out == "B\n"
+    assert server.asked[0].headers["Authorization"] == "Bearer secret"
+    for argument in list(inspect.signature(RemoteModel).parameters):
+        assert f"\n| `{argument}` | " in page

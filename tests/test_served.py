@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cof.models.local import embedded_folder
+from cof.models.named import embedded_folder
 
 START = 120.0  # seconds that a server may take to load
 
@@ -77,7 +77,8 @@ def test_an_evaluation_in_which_everything_failed_is_a_failure(tmp_path: Path) -
     command = [sys.executable, "-m", "cof", "eval", "needle", *options, "--out", str(tmp_path / "run")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1
-    assert "the model failed at every question" in done.stderr
+    assert "the model failed at every question" in done.stderr.strip().splitlines()[-1]
+    assert "ConnectError" in done.stderr.strip().splitlines()[-1]
 
 
 def build(out: Path, roles: str) -> dict[str, float]:

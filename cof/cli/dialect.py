@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from cof.dialects.authors import NO_TEXT, Taken, dialect_file, taken
 from cof.dialects.base import Message
-from cof.dialects.dialect import QUESTION
-from cof.dialects.named import SUFFIX, constants, dialect_of, imported, names
+from cof.dialects.named import SUFFIX, dialect_of, names
 from cof.errors import InvalidConfig
 from cof.runs import publish
 from cof.types import Answer, Box, Completion, Malformed, Question, Turn, View, Zoom
@@ -49,47 +49,35 @@ def show(name: Annotated[str, typer.Argument(help="A family, or a TOML file.")])
 
 @app.command("import")
 def take(
-    file: Annotated[Path, typer.Argument(help="The authors' own file: Python, or the text of a system prompt.")],
+    file: Annotated[Path, typer.Argument(help="The authors' own file: .py, .ipynb, .json, .toml, or a system prompt.")],
     out: Annotated[Path, typer.Option(help="The dialect file to write (TOML).")],
     like: Annotated[str, typer.Option(help="The family whose grammar it has.")] = "cof",
-    system: Annotated[str, typer.Option(help="Python: the name of the system prompt.")] = "",
-    user: Annotated[str, typer.Option(help="Python: the name of the text around the question, or after it.")] = "",
+    system: Annotated[str, typer.Option(help="Name of the system prompt, such as PROMPTS.system.")] = "",
+    user: Annotated[str, typer.Option(help="Name of the text around the question, or after it.")] = "",
+    closer: Annotated[str, typer.Option(help="Name of the words after a closer look.")] = "",
+    reply: Annotated[str, typer.Option(help="Name of the text around the {image} of a closer look.")] = "",
+    cell: Annotated[int | None, typer.Option(help="Notebook: this cell alone, counted from 1.")] = None,
 ) -> None:
     """Take a prompt from its authors' file, which is read and never run."""
     if out.suffix != SUFFIX:
         raise InvalidConfig(f"--out {out} would not be found as a dialect; want a name that ends in {SUFFIX}")
+    if NO_TEXT.search(f"{out}{like}"):
+        raise InvalidConfig(f"--out {str(out)!r} or --like {like!r} is no name in UTF-8; want another")
     if out.exists():
         raise InvalidConfig(f"{out} is there already; want a new name, or remove it first")
-    if file.suffix == ".py":
-        found = constants(file)
-        words = {field: _constant(found, name, file) for field, name in (("system", system), ("user", user)) if name}
-    else:
-        words = _whole(file, system or user)
-    if not words:
-        raise InvalidConfig(f"nothing was asked of {file}; want --system NAME, --user NAME or both")
-    if "user" in words and QUESTION not in words["user"]:
-        words["user"] = f"{QUESTION}\n{words['user']}"
-    publish(out, imported(like, out.stem, words))
+    named = {"system": system, "user": user, "closer": closer, "reply": reply}
+    found = taken(file, {key: name for key, name in named.items() if name}, cell)
+    words = {each.key: each.words.text for each in found}
+    if "reply" in words:
+        words = {"closer": ""} | words  # all that its authors say there is in the reply
+    publish(out, dialect_file(like, out.stem, words))
+    print(f"took {'; '.join(map(_taken, found))}")
     print(f"dialect in {out}; see it with: cof dialect show {out}")
 
 
-def _whole(file: Path, named: str) -> dict[str, str]:
-    """A text file as the system prompt."""
-    if named:
-        raise InvalidConfig(
-            f"{file} is no Python file, so nothing in it is called {named!r}; leave --system and --user out"
-        )
-    try:
-        return {"system": file.read_text(encoding="utf-8")}
-    except UnicodeDecodeError:
-        raise InvalidConfig(f"{file} is no text in UTF-8; want the authors' prompt, or their Python file") from None
-
-
-def _constant(found: dict[str, str], name: str, file: Path) -> str:
-    if name not in found:
-        known = ", ".join(sorted(found)) or "none"
-        raise InvalidConfig(f"{file} gives no text the name {name!r} at its top level; it names: {known}")
-    return found[name]
+def _taken(each: Taken) -> str:
+    changes = "".join(f", {change}" for change in each.words.changes)
+    return f"{each.key} from {each.origin} ({len(each.words.text):,} letters{changes})"
 
 
 def _told(message: Message) -> str:

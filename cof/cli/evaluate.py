@@ -19,11 +19,14 @@ import cof
 from cof.cli.options import (
     Adapter,
     Budget,
+    CropBudget,
     DialectName,
     KeyFile,
     LimitItems,
     ModelName,
+    TurnTokens,
     Urls,
+    WireName,
     numbers,
     opened,
     split_of,
@@ -40,8 +43,7 @@ from cof.evaluate.inspect_log import PICTURES, write_logs
 from cof.evaluate.pairs import HEADINGS, VERDICTS, Pair, as_json, read_pairs
 from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, SOURCES, Plan, Source, evaluate, records
-from cof.focus.ask import setting_of
-from cof.focus.loop import MODES, Mode, Setting
+from cof.focus.setting import MODES, Mode, Setting, setting_of
 from cof.models.base import Usage
 from cof.models.remote import RemoteModel
 from cof.plain import to_json
@@ -53,7 +55,9 @@ NEEDLE = "needle"
 SIDE, SPLIT = 1792, "test"
 NEEDLES = 200  # questions, where --n does not say
 VERSIONED = ("torch", "transformers", "numpy")  # what may change figures, where it is installed
+LOSSLESS = "png"  # the wire where --wire does not say: a model is measured on the pixels of its views
 LEAST = 28  # pixels of a side: one visual token
+PIXELS = 100_000_000  # of a question: the view rules of a family are to decide what an evaluation shows, and no limit
 TURN_TOKENS = 512  # most tokens of one turn, as the released checkpoints are evaluated (arXiv 2505.15436)
 WIDTH = 160  # characters of a table where there is no terminal
 
@@ -64,17 +68,20 @@ def evaluation(
     bench: Annotated[str, typer.Argument(help=f"{NEEDLE}, {', '.join(BENCHMARKS)}.")],
     out: Annotated[Path, typer.Option(help="Run folder; an interrupted run continues.")],
     data: Annotated[Path | None, typer.Option(help="Your local copy of the benchmark.")] = None,
-    model: ModelName = "nano",
+    model: ModelName = None,
     adapter: Adapter = None,
     url: Urls = [],  # noqa: B006
     key_file: KeyFile = None,
-    dialect: DialectName = "cof",
+    wire: WireName = None,
+    dialect: DialectName = None,
     arms: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(MODES)}.")] = "direct,focus",
     resolutions: Annotated[str, typer.Option(help="Longer sides in pixels, comma-separated; else as they are.")] = "",
     source: Annotated[str, typer.Option(help="resized: all from the smaller picture; original: only the overview.")] = (
         "original"
     ),
     budget: Budget = None,
+    crop_budget: CropBudget = None,
+    turn_tokens: TurnTokens = TURN_TOKENS,
     n: Annotated[int | None, typer.Option("--n", min=1, help=f"Questions a seed; all, or {NEEDLES} needles.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
@@ -91,19 +98,23 @@ def evaluation(
 ) -> None:
     """Measure a model on a benchmark: accuracy with its interval, zooms and tokens, by arm, resolution and category."""
     plan = Plan(_arms(arms), _resolutions(resolutions), _source(source), tuple(range(seed, seed + seeds)))
-    limits, sampling = replace_fields(Limits(), limit), Sampling(temperature, tokens=TURN_TOKENS)
+    limits, sampling = replace_fields(Limits(pixels=PIXELS), limit), Sampling(temperature, tokens=turn_tokens)
     _check(bench, data, side, split, multiple_choice)  # before a model is loaded, which may take minutes
-    spoken, loaded = dialect_of(dialect), opened(model, adapter, concurrency, url, key_file, limits.seconds)
-    setting = setting_of(loaded, limits, sampling, budget, spoken)
+    spoken, form = None if dialect is None else dialect_of(dialect), wire or (LOSSLESS if url else None)
+    loaded = opened(model, adapter, concurrency, url, key_file, limits.seconds, form)
+    setting = setting_of(loaded, limits, sampling, budget, spoken, crop_budget)
     asked = {"benchmark": bench, "n": n, "side": side, "split": split, "multiple_choice": multiple_choice}
     items = _items(bench, data, n, side, split, multiple_choice, setting.spec)
     total = _count(items, plan)  # first: what cannot be read is refused, and leaves no run folder behind
     run = RunDir(out, asked | to_json(plan) | _manifest(loaded, setting, data))
-    figures = _measure(loaded, items, plan, setting, run, total, RemoteModel(judge, judge_model) if judge else None)
+    asked_judge = RemoteModel(judge, judge_model) if judge else None
+    figures, errors = _measure(loaded, items, plan, setting, run, total, asked_judge)
     if left_out := sorted(loaded.known.lacks) if isinstance(loaded, RemoteModel) else []:
         figures["left_out"] = left_out
         print(f"the endpoint refuses {', '.join(left_out)}; turns were asked for without", file=sys.stderr)
     _tell(figures, out, loaded.usage)
+    if errors and all(arm["failed"] and not arm["n"] for arm in figures["arms"].values()):
+        raise ModelError(f"the model failed at every question, and the same command tries them again; {errors[0]}")
 
 
 def _tell(figures: dict[str, Any], out: Path, used: Usage) -> None:
@@ -111,8 +122,6 @@ def _tell(figures: dict[str, Any], out: Path, used: Usage) -> None:
     _table(rows_of(out.name, figures))
     told = f"read {used.prefilled} tokens and {used.images} pictures, sampled {used.decoded}, {used.seconds:.0f} s in the model"
     print(told, file=sys.stderr)
-    if all(arm["failed"] and not arm["n"] for arm in figures["arms"].values()):
-        raise ModelError("the model failed at every question; the same command tries them again")
 
 
 def comparison(
@@ -201,6 +210,7 @@ def _manifest(model: Any, setting: Setting, data: Path | None) -> dict[str, Any]
     return {
         "model": model.name,
         "weights": model.fingerprint,
+        "wire": str(model.wire) if isinstance(model, RemoteModel) else None,
         "setting": to_json(setting) | {"mode": None, "dialect": setting.dialect.name},
         "prompts": setting.dialect.fingerprint(),
         "data": None if data is None else digest(data),
@@ -215,21 +225,21 @@ def _count(items: Items, plan: Plan) -> int:
 
 def _measure(
     model: Any, items: Items, plan: Plan, setting: Setting, folder: RunDir, total: int, judge: RemoteModel | None
-) -> dict[str, Any]:
-    """Do the evaluation's work in its run folder, with progress; returns the report of all its traces."""
+) -> tuple[dict[str, Any], list[str]]:
+    """Do the evaluation's work in its run folder, with progress; returns the report of all its traces, and their errors."""
     with folder as run, counting("answering", total, len(run.journal("traces").done)) as advance:
         evaluate(model, items, plan, setting, run, lambda _: advance())
         found = list(records(run.folder))
         if errors := [record.trace.error for record in found if record.trace.error]:
             print(f"{len(errors)} failed; the first: {errors[0]}", file=sys.stderr)
         if judge is None:
-            return report(found)
+            return report(found), errors
         answers = [(record.trace.question, record.trace.answer) for record in found]
         scored = judged(judge, answers, run.journal("verdicts"))
         if missing := sum(asked.answer is not None and scored(asked, said).value is None for asked, said in answers):
             told = f"{missing} answers have no verdict of the judge; the same command asks it again"
             print(told, file=sys.stderr)
-        return report(found, scored)
+        return report(found, scored), errors
 
 
 def _differences(pairs: Sequence[Pair]) -> None:

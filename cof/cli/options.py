@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,16 +12,18 @@ from typing import Annotated, Any
 import typer
 
 from cof.errors import InputError, InvalidConfig, MissingExtra
-from cof.focus.ask import open_model
-from cof.models.endpoint import checked_key
-from cof.models.remote import KEY, SECONDS, RemoteModel
+from cof.models.endpoint import KEY, checked_key
+from cof.models.opening import open_model
+from cof.models.remote import SECONDS
+from cof.vision.urls import Wire
 from cof.worlds.scenes import SPLITS, Split
 
 ModelName = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--model",
-        help="nano, nano-sft, a folder in Hugging Face layout, or a hub id; behind an endpoint, the name it goes by.",
+        help="nano (default), nano-sft, a folder in Hugging Face layout, or a hub id; behind an endpoint, its "
+        "name there, which may be left out where the endpoint has one model.",
     ),
 ]
 Urls = Annotated[
@@ -31,38 +34,57 @@ KeyFile = Annotated[Path | None, typer.Option("--key-file", help=f"File with the
 UpstreamKeyFile = Annotated[
     Path | None, typer.Option("--upstream-key-file", help=f"File with the upstream's key; else ${KEY}.")
 ]
+WireName = Annotated[
+    str | None,
+    typer.Option(
+        "--wire",
+        metavar="png|jpeg[:QUALITY]",
+        help="How an endpoint gets pictures; else PNG, or JPEG 95 above 2 megapixels or 1 MiB.",
+    ),
+]
 DialectName = Annotated[
-    str, typer.Option("--dialect", help="How the model speaks: `cof dialect list`, or a TOML file.")
+    str | None,
+    typer.Option("--dialect", help="How the model speaks: `cof dialect list`, or a TOML file; else by its name."),
 ]
 Adapter = Annotated[str | None, typer.Option("--adapter", help="A LoRA folder or hub id.")]
 LimitItems = Annotated[
-    list[str], typer.Option("--limit", help="turns=N, zooms=N, tokens=N, pixels=N or seconds=N; repeatable.")
+    list[str],
+    typer.Option("--limit", help="turns=N, zooms=N, tokens=N, pixels=N, crop_pixels=N or seconds=N; repeatable."),
 ]
-Budget = Annotated[int | None, typer.Option("--budget", min=4, help="Most visual tokens of the overview.")]
+Budget = Annotated[
+    int | None, typer.Option("--budget", min=4, help="Most visual tokens of the overview, and of each crop.")
+]
+CropBudget = Annotated[int | None, typer.Option("--crop-budget", min=4, help="Most visual tokens of each crop.")]
+TurnTokens = Annotated[
+    int, typer.Option("--turn-tokens", min=1, help="Most tokens that the model may produce in a turn.")
+]
 
 
 def opened(
-    model: str,
+    model: str | None,
     adapter: str | None,
     batch: int = 16,
     urls: Sequence[str] = (),
     key_file: Path | None = None,
     seconds: float = SECONDS,
+    wire: str | None = None,
 ) -> Any:
     """The model in this process, without the bars that its library draws while loading, or behind `urls`.
 
-    A turn over the wire has `seconds`, a conversation's limit, but no less than usual: at the limit a model is asked for its
-    answer, which it could not give if its turn were cut off there.
+    Without a name it is cof-nano, or the only model that the endpoint has, which is said on stderr. A turn over the wire has
+    `seconds`, a conversation's limit, but no less than usual: at the limit a model is asked for its answer, which it could
+    not give if its turn were cut off there. Pictures are sent as `wire` says, which is checked first. Raises InputError,
+    ModelError or MissingExtra.
     """
-    if urls and adapter is not None:
-        raise InputError(f"--adapter {adapter} cannot be given to a model behind an endpoint; let its server load it")
-    if urls:
-        key = None if key_file is None else key_in(key_file)
-        return RemoteModel(urls, model, batch, max(SECONDS, seconds), key)
-    if key_file is not None:
+    if key_file is not None and not urls:
         raise InputError(f"the key in {key_file} is for no endpoint, as the model runs here; leave it out")
+    form, key = None if wire is None else Wire.of(wire), None if key_file is None else key_in(key_file)
     os.environ.setdefault("TQDM_DISABLE", "1")
-    return open_model(model, adapter, batch)
+    waits = max(SECONDS, seconds)
+    found = open_model(model, url=urls or None, key=key, wire=form, seconds=waits, adapter=adapter, batch=batch)
+    if urls and model is None:
+        print(f"cof: the model is {found.name}, the only one at {urls[0]}", file=sys.stderr)
+    return found
 
 
 def key_in(file: Path) -> str:

@@ -9,7 +9,17 @@ from typing import Annotated
 
 import typer
 
-from cof.cli.options import Adapter, DialectName, LimitItems, ModelName, UpstreamKeyFile, key_in, needed, opened
+from cof.cli.options import (
+    Adapter,
+    DialectName,
+    LimitItems,
+    ModelName,
+    UpstreamKeyFile,
+    WireName,
+    key_in,
+    needed,
+    opened,
+)
 from cof.config import replace_fields
 from cof.dialects.named import dialect_of
 from cof.errors import InputError
@@ -20,7 +30,7 @@ KEY = "COF_SERVER_KEY"  # environment variable
 
 
 def serve(
-    model: ModelName = "nano",
+    model: ModelName = None,
     adapter: Adapter = None,
     upstream: Annotated[
         list[str],
@@ -29,7 +39,8 @@ def serve(
         ),
     ] = [],  # noqa: B006
     upstream_key_file: UpstreamKeyFile = None,
-    dialect: DialectName = "cof",
+    wire: WireName = None,
+    dialect: DialectName = None,
     host: Annotated[str, typer.Option(help="Address to listen on; others than loopback want a key.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any.")] = 8000,
     limit: LimitItems = [],  # noqa: B006
@@ -55,9 +66,10 @@ def serve(
     hosts = None if fetch_from == ["any"] else frozenset(map(fetch.host_name, fetch_from))
     fetching = fetch.Fetching(hosts) if fetch_from else None
     limits = replace_fields(Limits(), limit)
-    service = room.Service(limits, dialect_of(dialect), key, together=concurrency, waiting=waiting, fetching=fetching)
+    spoken = None if dialect is None else dialect_of(dialect)
+    service = room.Service(limits, spoken, key, together=concurrency, waiting=waiting, fetching=fetching)
     with _bound(host, port) as listening:
-        loaded = opened(model, adapter, concurrency, upstream, upstream_key_file, limits.seconds)
+        loaded = opened(model, adapter, concurrency, upstream, upstream_key_file, limits.seconds, wire)
         place = f"[{host}]" if ":" in host else host
         print(f"serving {loaded.name} at http://{place}:{listening.getsockname()[1]}/v1", flush=True)
         app = api.make_app(loaded, service)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from cof.cli.options import Budget, split_of
-from cof.focus.ask import with_budget
+from cof.focus.setting import with_budget
 from cof.types import ViewSpec
 from cof.worlds import needle
 

@@ -1,15 +1,12 @@
-"""The dialects by name: one TOML file a family beside this file, the user's own files, and prompts from their authors' code.
+"""The dialects by name: one TOML file a family beside this file, and the user's own files.
 
-A file may begin from a family with `like = "NAME"` and say only what is different. Code is read, never run.
+A file may begin from a family with `like = "NAME"` and say only what is different.
 """
 
 from __future__ import annotations
 
-import ast
 import functools
-import json
 import re
-from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -19,7 +16,6 @@ from cof.dialects.dialect import Dialect
 from cof.errors import InvalidConfig
 
 SUFFIX = ".toml"
-LONGEST = 1_000_000  # letters of a prompt
 
 
 def names() -> list[str]:
@@ -80,51 +76,5 @@ def _liked(name: str, by: Path) -> Dialect:
         raise InvalidConfig(f"{by}, like: {error}") from None
 
 
-def constants(file: Path) -> dict[str, str]:
-    """Every text that a Python file gives a name at its top level, found in its syntax tree. Raises InvalidConfig.
-
-    Texts may be added up or joined by standing side by side; nothing else is worked out.
-    """
-    try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError, RecursionError) as error:
-        why = (
-            f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else getattr(error, "strerror", error)
-        )
-        raise InvalidConfig(f"{file} cannot be read as Python ({why}); want the authors' own file") from None
-    found: dict[str, str] = {}
-    for node in tree.body:
-        targets = (
-            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-        )
-        text = _text(node.value, found) if targets and isinstance(node, ast.Assign | ast.AnnAssign) else None
-        found |= {target.id: text for target in targets if isinstance(target, ast.Name) and text is not None}
-    return found
-
-
-def imported(like: str, name: str, words: Mapping[str, str]) -> str:
-    """A dialect file that begins from the family `like` and has other `words`, by field."""
-    dialect_of(like)
-    lines = {"name": name, "like": like, **words}
-    return "".join(f"{field} = {_toml(text)}\n" for field, text in lines.items())
-
-
-def _toml(text: str) -> str:
-    """A TOML string: JSON's, but that TOML wants DEL escaped too."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
 def _folder() -> Path:
     return Path(str(resources.files("cof.dialects"))) / "families"
-
-
-def _text(node: ast.expr | None, known: Mapping[str, str]) -> str | None:
-    match node:
-        case ast.Constant(value=str(text)):
-            return text
-        case ast.Name(id=name):
-            return known.get(name)
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            one, other = _text(left, known), _text(right, known)
-            return one + other if one is not None and other is not None and len(one) + len(other) <= LONGEST else None
-    return None

@@ -20,7 +20,8 @@ from PIL import Image
 
 from cof.errors import InvalidImage
 from cof.evaluate.report import Judgement, report
-from cof.evaluate.run import NATIVE, NO_VIEW, Record, records
+from cof.evaluate.run import NATIVE, Record, records
+from cof.focus.loop import NO_VIEW
 from cof.runs import publish
 from cof.scoring.answers import score
 from cof.types import Answer, Malformed, Stop, Trace, Turn, View, Zoom

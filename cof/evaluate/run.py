@@ -17,18 +17,18 @@ from PIL import Image
 
 from cof.errors import InvalidBox, InvalidImage, InvalidRun
 from cof.evaluate.benchmarks.base import Item
-from cof.focus.loop import Mode, Session, Setting
+from cof.focus.loop import NO_VIEW, Session, not_asked
+from cof.focus.setting import Mode, Setting
 from cof.models.base import Model
 from cof.plain import to_json, trace_from_json
 from cof.runs import RunDir, read_records
-from cof.types import Box, Question, Stop, Trace, View, ViewSpec
+from cof.types import Question, Stop, Trace, ViewSpec
 from cof.vision import boxes, views
 from cof.vision.views import Picture
 
 Source = Literal["resized", "original"]
 SOURCES: tuple[Source, ...] = ("resized", "original")
 NATIVE = 0  # the resolution that leaves a picture as it is
-NO_VIEW = View(Box(0, 0, 1, 1), (1, 1))  # the overview of what could not be asked at all: trying again is no use
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def _sessions(
         whole = Picture(item.picture())
     except InvalidImage as error:
         for resolution, arm in wanted:
-            keep(Record(arm, resolution, seed, group, _impossible(name, asked, setting, str(error))))
+            keep(Record(arm, resolution, seed, group, not_asked(name, asked, setting, str(error))))
         return
     for resolution in plan.resolutions:
         arms = [arm for r, arm in wanted if r == resolution]
@@ -149,7 +149,7 @@ def _sessions(
             try:
                 yield Session(name, question, picture, chosen, partial(_kept, keep, cell))
             except InvalidBox as error:  # the oracle's box lies outside the picture
-                keep(cell(_impossible(name, question, chosen, f"a true box is wrong: {error}")))
+                keep(cell(not_asked(name, question, chosen, f"a true box is wrong: {error}")))
 
 
 def _kept(keep: Callable[[Record], None], cell: Callable[[Trace], Record], trace: Trace) -> None:
@@ -177,19 +177,3 @@ def _at(
     elif (factor, spec) != (1.0, native):
         question = replace(question, depth=None)  # what was needed at another size
     return question, picture, spec
-
-
-def _impossible(name: str, question: Question, setting: Setting, fault: str) -> Trace:
-    return Trace(
-        question.id,
-        question,
-        name,
-        setting.dialect.name,
-        setting.spec,
-        setting.sampling,
-        setting.limits,
-        NO_VIEW,
-        stop=Stop.FAILED,
-        error=fault,
-        mode=setting.mode,
-    )

@@ -7,42 +7,21 @@ fails is recorded in the trace (`Stop.FAILED`), never raised and never turned in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
-from typing import Literal
 
 from PIL import Image
 
-from cof.dialects.cof import COF
-from cof.dialects.dialect import Dialect
 from cof.errors import InvalidBox, ModelError
+from cof.focus import limits as within
+from cof.focus.setting import Setting, setting_of
 from cof.models.base import Model, Request
-from cof.types import Answer, Completion, Limits, Malformed, Question, Sampling, Stop, Trace, Turn, View, ViewSpec, Zoom
-from cof.vision import views
+from cof.types import Action, Answer, Box, Completion, Limits, Malformed, Question, Stop, Trace, Turn, View, Zoom
 from cof.vision.views import Picture
 
-Mode = Literal["focus", "direct", "always", "oracle"]
-MODES: tuple[Mode, ...] = ("focus", "direct", "always", "oracle")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a run is given besides its question.
-
-    `mode`: the model chooses whether to zoom ("focus"); may not ("direct"); has an answer without a zoom refused once
-    ("always"); or is shown the question's true boxes before it speaks, and then chooses ("oracle"). `zoom_opening` is
-    how a turn begins that is made to zoom: where empty, with the bare call; a model that was trained to think first may
-    need its own words. `transcript` asks for every turn's tokens.
-    """
-
-    spec: ViewSpec = ViewSpec()
-    limits: Limits = Limits()
-    sampling: Sampling = Sampling()
-    mode: Mode = "focus"
-    dialect: Dialect = COF
-    zoom_opening: str = ""
-    transcript: bool = False
+NO_VIEW = View(Box(0, 0, 1, 1), (1, 1))  # the overview of what could not be asked at all: trying again is no use
+CUT = " …"  # text after a turn that was cut off: it changes an answer that is still open
 
 
 class Session:
@@ -59,7 +38,7 @@ class Session:
         setting: Setting = Setting(),
         on_end: Callable[[Trace], None] = lambda _: None,
     ) -> None:
-        first = views.overview(picture.size, setting.spec)
+        first = within.overview(picture.size, setting.spec, setting.limits)
         self.trace = Trace(
             question.id,
             question,
@@ -115,8 +94,9 @@ class Session:
 
     def _show_targets(self) -> None:
         for box in self.trace.question.targets:
-            look = Zoom((box,))
-            view = views.zoom(box, self.trace.overview, self.setting.spec)
+            look, view = Zoom((box,)), within.crop(box, self.trace)
+            if view is None:
+                return
             turn = Turn(Completion(self.setting.dialect.write(look, self.trace.overview)), look, (view,), given=True)
             self.trace = replace(self.trace, turns=(*self.trace.turns, turn))
 
@@ -126,35 +106,54 @@ class Session:
                 self.pixels[view] = self.picture.show(view, self.trace.overview, self.setting.spec)
 
 
-def run(model: Model, question: Question, image: Image.Image, setting: Setting = Setting()) -> Trace:
-    """Ask one question of one picture (RGB, upright)."""
+def run(model: Model, question: Question, image: Image.Image, setting: Setting | None = None) -> Trace:
+    """Ask one question of one picture (RGB, upright). Without a `setting` the model's own is taken (`setting_of`)."""
     return run_many(model, [(question, image)], setting)[0]
 
 
 def run_many(
     model: Model,
     asked: Iterable[tuple[Question, Image.Image]],
-    setting: Setting = Setting(),
+    setting: Setting | None = None,
     on_end: Callable[[Trace], None] = lambda _: None,
 ) -> list[Trace]:
     """Ask many questions, taken as the model has room; traces come back in order. `on_end` hears of each as it ends."""
     ended: dict[int, Trace] = {}
+    chosen = setting_of(model) if setting is None else setting
 
     def end(place: int, trace: Trace) -> None:
         ended[place] = trace
         on_end(trace)
 
     model.converse(
-        Session(model.name, question, Picture(image), setting, partial(end, place))
+        Session(model.name, question, Picture(image), chosen, partial(end, place))
         for place, (question, image) in enumerate(asked)
     )
     return [ended[place] for place in sorted(ended)]
 
 
+def not_asked(model: str, question: Question, setting: Setting, error: str) -> Trace:
+    """The trace of a question that could not be asked, as its picture cannot be read: failed, without a view."""
+    dialect, spec, sampling = setting.dialect.name, setting.spec, setting.sampling
+    return Trace(
+        question.id,
+        question,
+        model,
+        dialect,
+        spec,
+        sampling,
+        setting.limits,
+        NO_VIEW,
+        stop=Stop.FAILED,
+        error=error,
+        mode=setting.mode,
+    )
+
+
 def step(session: Session, completion: Completion, seconds: float) -> None:
     """Read one assistant turn, and add it to the session's trace with what it brings back."""
     trace, dialect = session.trace, session.setting.dialect
-    action = dialect.parse(completion.text, trace.overview, trace.views)
+    action = _read(session, completion)
     shown: tuple[View, ...] = ()
     note = ""
     match action:
@@ -179,23 +178,30 @@ def step(session: Session, completion: Completion, seconds: float) -> None:
         _enforce(session)
 
 
+def _read(session: Session, completion: Completion) -> Action:
+    """What a turn asks for. An answer that its token limit cut off is none."""
+    trace, parse = session.trace, session.setting.dialect.parse
+    action = parse(completion.text, trace.overview, trace.views)
+    if completion.finish != "length" or isinstance(action, Zoom):
+        return action
+    if isinstance(action, Answer) and parse(completion.text + CUT, trace.overview, trace.views) == action:
+        return action  # its closing tag came before the limit
+    fault = f"the turn was cut off at its limit of {completion.tokens or trace.sampling.tokens} tokens; be brief"
+    return Malformed(fault, completion.text)
+
+
 def _look(session: Session, zoom: Zoom) -> tuple[tuple[View, ...], str]:
     """The views of a zoom as far as limits allow, and a note where something was refused."""
-    trace, limits, spec = session.trace, session.setting.limits, session.setting.spec
-    shown: list[View] = []
+    trace, shown = session.trace, list[View]()
     for box in zoom.boxes:
         try:
-            view = views.zoom(box, trace.overview, spec)
+            view = within.crop(box, trace, shown)
         except InvalidBox as error:
             return tuple(shown), session.setting.dialect.complain(str(error))
-        if trace.zooms + len(shown) >= limits.zooms or trace.pixels + _pixels(shown) + view.pixels > limits.pixels:
+        if view is None or trace.zooms + len(shown) >= trace.limits.zooms:
             break
         shown.append(view)
     return tuple(shown), ""
-
-
-def _pixels(shown: Sequence[View]) -> int:
-    return sum(view.pixels for view in shown)
 
 
 def _enforce(session: Session) -> None:

@@ -1,52 +1,36 @@
-"""The HTTP side of a remote model: one POST, answered or told apart by what can be done about its failure.
+"""The HTTP side of a remote model: a request, and its reply as JSON or as a Fault.
 
-Owns the key, which comes from the environment or a file and stands in no error text. Omits retries and routing, which
-`remote.py` decides, and what goes over the wire (`wire.py`).
+Owns the key, which comes from the environment or a file and is in no error text. Omits retries and routing, which
+`remote.py` decides, and what goes over the wire (`wire.py`, `reply.py`).
 """
 
 from __future__ import annotations
 
 import json
-import math
+import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
-from cof.errors import InputError
+from cof.errors import InputError, ModelError
+from cof.models.faults import Fault, refusal, within, words_of
 
+KEY = "OPENAI_API_KEY"  # environment variable
 CONNECT = 10.0  # seconds for an endpoint to take the connection, so that another gets its turn where a machine is off
-RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})  # statuses that may pass
-ELSEWHERE = frozenset({500, 502, 503, 504})  # of these, what another replica may do better; 429 is worth its wait
+LISTING = 10.0  # seconds for an endpoint to list its models
 LARGEST = 16 * 2**20  # bytes of a reply
-QUOTED = 200  # characters of a refusal that are told
+HEAVY = 4_000_000  # bytes of a body whose size is named where the connection breaks
 LATE = "no whole answer in time"
-HIDDEN = "[key]"  # what stands in the place of a key
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Why there is no answer, in one line without keys, `told` in short. `status` is 0 where no reply came.
-
-    `passing`: it may work later, not before `after` seconds (Retry-After). `elsewhere`: it may work at another replica.
-    """
-
-    text: str
-    status: int = 0
-    passing: bool = False
-    elsewhere: bool = False
-    after: float = 0.0
-
-    @property
-    def told(self) -> str:
-        return self.text[:QUOTED]
+HIDDEN = "[key]"  # what is shown in the place of a key
+CHAT = "/chat/completions"
+STREAM = "a stream of events, which was not asked for; want an endpoint that replies in one piece"
+NO_JSON = "an answer that is not JSON; does the URL end in /v1?"
 
 
 class Endpoint:
-    """Posts to endpoints that share one key. Safe to use from several threads; keeps `connections` open between posts."""
+    """Asks endpoints that share one key. Safe to use from several threads; keeps `connections` open between requests."""
 
     def __init__(self, key: str, connections: int) -> None:
         checked_key(key)
@@ -60,40 +44,81 @@ class Endpoint:
     def post(self, url: str, body: Mapping[str, Any], until: float) -> Any:
         """The JSON that `url` answers, or a Fault. `until` is a time of `time.monotonic`, after which no more is waited for; a
         piece of a reply that is waited for already may take as long again."""
+        sent = json.dumps(body, separators=(",", ":")).encode()  # in ASCII: half a character is no error
+        return self._ask("POST", url, until, sent)
+
+    def get(self, url: str, until: float) -> Any:
+        """As `post`, without a body."""
+        return self._ask("GET", url, until)
+
+    def _ask(self, method: str, url: str, until: float, sent: bytes = b"") -> Any:
         left = until - time.monotonic()
         if left <= 0:
             return Fault(LATE)
         timeout = httpx.Timeout(left, connect=min(left, CONNECT))
         try:
-            sent = json.dumps(body, separators=(",", ":")).encode()  # in ASCII: half a character is no error
-            with self._client.stream("POST", url, content=sent, timeout=timeout) as reply:
+            with self._client.stream(method, url, content=sent, timeout=timeout) as reply:
                 content = b"".join(_in_time(reply.iter_bytes(), until))
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            return Fault(self._one_line(_named(error)), passing=True, elsewhere=True)
+            text = self._one_line(f"{_named(error)}; is a server running there?")
+            return Fault(text, passing=True, elsewhere=True)
         except httpx.TimeoutException:
             return Fault(LATE, elsewhere=True)
         except (httpx.NetworkError, httpx.ProxyError, httpx.RemoteProtocolError) as error:
-            return Fault(self._one_line(_named(error)), passing=True)
+            return Fault(self._one_line(_named(error)) + _weight(sent), passing=True)
         except httpx.HTTPError as error:
             return Fault(self._one_line(_named(error)))
         return self._read(reply, content)
 
     def _read(self, reply: httpx.Response, content: bytes) -> Any:
-        status = reply.status_code
+        status, after = reply.status_code, reply.headers.get("Retry-After", "")
         if not reply.is_success:
-            told = f"status {status}: {self._one_line(_told(content))}"
-            after = _after(reply.headers.get("Retry-After", "")) if status in RETRIED else 0.0
-            return Fault(told, status, status in RETRIED, status in ELSEWHERE, after)
+            return refusal(status, f"status {status}: {self._one_line(words_of(content))}", after)
+        if _streamed(reply, content):
+            return Fault(STREAM, status)
         try:
-            return json.loads(content)
+            found = json.loads(content)
         except (ValueError, RecursionError):
-            return Fault("an answer that is not JSON", status)
+            return Fault(NO_JSON, status)
+        if (error := within(found)) is None:
+            return found
+        meant, words = error
+        return refusal(meant, f"status {status}, with an error in the reply: {self._one_line(words) or meant}", after)
 
     def _one_line(self, text: str) -> str:
         """A text without the key, which goes first: with a line end inside it would not be found."""
         for spelling in self._spellings:
             text = text.replace(spelling, HIDDEN)
         return " ".join(text.split())
+
+
+def models_at(url: str, key: str | None = None) -> list[str]:
+    """The names of the models that an endpoint lists, in its order.
+
+    `url` is its address up to `/v1`; `key` is taken from the environment (OPENAI_API_KEY) where it is None. Raises InputError
+    for what is no URL or no key, ModelError where there is no list within 10 seconds.
+    """
+    place = address(url).removesuffix(CHAT)
+    found = listed(Endpoint(own_key(key), 1), place, time.monotonic() + LISTING)
+    if isinstance(found, Fault):
+        raise ModelError(f"{place} lists no models ({found.explained})")
+    return found
+
+
+def listed(endpoint: Endpoint, place: str, until: float) -> list[str] | Fault:
+    """The names of the models at `place`, which is an address up to `/v1`, or why there is no list."""
+    found = endpoint.get(f"{place}/models", until)
+    if isinstance(found, Fault):
+        return found
+    rows = found.get("data") if isinstance(found, dict) else found  # together.ai sends the bare list
+    if not isinstance(rows, list):
+        return Fault("its reply is no list")
+    return [str(row["id"]) for row in rows if isinstance(row, dict) and row.get("id")]
+
+
+def own_key(key: str | None) -> str:
+    """The key, from the environment where it is None; "" for none."""
+    return os.environ.get(KEY, "") if key is None else key
 
 
 def checked_key(key: str) -> str:
@@ -114,7 +139,7 @@ def address(url: str) -> str:
         raise InputError(f"an endpoint's URL has a user, password, query or fragment; {want}")
     if found.scheme not in ("http", "https") or not found.host:
         raise InputError(f"{url.rpartition('@')[2]!r} is no endpoint; want a URL such as http://127.0.0.1:8000/v1")
-    return f"{found}/chat/completions"
+    return f"{found}{CHAT}"
 
 
 def _in_time(pieces: Iterable[bytes], until: float) -> Iterable[bytes]:
@@ -133,38 +158,11 @@ def _named(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _told(content: bytes) -> str:
-    """What a refusal says, without the request that some servers repeat in it."""
-    text = content.decode("utf-8", "replace")
-    try:
-        reply = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    reply = reply[0] if isinstance(reply, list) and reply else reply  # as one cloud wraps it
-    said = reply.get("error", reply.get("detail", reply.get("message"))) if isinstance(reply, dict) else None
-    match said:
-        case str():
-            return said
-        case {"message": str(message), "param": str(place)}:
-            return f"{message} ({place})"
-        case {"message": str(message)}:
-            return message
-        case [*faults] if faults and all(isinstance(fault, dict) for fault in faults):
-            return "; ".join(f"{fault.get('msg')} ({_place(fault.get('loc'))})" for fault in faults)
-    return text
+def _streamed(reply: httpx.Response, content: bytes) -> bool:
+    kind = reply.headers.get("Content-Type", "")
+    return kind.startswith("text/event-stream") or content.lstrip().startswith((b"data:", b"event:"))
 
 
-def _place(path: Any) -> str:
-    return ".".join(map(str, path)) if isinstance(path, list) else str(path)
-
-
-def _after(header: str) -> float:
-    """Seconds until the moment of a Retry-After header, which is a number of seconds or a date; 0 where it says nothing."""
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(header).timestamp() - time.time()
-        except (ValueError, OverflowError):
-            return 0.0
-    return max(0.0, seconds) if math.isfinite(seconds) else 0.0
+def _weight(sent: bytes) -> str:
+    """Servers and proxies hang up on bodies that they find too large."""
+    return f"; the body has {len(sent) / 1e6:.0f} MB: want --wire jpeg:85 or a smaller --budget N" * (len(sent) > HEAVY)

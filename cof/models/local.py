@@ -12,12 +12,10 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
@@ -26,12 +24,11 @@ from cof.errors import ModelError
 from cof.models.base import Conversation, Usage
 from cof.models.encoding import IMAGE_PAD, Codec
 from cof.models.engine import Engine
+from cof.models.named import WANT, place_of, source_of
 from cof.types import ViewSpec
 from cof.vision.views import PAPER
 
-EMBEDDED = ("nano", "nano-sft")  # cof-nano, and the supervised checkpoint that its reinforcement began from
 CARD = "cof.json"
-WANT = f"want {', '.join(map(repr, EMBEDDED))}, a folder in Hugging Face layout or a hub id"
 FIRST_VALUES = 64  # of a tensor that are hashed
 SUPPORTED = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 LOAD_FAULTS = (OSError, ValueError, RuntimeError, SafetensorError)  # what transformers and peft raise on bad folders
@@ -87,6 +84,7 @@ class LocalModel:
         full = f"{name}+{adapter}" if adapter else name
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
+            lora = place_of(adapter) if adapter else None
             config = AutoConfig.from_pretrained(path)
             if config.model_type not in SUPPORTED:
                 raise ModelError(f"model {name} is of type {config.model_type}; want one of {', '.join(SUPPORTED)}")
@@ -96,25 +94,12 @@ class LocalModel:
             spec, opening = _card(path, int(processor.patch_size * processor.merge_size))
             dtype = torch.float32 if device == "cpu" else torch.bfloat16
             network: Any = AutoModelForImageTextToText.from_pretrained(path, dtype=dtype, use_safetensors=True)
-            if adapter:
-                network = _with_adapter(network, adapter)
+            if lora:
+                network = _with_adapter(network, lora)
         except LOAD_FAULTS as error:
             raise ModelError(f"cannot load model {full}: {_reason(error)}; {WANT}") from None
         carded = (Path(path) / CARD).is_file()
         return cls(full, network.to(device).eval(), tokenizer, processor, spec, batch, opening, carded)
-
-
-def source_of(name: str) -> str:
-    """The folder or hub id of a model by its name. Raises ModelError on a folder that is not there."""
-    path = str(embedded_folder(name)) if name in EMBEDDED else name
-    if path.count("/") != 1 and not Path(path).exists():  # a hub id has one slash: the network is not asked for others
-        raise ModelError(f"cannot load model {name}: there is no such folder; {WANT}")
-    return path
-
-
-def embedded_folder(name: str = "nano") -> Path:
-    """Where a model of the package lies."""
-    return Path(str(resources.files("cof.models"))) / name
 
 
 def _card(path: str, factor: int) -> tuple[ViewSpec, str | None]:
@@ -152,8 +137,6 @@ def _ends(network: Any, tokenizer: Any) -> set[int]:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error.__cause__, HFValidationError):
-        return "there is no such folder"
     return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cof.models.endpoint import Fault
+from cof.models.faults import Fault
 
 Field = Literal["seed", "top_p", "temperature", "max_tokens"]
 Lack = Literal[Field, "system", "tool pictures"]

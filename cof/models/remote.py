@@ -8,7 +8,6 @@ turn that must begin with given text.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -17,17 +16,20 @@ from threading import Event, Lock
 
 from cof.errors import InputError, ModelError
 from cof.models.base import Conversation, Request, Usage
-from cof.models.endpoint import Endpoint, Fault, address
+from cof.models.endpoint import CHAT, LISTING, Endpoint, address, listed, own_key
+from cof.models.faults import Fault
 from cof.models.refusals import Known, Lack, lack_of, refuses_several, refuses_tools
 from cof.models.replicas import Replica, Replicas
-from cof.models.wire import Urls, chat, completion
+from cof.models.reply import completion
+from cof.models.wire import Urls, chat
+from cof.models.wordings import no_model, oversize
 from cof.types import Completion
+from cof.vision.urls import Wire
 
-KEY = "OPENAI_API_KEY"  # environment variable
 SECONDS = 120.0  # for a turn
 RETRIES = 4
 PAUSE = 0.5  # seconds before the first retry; doubled each time
-HINTS = {401: "; want its key: --key-file", 403: "; want its key: --key-file", 404: "; does the URL end in /v1?"}
+LISTED = 10  # names of an endpoint's models that an error shows
 GLANCE = 0.2  # seconds between looks at whether anybody still waits
 
 
@@ -42,11 +44,12 @@ class Talk:
 
 
 class RemoteModel:
-    """Continues conversations at `url` (up to and without `/chat/completions`), `batch` of them at a time.
+    """Continues conversations with `model` at `url` (up to `/v1`), `batch` of them at a time.
 
     Several URLs are replicas of one model: each conversation stays at one. A turn has `seconds`, all its tries included; what
     may pass is tried again after `pause` seconds, then after twice as long, and never before the endpoint's own Retry-After.
-    `key` is taken from the environment (OPENAI_API_KEY) where it is None. Raises InputError for what is no URL or no key.
+    `key` is taken from the environment (OPENAI_API_KEY) where it is None. `wire` is the form in which pictures are sent.
+    Raises InputError for what is no URL or no key.
     """
 
     def __init__(
@@ -57,19 +60,20 @@ class RemoteModel:
         seconds: float = SECONDS,
         key: str | None = None,
         pause: float = PAUSE,
+        wire: Wire = Wire(),
     ) -> None:
         urls = list(dict.fromkeys(address(each) for each in ([url] if isinstance(url, str) else url)))
         if not urls:
             raise InputError(f"there is no URL for {model}; want at least one endpoint that has it")
-        self.name, self.batch, self.seconds, self.pause = model, batch, seconds, pause
+        self.name, self.batch, self.seconds, self.pause, self.wire = model, batch, seconds, pause, wire
         self.replicas = Replicas(urls)
-        self._endpoint = Endpoint(os.environ.get(KEY, "") if key is None else key, batch)
+        self._endpoint, self._listed = Endpoint(own_key(key), batch), dict[str, str]()
         self.known, self.usage, self._lock = Known(), Usage(), Lock()
 
     @property
     def fingerprint(self) -> str:
         """Where the model is: what lies there cannot be seen from here."""
-        places = sorted(each.url.removesuffix("chat/completions") for each in self.replicas.every)
+        places = sorted(each.url.removesuffix(CHAT[1:]) for each in self.replicas.every)
         return f"{','.join(places)}{self.name}"
 
     def converse(self, conversations: Iterable[Conversation]) -> None:
@@ -109,18 +113,20 @@ class RemoteModel:
         self._check(request)
         until, tries, lacks = time.monotonic() + self.seconds, 0, self.known.lacks
         while True:
-            body = chat(self.name, request, lacks, talk.urls)
+            body = chat(self.name, request, lacks, talk.urls, self.wire)
             found = self._endpoint.post(talk.replica.url, body, until)
             if not isinstance(found, Fault):
                 break
             if refuses_several(found, len(request.pixels)):
                 self._learn(pictures=len(request.pixels) - 1)
-                raise self._too_many(request, len(request.pixels) - 1, found.told)
+                raise self._too_many(request, len(request.pixels) - 1, found.short)
+            if oversize(found.status, found.text):
+                raise self._failed(talk.replica, found.explained)
             if (lack := lack_of(found, body)) is not None:
                 lacks |= {lack}
             elif refuses_tools(found, body):
                 raise self._failed(
-                    talk.replica, f'{found.told}; want a server with tool calls, or native = "no" in the dialect'
+                    talk.replica, f'{found.short}; want a server with tool calls, or native = "no" in the dialect'
                 )
             else:
                 tries = self._try_again(found, talk, tries, until)
@@ -128,8 +134,8 @@ class RemoteModel:
         self._learn(lacks)
         try:
             return completion(found, request.dialect)
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError):
-            raise ModelError(f"{self.name} sent no chat completion; want an OpenAI-compatible endpoint") from None
+        except ValueError as error:
+            raise ModelError(f"{self.name} sent no chat completion: {error}") from None
 
     def _try_again(self, fault: Fault, talk: Talk, tries: int, until: float) -> int:
         """Get ready for another try, here or elsewhere; returns the tries that were waited for. Raises ModelError.
@@ -139,7 +145,7 @@ class RemoteModel:
         if not fault.passing:
             if fault.elsewhere:
                 self.replicas.failed(talk.replica)
-            raise self._failed(talk.replica, fault.told + HINTS.get(fault.status, ""))
+            raise self._failed(talk.replica, fault.explained + self._others(fault, talk.replica))
         place, awake = talk.replica, False
         if fault.elsewhere:
             talk.replica, awake = self.replicas.move(talk.replica)
@@ -147,7 +153,7 @@ class RemoteModel:
             return tries
         rest = max(fault.after, self.pause * 2 ** min(tries, RETRIES))
         if (tries >= RETRIES and not fault.after) or time.monotonic() + rest >= until:
-            raise self._failed(place, fault.told)
+            raise self._failed(place, fault.short)
         _sleep(rest, talk)
         return tries + 1
 
@@ -175,8 +181,24 @@ class RemoteModel:
             f"--limit-mm-per-prompt, or --limit zooms={most - 1}"
         )
 
+    def _others(self, fault: Fault, replica: Replica) -> str:
+        """The models that an endpoint lists, where it has none of this name; asked for once."""
+        if not no_model(fault.status, fault.text):
+            return ""
+        place = replica.url.removesuffix(CHAT)
+        if place not in self._listed:
+            names = listed(self._endpoint, place, time.monotonic() + LISTING)
+            self._listed[place] = "" if isinstance(names, Fault) else f": {in_short(names)}"
+        return self._listed[place]
+
     def _failed(self, replica: Replica, why: str) -> ModelError:
-        return ModelError(f"{self.name} at {replica.url.removesuffix('chat/completions')} did not answer ({why})")
+        return ModelError(f"{self.name} at {replica.url.removesuffix(CHAT[1:])} did not answer ({why})")
+
+
+def in_short(names: Sequence[str]) -> str:
+    """The first of many names."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
 
 
 def _sleep(seconds: float, talk: Talk) -> None:

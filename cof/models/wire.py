@@ -1,13 +1,12 @@
-"""A turn as OpenAI's chat form has it: the request's body, and the completion in the reply.
+"""The body that asks for a turn, in OpenAI's chat form.
 
 Messages that were sent are sent again byte for byte, so that prefix caches hit: bodies are pure functions of the
-conversation, and a call's id of its place in it. Omits streaming.
+conversation, and a call's id of its place in it. Omits streaming, and the reply (`reply.py`).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cof.dialects.base import Message, Part
@@ -15,33 +14,23 @@ from cof.dialects.dialect import Dialect
 from cof.dialects.native import FOLLOWS, apart, tool
 from cof.models.base import Request
 from cof.models.refusals import Lack
-from cof.types import Completion, Sampling, View
-from cof.vision.urls import png_url
+from cof.types import Sampling, View
+from cof.vision.urls import Wire
 
 Urls = dict[View, str]  # the pictures of one conversation as data URLs, each encoded once
 
 
-def chat(model: str, request: Request, lacks: frozenset[Lack], urls: Urls) -> dict[str, Any]:
-    """The body that asks for a turn, without what the endpoint `lacks`."""
+def chat(model: str, request: Request, lacks: frozenset[Lack], urls: Urls, wire: Wire = Wire()) -> dict[str, Any]:
+    """The body that asks for a turn, without what the endpoint `lacks`. Pictures that are not yet in `urls` are added to it."""
     for view, picture in request.pixels.items():
         if view not in urls:
-            urls[view] = png_url(picture)
+            urls[view] = wire.url(picture)
     messages = _folded(request.messages) if "system" in lacks else request.messages
     native = request.dialect.native != "no"
     in_tool = request.dialect.native == "tool" and "tool pictures" not in lacks
     told = _natively(request.dialect, messages, in_tool, urls) if native else (_plainly(m, urls) for m in messages)
     tools = {"tools": [tool(request.dialect)]} if native else {}
     return {"model": model, "messages": list(told), **tools, **_sampled(request.sampling, lacks)}
-
-
-def completion(reply: Any, dialect: Dialect) -> Completion:
-    """The turn in a reply. Raises KeyError, IndexError, TypeError, ValueError or AttributeError where there is none."""
-    choice, usage = reply["choices"][0], reply.get("usage") or {}
-    text = _text(choice["message"], dialect).encode(errors="replace").decode()  # half a character cannot be sent back
-    tokens, prompt = int(usage.get("completion_tokens", 0)), int(usage.get("prompt_tokens", 0))
-    if min(tokens, prompt) < 0:
-        raise ValueError("a negative count of tokens")
-    return Completion(text, tokens, prompt, 0, "length" if choice.get("finish_reason") == "length" else "stop")
 
 
 def _sampled(sampling: Sampling, lacks: frozenset[Lack]) -> dict[str, float]:
@@ -125,17 +114,3 @@ def _part(part: Part, urls: Urls) -> dict[str, Any]:
     if isinstance(part, str):
         return {"type": "text", "text": part}
     return {"type": "image_url", "image_url": {"url": urls[part]}}
-
-
-def _text(message: Mapping[str, Any], dialect: Dialect) -> str:
-    """What the model said. Some servers take a turn apart into its thought, its calls and the rest."""
-    thought = message.get("reasoning_content") or message.get("reasoning") or ""  # servers call it by either name
-    if not any((thought, message.get("tool_calls"), "content" in message)):
-        raise KeyError("content")
-    calls = [(str(call["function"]["name"]), _arguments(call)) for call in message.get("tool_calls") or ()]
-    return dialect.spoken(str(thought), str(message.get("content") or ""), calls)
-
-
-def _arguments(call: Mapping[str, Any]) -> str:
-    given = call["function"]["arguments"]
-    return given if isinstance(given, str) else json.dumps(given)

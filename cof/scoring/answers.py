@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from cof.errors import InputError
-from cof.types import Question
+from cof.types import Question, Trace
 
 Words = tuple[str, ...]  # a text's words, numbers and telling symbols, in lower case
 
@@ -51,6 +51,13 @@ def score(question: Question, answer: str | None) -> Score:
         return _open(right, answer)
     found = chosen(question.choices, answer)
     return Score(float(question.choices[found[0]] == right), found[1]) if found else Score(0.0, "none")
+
+
+def listed(trace: Trace) -> bool | None:
+    """Whether the answer names one of the question's choices; None without choices or without an answer."""
+    if trace.answer is None or not trace.question.choices:
+        return None
+    return chosen(trace.question.choices, trace.answer) is not None
 
 
 def chosen(choices: Sequence[str], text: str) -> tuple[int, str] | None:

@@ -15,9 +15,9 @@ from cof.dialects.base import Message
 from cof.dialects.cof import COF
 from cof.dialects.search import Unreadable
 from cof.errors import ModelError
-from cof.focus.ask import open_model
 from cof.models.base import Model, Request, complete
 from cof.models.encoding import views_in
+from cof.models.opening import open_model
 from cof.models.remote import RemoteModel
 from cof.search.calls import (
     Adjust,

@@ -10,7 +10,7 @@ from pathlib import Path
 from cof.errors import InputError, InvalidImage
 from cof.evaluate.benchmarks import jsonl, vstar
 from cof.evaluate.benchmarks.base import Item
-from cof.focus.ask import with_budget
+from cof.focus.setting import with_budget
 from cof.search.calls import Task
 from cof.search.experts import NeedleTask
 from cof.search.formats import read_sharegpt

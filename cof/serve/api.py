@@ -22,8 +22,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from cof.errors import InputError, InvalidImage
-from cof.focus.ask import question_of, setting_of, with_budget
-from cof.focus.loop import Setting
+from cof.focus.question import question_of
+from cof.focus.setting import TURN_TOKENS, Setting, setting_of
 from cof.models.base import Model
 from cof.plain import to_json
 from cof.serve import document, responses, wire
@@ -212,11 +212,11 @@ def _setting(server: Server, wanted: ChatRequest) -> Setting:
     most = server.service.limits
     asked = {name: value for name, value in wanted.cof.limits.model_dump().items() if value is not None}
     limits = replace(most, **{name: min(value, getattr(most, name)) for name, value in asked.items()})
-    sampling = Sampling(wanted.temperature, wanted.top_p, seed=wanted.seed)
-    setting = setting_of(server.model, limits, sampling, dialect=server.service.dialect)
-    most_tokens = setting.spec.max_pixels // setting.spec.factor**2
-    spec = with_budget(setting.spec, min(wanted.cof.budget or most_tokens, most_tokens))
-    return replace(setting, spec=spec, mode=wanted.cof.mode)
+    sampling = Sampling(wanted.temperature, wanted.top_p, TURN_TOKENS, wanted.seed)
+    own = setting_of(server.model, limits, sampling, dialect=server.service.dialect)
+    budget = min(wanted.cof.budget, own.spec.max_pixels // own.spec.factor**2) if wanted.cof.budget else None
+    setting = setting_of(server.model, limits, sampling, budget, server.service.dialect)
+    return replace(setting, mode=wanted.cof.mode)
 
 
 def _reply(server: Server, wanted: ChatRequest, trace: Trace) -> Reply:

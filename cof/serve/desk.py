@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from cof.errors import ModelError
-from cof.focus.loop import Session, Setting
+from cof.focus.loop import Session
+from cof.focus.setting import Setting
 from cof.models.base import Conversation, Model
 from cof.types import Completion, Question, Trace
 from cof.vision.views import Picture

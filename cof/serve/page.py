@@ -16,15 +16,19 @@ from dataclasses import asdict, dataclass
 from importlib import resources
 from itertools import count, zip_longest
 from pathlib import PurePath
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 from PIL import Image
 
+from cof.focus.notes import stop_note
 from cof.scoring import answers
-from cof.types import Box, Stop, Trace, Turn, View, Zoom
+from cof.types import Box, Trace, Turn, View, Zoom
 from cof.vision import boxes, views
+from cof.vision.load import load
 from cof.vision.urls import jpeg_url, png_url
+from cof.worlds.pictures import picture_in
 
 PICTURE_SIDE = 1600  # pixels of the longer side: the picture on the page is for people
 PICTURE_QUALITY = 85
@@ -77,9 +81,14 @@ def trace_page(trace: Trace, image: Image.Image) -> str:
         overview=_shown(trace.overview, trace, image),
         truth=[_percent(box, size) for box in trace.question.targets],
         right=_right(trace),
-        stop=_stop(trace),
+        stop=stop_note(trace),
         settings=_settings(trace),
     )
+
+
+def page_of(trace: Trace, picture: Any = None) -> str:
+    """`trace_page` of any picture that `load` takes; without one the picture that the question names. Raises InvalidImage."""
+    return trace_page(trace, picture_in(trace) if picture is None else load(picture))
 
 
 def _steps(trace: Trace, image: Image.Image) -> Iterator[Step]:
@@ -126,17 +135,6 @@ def _right(trace: Trace) -> bool | None:
 def _same(answer: str | None, truth: str | None) -> bool:
     """Whether scoring would take one for the other; never where either is missing."""
     return answers.exact(answer, truth) == 1.0
-
-
-def _stop(trace: Trace) -> str:
-    """Why the run ended, as a sentence."""
-    if trace.stop is Stop.FAILED:
-        return "The run failed before there was an answer."
-    if trace.stop is Stop.ANSWER:
-        return "The model answered of its own accord."
-    limit = f"{getattr(trace.limits, trace.stop.value):,}"
-    then = "then answered when asked to" if trace.answer is not None else "was asked for its answer, and gave none"
-    return f"The model reached its limit on {trace.stop.value} ({limit}), {then}."
 
 
 def _settings(trace: Trace) -> dict[str, dict[str, object]]:

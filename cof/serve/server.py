@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from cof.errors import InvalidImage
-from cof.focus.ask import unreadable
-from cof.focus.loop import Setting
+from cof.focus.notes import unreadable
+from cof.focus.setting import Setting
 from cof.models.base import Model
 from cof.serve.desk import Asked, Desk
 from cof.serve.gallery import GLANCE, Gallery, HungUp

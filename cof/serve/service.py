@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.serve.fetch import Fetching
 from cof.types import Limits
@@ -18,11 +17,11 @@ class Service:
     at once and `waiting` more may wait; pictures of `pixels` in all are decoded at most, 4 bytes each and their views besides,
     and more questions wait; `idle_pixels` of these may be of pictures that nobody asks about any more; `decoding` pictures are
     decoded at once; `kept` finished traces can be asked for by id, as long as their files have `kept_bytes` in all;
-    `fetching`: pictures may be given by address.
+    `fetching`: pictures may be given by address. Without a `dialect` the model's own is spoken.
     """
 
     limits: Limits = Limits()
-    dialect: Dialect = COF
+    dialect: Dialect | None = None
     key: str | None = None
     body: int = 32 * 2**20
     body_seconds: float = 30.0

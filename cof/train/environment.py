@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cof.dialects.cof import COF
-from cof.focus.loop import Session, Setting
+from cof.focus.loop import Session
+from cof.focus.setting import Setting
 from cof.models.base import Model, Request
 from cof.models.encoding import Codec
 from cof.train.prompts import Prompt

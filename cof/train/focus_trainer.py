@@ -22,7 +22,7 @@ from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
 from cof.errors import ModelError
-from cof.focus.loop import Setting
+from cof.focus.setting import Setting
 from cof.models.base import Model
 from cof.models.local import LocalModel
 from cof.models.remote import RemoteModel

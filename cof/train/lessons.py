@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cof.dialects.cof import COF
-from cof.focus.ask import with_budget
+from cof.focus.setting import with_budget
 from cof.train.demonstrations import ZOOM_OPENING, demonstrate, guess, recover, show_targets, zoom_anyway
 from cof.train.examples import Talk
 from cof.train.perception import first_view

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from cof.errors import InvalidConfig
-from cof.focus.ask import with_budget
+from cof.focus.setting import with_budget
 from cof.plain import trace_from_json
 from cof.runs import read_records
 from cof.types import Question, ViewSpec

@@ -23,7 +23,8 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from trl import SFTConfig, SFTTrainer
 
 from cof.errors import InvalidConfig
-from cof.models.local import CARD, source_of
+from cof.models.local import CARD
+from cof.models.named import source_of
 from cof.plain import to_json
 from cof.runs import publish
 from cof.train.demonstrations import ZOOM_OPENING

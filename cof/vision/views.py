@@ -45,13 +45,15 @@ def zoom(box: Box, first: View, spec: ViewSpec) -> View:
 
     The part of the box inside the picture is padded by `spec.pad`, grown by `spec.grow`, and to at least one visual token of
     the overview on each side (a smaller box is finer than the model can point), then moved inside the picture. A region
-    longer than `ZOOM_ASPECT` : 1 is widened; where the picture itself is thinner than that, its middle is taken.
-    Raises InvalidBox when the box lies outside the picture.
+    longer than `ZOOM_ASPECT` : 1, or than `spec.zoom_max_pixels` can show as one row of visual tokens, is widened; where the
+    picture itself is thinner than `ZOOM_ASPECT` : 1, its middle is taken. Raises InvalidBox when the box lies outside the
+    picture.
     """
     picture = first.region
     token = spec.factor * max(picture.width / first.size[0], picture.height / first.size[1])
     inside = _padded(boxes.clip(box, picture), picture, spec.pad)
-    least = max(token, spec.grow * max(inside.width, inside.height) / ZOOM_ASPECT)
+    aspect = max(1.0, min(ZOOM_ASPECT, spec.zoom_max_pixels / spec.factor**2))
+    least = max(token, spec.grow * max(inside.width, inside.height) / aspect)
     region = _middle(boxes.shift_inside(boxes.grow(inside, spec.grow, least), picture))
     native = _native_size(region, first, spec)
     return View(region, _resized(native, spec, spec.zoom_min_pixels, spec.zoom_max_pixels))

@@ -12,9 +12,10 @@ from PIL import Image
 
 from cof.dialects import frames
 from cof.dialects.dialect import Dialect
-from cof.dialects.named import constants, dialect_of, imported, names
+from cof.dialects.named import dialect_of, names
 from cof.errors import InvalidConfig
-from cof.focus.loop import Setting, run
+from cof.focus.loop import run
+from cof.focus.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.types import Answer, Box, Completion, Malformed, Question, Turn, View, Zoom
 from cof.vision import views
@@ -38,7 +39,8 @@ def call(dialect: Dialect, numbers: list[float], **more: object) -> str:
 def test_every_family_that_is_known() -> None:
     assert set(FAMILIES) == {
         "adaptvision", "claude", "cof", "deepeyes", "ergo", "gemini", "gemma", "glm-v", "internvl2.5", "internvl3", "keye-vl",
-        "kimi-vl", "mgpo", "mini-o3", "minicpm-v", "nano", "pixel-reasoner", "plain", "qwen2-vl", "qwen2.5-vl", "qwen3-vl",
+        "kimi-vl", "mgpo", "mini-o3", "minicpm-v", "nano", "pixel-reasoner", "plain", "plain-pixel", "plain-unit",
+        "qwen2-vl", "qwen2.5-vl", "qwen3-vl",
         "qwen3.5",
     }  # fmt: skip
     assert all(dialect_of(name).name == name for name in FAMILIES)
@@ -320,38 +322,3 @@ def test_a_file_that_is_like_itself_is_refused(tmp_path: Path) -> None:
     other.write_text(f'name = "other"\nlike = "{one}"\n')
     with pytest.raises(InvalidConfig, match="which is like itself"):
         dialect_of(str(one))
-
-
-def test_any_prompt_can_be_taken(tmp_path: Path) -> None:
-    words = 'Look \U0001f50d "closely"\t\x7f\n{question}'
-    out = tmp_path / "any.toml"
-    out.write_text(imported("cof", "any", {"user": words}), encoding="utf-8")
-    assert dialect_of(str(out)).user == words
-
-
-AUTHORS = '''
-import os
-raise SystemExit("this must never run")
-SYSTEM = "You look " "closely. " + "Always."
-USER: str = """{question}
-Think first."""
-WHOLE = SYSTEM + USER
-COUNT, BUILT = 3, "".join(["no"])
-'''
-
-
-def test_a_prompt_is_taken_from_its_authors_file_which_never_runs(tmp_path: Path) -> None:
-    file = tmp_path / "prompts.py"
-    file.write_text(AUTHORS)
-    found = constants(file)
-    assert found == {
-        "SYSTEM": "You look closely. Always.",
-        "USER": "{question}\nThink first.",
-        "WHOLE": "You look closely. Always.{question}\nThink first.",
-    }
-    out = tmp_path / "theirs.toml"
-    out.write_text(imported("deepeyes", "theirs", {"system": found["SYSTEM"], "user": found["USER"]}))
-    assert dialect_of(str(out)).system == "You look closely. Always."
-    file.write_text("SYSTEM = (")
-    with pytest.raises(InvalidConfig, match="cannot be read as Python"):
-        constants(file)

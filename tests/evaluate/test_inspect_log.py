@@ -20,8 +20,9 @@ from PIL import Image
 from cof.dialects import judge as judging
 from cof.evaluate.benchmarks.base import Item
 from cof.evaluate.inspect_log import write_logs
-from cof.evaluate.run import NO_VIEW, Plan, Source, evaluate, records
-from cof.focus.loop import Setting
+from cof.evaluate.run import Plan, Source, evaluate, records
+from cof.focus.loop import NO_VIEW
+from cof.focus.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.plain import to_json
 from cof.runs import RunDir

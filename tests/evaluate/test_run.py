@@ -17,7 +17,7 @@ from cof.errors import InvalidImage
 from cof.evaluate.benchmarks import needle
 from cof.evaluate.benchmarks.base import Item
 from cof.evaluate.run import Plan, Record, evaluate, records
-from cof.focus.loop import Setting
+from cof.focus.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.runs import RunDir
 from cof.types import Box, Question, Stop, ViewSpec

@@ -14,11 +14,12 @@ from PIL import Image
 
 from cof.dialects.cof import COF
 from cof.errors import ModelError
-from cof.focus.loop import Mode, Setting, run, run_many
+from cof.focus.loop import run, run_many
+from cof.focus.setting import Mode, Setting
 from cof.models.base import Request
 from cof.models.scripted import Line, ScriptedModel
 from cof.plain import to_json, trace_from_json
-from cof.types import Answer, Box, Limits, Malformed, Question, Sampling, Stop, Trace, ViewSpec, Zoom
+from cof.types import Answer, Box, Completion, Limits, Malformed, Question, Sampling, Stop, Trace, ViewSpec, Zoom
 from cof.vision import boxes, views
 
 SIZE = (336, 224)
@@ -142,6 +143,22 @@ def test_the_sampling_reaches_the_model() -> None:
     assert [request.sampling for request in model.requests] == [sampling, sampling]
 
 
+def test_a_turn_that_was_cut_off_is_no_answer() -> None:
+    """Only a closing tag before the limit makes an answer whole."""
+    for text, answer in (("<think>I see.</think><answer>Ba", None), (ANSWER, "B"), (ANSWER + " And the", "B")):
+
+        class Cut(ScriptedModel):
+            def _say(self, request: Request) -> Completion | ModelError:
+                said = super()._say(request)
+                return said if isinstance(said, ModelError) else replace(said, finish="length")
+
+        trace = run(Cut([text]), question(), picture(), limited(turns=1))
+        assert trace.answer == answer
+        if answer is None:
+            assert isinstance(trace.turns[0].action, Malformed)
+            assert "cut off" in trace.turns[0].note
+
+
 # limits
 
 
@@ -156,8 +173,8 @@ def test_the_sampling_reaches_the_model() -> None:
         ({"tokens": 3}, [NONSENSE], Stop.TOKENS, 1),
         ({"tokens": 6}, [NONSENSE, NONSENSE], Stop.TOKENS, 2),
         ({"pixels": 0}, [LOOK], Stop.PIXELS, 1),
-        ({"pixels": OVERVIEW_PIXELS + ZOOM_PIXELS}, [LOOK, LOOK], Stop.PIXELS, 2),
-        ({"pixels": OVERVIEW_PIXELS + ZOOM_PIXELS}, [LOOK + call(0, 0, 28, 28)], Stop.PIXELS, 1),
+        ({"pixels": 2 * TOKEN}, [LOOK, LOOK], Stop.PIXELS, 2),
+        ({"pixels": 2 * TOKEN}, [LOOK + call(0, 0, 28, 28)], Stop.PIXELS, 1),
         ({"seconds": 0.0}, [LOOK], Stop.SECONDS, 1),
     ],
 )

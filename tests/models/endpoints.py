@@ -50,13 +50,14 @@ Say = Callable[[dict[str, Any]], Reply]
 
 
 class Endpoint(ThreadingHTTPServer):
-    """Replies to a request's body as `say` does. Handlers end with the server."""
+    """Replies to a request's body as `say` does, and to one for its models with `listing`. Handlers end with the server."""
 
     daemon_threads = True
 
     def __init__(self, say: Say, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.say, self.asked, self.lock = say, list[Asked](), threading.Lock()
+        self.listing, self.listed = Reply(b'{"detail": "Not Found"}', 404), list[Asked]()
 
     @property
     def url(self) -> str:
@@ -73,7 +74,14 @@ class Handler(BaseHTTPRequestHandler):
         asked = Asked(self.path, dict(self.headers), self.rfile.read(int(self.headers["Content-Length"])))
         with self.server.lock:
             self.server.asked.append(asked)
-        reply = self.server.say(asked.body)
+        self._reply(self.server.say(asked.body))
+
+    def do_GET(self) -> None:
+        with self.server.lock:
+            self.server.listed.append(Asked(self.path, dict(self.headers), b""))
+        self._reply(self.server.listing)
+
+    def _reply(self, reply: Reply) -> None:
         if reply.status == 0:
             self.close_connection = True
             return
@@ -122,6 +130,12 @@ def refusing(when: Callable[[dict[str, Any]], bool], words: str | bytes, then: S
     """Refuses what `when` says with an error in OpenAI's form, or as it stands where it is bytes; replies as `then` else."""
     said = words if isinstance(words, bytes) else json.dumps({"error": {"message": words, "param": None}}).encode()
     return lambda body: Reply(said, status) if when(body) else then(body)
+
+
+def models(*names: str) -> Reply:
+    """A list of models, as OpenAI and vLLM have it."""
+    rows = [{"id": name, "object": "model", "created": 1, "owned_by": "someone"} for name in names]
+    return Reply(json.dumps({"object": "list", "data": rows}).encode())
 
 
 def chat(finish: str = "stop", **message: object) -> dict[str, object]:

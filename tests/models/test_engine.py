@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 from cof.errors import InputError
-from cof.focus.loop import Mode, Session, Setting, run_many
+from cof.focus.loop import Session, run_many
+from cof.focus.setting import Mode, Setting
 from cof.models.base import Request, Usage, complete
 from cof.models.encoding import Codec
 from cof.models.engine import _shares

@@ -13,7 +13,7 @@ from PIL import Image
 
 from cof.errors import InputError
 from cof.focus.loop import run
-from cof.models import remote
+from cof.models import endpoint
 from cof.models.endpoint import Endpoint as Posting
 from cof.models.remote import RemoteModel
 from tests.models.endpoints import QUESTION, Endpoint, Reply, by_turn, in_turn, listening, model_at
@@ -32,7 +32,7 @@ FORMS = (
 
 
 def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(remote.KEY, "secret")
+    monkeypatch.setenv(endpoint.KEY, "secret")
     with listening(by_turn("<answer>B</answer>")) as server:
         run(RemoteModel(server.url, "m"), QUESTION, PICTURE)
         run(RemoteModel(server.url, "m", key="other"), QUESTION, PICTURE)

@@ -13,7 +13,8 @@ from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.dialects.native import FOLLOWS
-from cof.focus.loop import Setting, run
+from cof.focus.loop import run
+from cof.focus.setting import Setting
 from cof.types import Limits, Trace
 from tests.models.endpoints import (
     ANSWER,

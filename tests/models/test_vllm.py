@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from cof.focus.loop import Setting
+from cof.focus.setting import Setting
 from cof.models.encoding import Codec
 from cof.models.local import LocalModel
 from cof.models.vllm import VllmModel

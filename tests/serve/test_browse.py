@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from cof.dialects.cof import COF
-from cof.focus.loop import Setting, run
+from cof.focus.loop import run
+from cof.focus.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.serve.browse import Shown, write_pages
 from cof.types import Answer, Box, Question, ViewSpec, Zoom

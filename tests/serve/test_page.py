@@ -17,7 +17,8 @@ from PIL import Image, ImageChops
 
 from cof.dialects.cof import COF
 from cof.errors import InvalidImage, ModelError
-from cof.focus.loop import Setting, run
+from cof.focus.loop import run
+from cof.focus.setting import Setting
 from cof.models.scripted import Line, ScriptedModel
 from cof.serve.page import trace_page
 from cof.types import Action, Answer, Box, Limits, Malformed, Question, Trace, ViewSpec, Zoom

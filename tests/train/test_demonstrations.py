@@ -3,7 +3,8 @@ import pytest
 from PIL import Image
 
 from cof.dialects.cof import COF
-from cof.focus.loop import Session, Setting
+from cof.focus.loop import Session
+from cof.focus.setting import Setting
 from cof.train.demonstrations import ZOOM_OPENING, demonstrate, guess, recover, show_targets, zoom_anyway
 from cof.types import Answer, Question, ViewSpec, Zoom
 from cof.vision import boxes, views

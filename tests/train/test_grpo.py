@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from cof.errors import InvalidConfig
 from cof.evaluate.benchmarks.needle import _item
 from cof.evaluate.run import _at
-from cof.focus.loop import Setting
+from cof.focus.setting import Setting
 from cof.models.local import LocalModel
 from cof.plain import to_json
 from cof.train.environment import play

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from cof.dialects.cof import COF
-from cof.focus.loop import Setting, run_many
+from cof.focus.loop import run_many
+from cof.focus.setting import Setting
 from cof.models.encoding import views_in
 from cof.models.local import LocalModel
 from cof.train.environment import Episode, episode, play

@@ -14,7 +14,8 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from cof.dialects.cof import COF
 from cof.errors import InvalidConfig
-from cof.focus.loop import Setting, run
+from cof.focus.loop import run
+from cof.focus.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.plain import to_json
 from cof.runs import RunDir

@@ -1,0 +1,187 @@
+"""Questions in Python: `ask`, its awaitable form `aask`, and `ask_many` for many questions to one model.
+
+Owns what a caller may pass: any kind of picture that `load` takes, a model by name, address or value, and limits as a
+value or by name. Models that are named are kept loaded for the life of the process. Omits streaming of turns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from cof.config import replace_fields
+from cof.dialects.dialect import Dialect
+from cof.dialects.named import dialect_of
+from cof.errors import InputError
+from cof.focus.loop import Session, not_asked
+from cof.focus.question import question_of
+from cof.focus.setting import TURN_TOKENS, Mode, Setting, setting_of
+from cof.models.base import Model
+from cof.models.opening import open_model
+from cof.types import Limits, Question, Sampling, Trace
+from cof.vision.load import load
+from cof.vision.views import Picture
+
+ASKING: tuple[Mode, ...] = ("focus", "direct", "always")  # the modes that need no true boxes
+LEAST_BUDGET = 4  # visual tokens
+LOADED_MODELS = 4  # models that are kept loaded
+
+
+def ask(
+    image: Any,
+    question: str,
+    *,
+    choices: Sequence[str] = (),
+    model: str | Model | None = None,
+    url: str | Sequence[str] | None = None,
+    key: str | None = None,
+    dialect: str | Dialect | None = None,
+    budget: int | None = None,
+    mode: Mode = "focus",
+    limits: Limits | Mapping[str, float] = Limits(),
+    adapter: str | None = None,
+    fetch: bool = False,
+) -> Trace:
+    """Let a model look at a picture and answer; the answer is `.answer` of the trace, None where it gave none.
+
+    `image` is a path, an `http(s)` URL (only with `fetch`), the bytes of a file, an open file, a numpy array or a Pillow
+    picture; all give the same pixels (`cof.load`). `choices` are the possible answers.
+
+    `model` is "nano" (the default), "nano-sft", a folder, a hub id, or a Model; with `url` it is the name at an
+    OpenAI-compatible endpoint, which may be left out where that has one model. `key` is the endpoint's key, else that in
+    OPENAI_API_KEY. `adapter` is a LoRA folder or hub id for a model in this process. `dialect` is a family's name, a TOML
+    file or a Dialect; without it the model's name decides. nano knows the drawn needle world alone: `.outside` is True where
+    the picture is none of it.
+
+    `budget` is the most visual tokens of the overview and of each crop. `mode` is "focus" (the model chooses to zoom),
+    "direct" (it may not) or "always" (it must). `limits` is a Limits, or its fields by name, such as {"zooms": 2}.
+
+    Raises InvalidImage, InputError, MissingExtra or ModelError; a model that fails while it answers gives a trace with the
+    stop "failed" and its `error`.
+    """
+    loaded = _opened(model, url, key, adapter)
+    setting = _setting(loaded, dialect, budget, mode, limits)
+    session = _session(loaded, (image, question, choices), setting, fetch)
+    loaded.converse([session])
+    return session.trace
+
+
+async def aask(image: Any, question: str, **options: Any) -> Trace:
+    """`ask` with the same arguments, for `await`: it runs in a thread, so that several questions can be under way."""
+    return await asyncio.to_thread(functools.partial(ask, image, question, **options))
+
+
+def ask_many(
+    asked: Iterable[tuple[Any, str] | tuple[Any, str, Sequence[str]]],
+    *,
+    model: str | Model | None = None,
+    url: str | Sequence[str] | None = None,
+    key: str | None = None,
+    dialect: str | Dialect | None = None,
+    budget: int | None = None,
+    mode: Mode = "focus",
+    limits: Limits | Mapping[str, float] = Limits(),
+    adapter: str | None = None,
+    fetch: bool = False,
+) -> list[Trace]:
+    """Ask many questions, each (image, question) or (image, question, choices); the traces come back in order.
+
+    The options are those of `ask`. Pictures are read as the model has room. One that cannot be read, or a question that
+    is none, spoils no other: its trace has the stop "failed" and the `error`.
+    """
+    loaded = _opened(model, url, key, adapter)
+    setting = _setting(loaded, dialect, budget, mode, limits)
+    traces: dict[int, Trace] = {}
+
+    def sessions() -> Iterator[Session]:
+        for place, one in enumerate(asked):
+            try:
+                session = _session(loaded, one, setting, fetch, functools.partial(traces.__setitem__, place))
+            except InputError as error:
+                traces[place] = not_asked(loaded.name, Question("ask", "", ""), setting, str(error))
+            else:
+                yield session
+
+    loaded.converse(sessions())
+    return [traces[place] for place in sorted(traces)]
+
+
+def _session(
+    model: Model,
+    asked: tuple[Any, str] | tuple[Any, str, Sequence[str]],
+    setting: Setting,
+    fetch: bool,
+    on_end: Callable[[Trace], None] = lambda _: None,
+) -> Session:
+    """The question as a conversation with the model."""
+    if not isinstance(asked, tuple | list) or len(asked) not in (2, 3):
+        raise InputError(f"{reprlib.repr(asked)} is no question; want (image, question) or (image, question, choices)")
+    image, text, choices = (*asked, ())[:3]
+    question = question_of(_name(image), text, choices)
+    return Session(model.name, question, Picture(load(image)), setting, on_end)
+
+
+def _name(image: Any) -> str:
+    """Where the picture is, for the trace: an absolute path or a URL, "" for what has neither."""
+    if isinstance(image, str):
+        return image if "://" in image else str(Path(image).absolute())
+    return str(Path(image).absolute()) if isinstance(image, PathLike) else ""
+
+
+def _setting(
+    model: Model,
+    dialect: str | Dialect | None,
+    budget: int | None,
+    mode: Mode,
+    limits: Limits | Mapping[str, float],
+) -> Setting:
+    if mode not in ASKING:
+        raise InputError(f"mode {mode!r} is not known; want one of {', '.join(ASKING)}")
+    if budget is not None and (type(budget) is not int or budget < LEAST_BUDGET):
+        raise InputError(
+            f"budget {budget!r} is no count of visual tokens; want a whole number from {LEAST_BUDGET}, or None"
+        )
+    if not isinstance(limits, Limits | Mapping):
+        raise InputError(
+            f"limits are {type(limits).__name__}; want a Limits, or its fields by name, as in {{'zooms': 2}}"
+        )
+    if isinstance(limits, Mapping):
+        limits = replace_fields(Limits(), [f"{name}={value}" for name, value in limits.items()])
+    spoken = dialect_of(dialect) if isinstance(dialect, str) else dialect
+    chosen = setting_of(model, limits, Sampling(tokens=TURN_TOKENS), budget, spoken)
+    return replace(chosen, mode=mode)
+
+
+def _opened(model: str | Model | None, url: str | Sequence[str] | None, key: str | None, adapter: str | None) -> Model:
+    """The model, loaded once however often it is named."""
+    if model is not None and not isinstance(model, str):
+        if url or key or adapter:
+            raise InputError("url, key and adapter go with a model that is named; leave them out for a Model")
+        if not hasattr(model, "converse"):
+            raise InputError(f"model is {type(model).__name__}; want a name, or a Model")
+        return model
+    urls = (url,) if isinstance(url, str) else tuple(url or ())
+    with _LOADING:
+        return _loaded(model, urls, key, adapter, _version(model or ""))
+
+
+_LOADING = Lock()
+
+
+@functools.lru_cache(LOADED_MODELS)
+def _loaded(name: str | None, urls: tuple[str, ...], key: str | None, adapter: str | None, _version: float) -> Model:
+    return open_model(name, url=urls or None, key=key, adapter=adapter)
+
+
+def _version(name: str) -> float:
+    """When the files of a model's folder last changed, so that a folder that was written anew is loaded anew."""
+    folder = Path(name)
+    files = folder.iterdir() if name and folder.is_dir() else ()
+    return max((file.stat().st_mtime for file in files), default=0.0)

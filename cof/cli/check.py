@@ -1,0 +1,48 @@
+"""`cof check`: what an endpoint is, before a long run."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from typing import Annotated
+
+import typer
+
+from cof.cli.options import DialectName, KeyFile, WireName, key_in
+from cof.dialects.named import dialect_of
+from cof.errors import ModelError
+from cof.models.opening import only_model
+from cof.probe.check import Row, check
+from cof.vision.urls import Wire
+
+NAMES = 20  # characters of the first column
+NARROWEST, WIDEST = 60, 110  # characters of a line
+
+
+def endpoint(
+    url: Annotated[str, typer.Option("--url", help="An OpenAI-compatible endpoint, up to /v1.")],
+    model: Annotated[str | None, typer.Option("--model", help="The model's name there; else the only one.")] = None,
+    dialect: DialectName = None,
+    key_file: KeyFile = None,
+    wire: WireName = None,
+) -> None:
+    """Tell what an endpoint takes, in which frame its model names boxes, which dialect fits, and what a zoom costs.
+
+    Exit code 0 only where a zoom round trip worked. It makes some twenty small requests.
+    """
+    key = None if key_file is None else key_in(key_file)
+    spoken, form = None if dialect is None else dialect_of(dialect), Wire() if wire is None else Wire.of(wire)
+    name, last = model or only_model(url, key), None
+    for last in check(url, name, key, spoken, form):
+        print(_line(last), flush=True)
+    if last is None or not last.good:
+        raise ModelError(f"no zoom round trip worked with {name}; the rows above say what came instead")
+
+
+def _line(row: Row) -> str:
+    """A row of the table, wrapped within its second column; what stands in the way of a zoom is marked."""
+    width = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
+    mark = "!" if row.good is False else " "
+    return textwrap.fill(
+        row.text, width, initial_indent=f"{mark} {row.name:<{NAMES}}", subsequent_indent=" " * (NAMES + 2)
+    )

@@ -1,0 +1,103 @@
+"""What happened to a run besides its answer, as sentences for people: what limits changed, and why it ended.
+
+Everything is worked out from the trace, so that the console, JSON and pages say the same.
+"""
+
+from __future__ import annotations
+
+from cof.focus.limits import at_most
+from cof.types import Box, Malformed, Stop, Trace, View, Zoom
+from cof.vision import views
+
+QUOTED = 80  # characters of a turn that are quoted
+
+
+def limit_notes(trace: Trace) -> tuple[str, ...]:
+    """A sentence for each thing that the limits of the run changed; empty where they changed nothing."""
+    if trace.overview.pixels < trace.spec.factor**2:  # the picture could not be read
+        return ()
+    return tuple(note for note in (_overview(trace), *_crops(trace), _not_shown(trace)) if note)
+
+
+def stop_note(trace: Trace) -> str:
+    """Why the run ended, as a sentence."""
+    if trace.stop is Stop.FAILED:
+        return "The run failed before there was an answer."
+    if trace.stop is Stop.ANSWER:
+        return "The model answered of its own accord."
+    limit = f"{getattr(trace.limits, trace.stop.value):,}"
+    then = "then answered when asked to" if trace.answer is not None else "was asked for its answer, and gave none"
+    return f"The model reached its limit on {trace.stop.value} ({limit}), {then}."
+
+
+def cut_turns(trace: Trace) -> int:
+    """Turns that ended at their token limit."""
+    return sum(turn.completion.finish == "length" for turn in trace.own)
+
+
+def unreadable(trace: Trace) -> str:
+    """What to do where nothing that the model said could be read, "" elsewhere: it may speak another family's dialect."""
+    if not trace.own or not all(isinstance(turn.action, Malformed) for turn in trace.own):
+        return ""
+    said = " ".join(trace.own[-1].completion.text.split())[:QUOTED]
+    if cut_turns(trace) == len(trace.own):
+        tokens = trace.sampling.tokens
+        return f"every turn was cut off at {tokens} tokens; the last was {said!r}; want a larger --turn-tokens"
+    problem = f"none of {len(trace.own)} turns was a call or an answer in the dialect {trace.dialect!r}"
+    return f"{problem}; the last was {said!r}; want the model's own --dialect, or plain"
+
+
+def _overview(trace: Trace) -> str:
+    region = trace.overview.region
+    natural = views.overview((round(region.width), round(region.height)), trace.spec)
+    if trace.overview.pixels >= natural.pixels:
+        return ""
+    kept = f"the limit pixels = {trace.limits.pixels:,} keeps room for {trace.limits.zooms} crops"
+    return f"The overview has {_size(trace.overview)} pixels instead of {_size(natural)}: {kept}."
+
+
+def _crops(trace: Trace) -> tuple[str, ...]:
+    """What shrank crops: the cap per crop, or the pixels of the whole run."""
+    capped = shared = 0
+    for box, view in _shown(trace):
+        if view.pixels >= views.zoom(box, trace.overview, trace.spec).pixels:
+            continue
+        cap = trace.limits.crop_pixels
+        by_cap = cap is not None and view == views.zoom(box, trace.overview, at_most(trace.spec, cap))
+        capped, shared = capped + by_cap, shared + (not by_cap)
+    limits = trace.limits
+    return (_shrunk(capped, trace, "crop_pixels", limits.crop_pixels), _shrunk(shared, trace, "pixels", limits.pixels))
+
+
+def _shrunk(count: int, trace: Trace, limit: str, value: int | None) -> str:
+    if not count:
+        return ""
+    of = len(_shown(trace))
+    return f"{count} of {of} crop{'s' * (of != 1)} {_was(count)} shrunk to fit the limit {limit} = {value:,}."
+
+
+def _not_shown(trace: Trace) -> str:
+    count = len(trace.asked) - len(trace.looked)
+    if not count or trace.stop not in (Stop.ZOOMS, Stop.PIXELS, Stop.TURNS, Stop.TOKENS, Stop.SECONDS):
+        return ""
+    name = trace.stop.value
+    boxes = f"{count} requested box{'es' * (count != 1)}"
+    return f"{boxes} {_was(count)} not shown: the limit {name} = {getattr(trace.limits, name):,} was reached."
+
+
+def _shown(trace: Trace) -> tuple[tuple[Box, View], ...]:
+    """The boxes that were shown, with their views, those that were given included."""
+    return tuple(
+        pair
+        for turn in trace.turns
+        if isinstance(turn.action, Zoom)
+        for pair in zip(turn.action.boxes, turn.views, strict=False)
+    )
+
+
+def _size(view: View) -> str:
+    return f"{view.size[0]} x {view.size[1]}"
+
+
+def _was(count: int) -> str:
+    return "was" if count == 1 else "were"

@@ -1,0 +1,149 @@
+"""What limits leave of a picture: every family can zoom into any picture, crops shrink, and what happened is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from cof.dialects.named import dialect_of, names
+from cof.focus import limits as within
+from cof.focus.loop import run
+from cof.focus.notes import cut_turns, limit_notes, stop_note, unreadable
+from cof.focus.setting import Setting, setting_of
+from cof.models.scripted import ScriptedModel
+from cof.types import Box, Completion, Limits, Question, Sampling, Stop, Trace, Turn, ViewSpec, Zoom
+from cof.vision import boxes
+from cof.vision.views import PAPER
+
+STRANGERS = [
+    (4000, 3000),  # 12 megapixels
+    (8000, 6000),  # 48
+    (16000, 12000),  # 192
+    (20000, 600),  # a panorama
+    (600, 20000),
+    (3840, 3840),  # examples/plaza.jpg
+    (7680, 4320),
+    (640, 480),
+    (20000, 10000),  # 200
+]
+LIMITS = Limits()
+
+
+def traced(size: tuple[int, int], spec: ViewSpec, limits: Limits = LIMITS) -> Trace:
+    first = within.overview(size, spec, limits)
+    return Trace("1", Question("1", "", "What?"), "m", "cof", spec, Sampling(), limits, first)
+
+
+def looked(trace: Trace, box: Box) -> Trace | None:
+    """The trace after a zoom on the box, None where nothing fits."""
+    view = within.crop(box, trace)
+    if view is None:
+        return None
+    return replace(trace, turns=(*trace.turns, Turn(Completion(""), Zoom((box,)), (view,))))
+
+
+@pytest.mark.parametrize("family", names())
+@pytest.mark.parametrize("size", STRANGERS, ids=str)
+def test_every_family_zooms_four_times_into_any_picture(family: str, size: tuple[int, int]) -> None:
+    spec = dialect_of(family).view
+    trace = traced(size, spec)
+    w, h = size
+    for box in (Box(0, 0, w, h), Box(w / 2, h / 2, w, h), Box(0, 0, w / 50, h / 50), Box(w / 3, 0, w / 2, h)):
+        after = looked(trace, box)
+        assert after is not None, (family, size, box)
+        assert after.views[-1].pixels >= 64 * spec.factor**2 or after.views[-1].pixels >= spec.zoom_min_pixels
+        trace = after
+    assert trace.pixels <= LIMITS.pixels
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.tuples(st.integers(30, 30_000), st.integers(30, 30_000)).filter(lambda s: max(s) < 50 * min(s)),
+    st.integers(200_000, 20_000_000),
+    st.none() | st.integers(40_000, 2_000_000),
+    st.lists(st.tuples(st.floats(0, 0.95), st.floats(0, 0.95), st.floats(0.01, 1), st.floats(0.01, 1)), max_size=6),
+)
+def test_limits_hold_and_a_crop_always_fits(
+    size: tuple[int, int], pixels: int, cap: int | None, places: list[tuple[float, float, float, float]]
+) -> None:
+    limits = Limits(pixels=pixels, crop_pixels=cap)
+    trace = traced(size, PAPER, limits)
+    assert trace.overview.pixels <= max(pixels // 2, trace.overview.pixels if limits.zooms == 0 else pixels)
+    for x, y, w, h in places[: limits.zooms]:
+        box = Box(x * size[0], y * size[1], min(1, x + w) * size[0], min(1, y + h) * size[1])
+        after = looked(trace, box)
+        assert after is not None
+        assert cap is None or after.views[-1].pixels <= cap
+        assert boxes.contains(after.views[-1].region, boxes.clip(box, trace.overview.region), 1e-3)
+        trace = after
+    assert trace.pixels <= pixels
+
+
+def test_an_overview_leaves_half_of_the_pixels_and_no_more() -> None:
+    assert within.overview((4000, 4000), PAPER, Limits(pixels=2_000_000)).pixels <= 1_000_000
+    assert within.overview((4000, 4000), PAPER, Limits(pixels=2_000_000, zooms=0)).pixels > 1_900_000
+    small = within.overview((4000, 4000), PAPER, Limits(pixels=2_000_000, crop_pixels=50_000))
+    assert 1_700_000 < small.pixels <= 1_800_000
+    assert within.overview((448, 448), PAPER, LIMITS).size == (448, 448)  # what fits is left as it is
+
+
+def test_a_budget_binds_overview_and_crops_and_a_crop_budget_the_crops_alone() -> None:
+    model = ScriptedModel([""])
+    both, crops = setting_of(model, budget=100), setting_of(model, crop_budget=100)
+    assert (both.spec.max_pixels, both.limits.crop_pixels) == (100 * 28**2, 100 * 28**2)
+    assert (crops.spec.max_pixels, crops.limits.crop_pixels) == (PAPER.max_pixels, 100 * 28**2)
+    apart = setting_of(model, budget=100, crop_budget=400)
+    assert (apart.spec.max_pixels, apart.limits.crop_pixels) == (100 * 28**2, 400 * 28**2)
+    least = setting_of(model, Limits(crop_pixels=5000), budget=100)
+    assert least.limits.crop_pixels == 5000  # the smaller of two limits holds
+
+
+CALL = (
+    '<think>x</think><tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [0, 0, 300, 300]}}</tool_call>'
+)
+ANSWER = "<think>x</think><answer>B</answer>"
+
+
+def asked(lines: list[str], limits: Limits = LIMITS, side: int = 3000, spec: ViewSpec = PAPER) -> Trace:
+    picture = Image.new("RGB", (side, side), "red")
+    return run(ScriptedModel(lines), Question("1", "", "What?"), picture, Setting(spec, limits))
+
+
+def test_what_a_limit_did_is_said() -> None:
+    assert limit_notes(asked([ANSWER], side=500)) == ()
+    overview, crop = limit_notes(asked([CALL, ANSWER]))
+    assert overview == (
+        "The overview has 1988 x 1988 pixels instead of 2996 x 2996: the limit pixels = 8,000,000 keeps room for 4 crops."
+    )
+    assert crop == "1 of 1 crop was shrunk to fit the limit pixels = 8,000,000."
+
+
+def test_why_a_run_ended_is_said() -> None:
+    assert stop_note(asked([ANSWER])) == "The model answered of its own accord."
+    assert "limit on turns (1), was asked for its answer, and gave none" in stop_note(asked([CALL], Limits(turns=1)))
+    assert "limit on zooms (1), then answered" in stop_note(asked([CALL, CALL, ANSWER], Limits(zooms=1)))
+    trace = asked([CALL, CALL, ANSWER], Limits(zooms=1), side=500)
+    assert limit_notes(trace) == ("1 requested box was not shown: the limit zooms = 1 was reached.",)
+
+
+def test_a_crop_that_shrank_says_by_what() -> None:
+    assert "1 of 1 crop was shrunk to fit the limit crop_pixels = 50,000." in limit_notes(
+        asked([CALL, ANSWER], Limits(crop_pixels=50_000), side=500)
+    )
+    assert "1 of 1 crop was shrunk to fit the limit pixels = 600,000." in limit_notes(
+        asked([CALL, ANSWER], Limits(pixels=600_000), side=500)
+    )
+
+
+def test_turns_that_were_all_cut_off_name_the_option() -> None:
+    trace = asked(["no tags"], Limits(turns=1))
+    assert "want the model's own --dialect" in unreadable(trace)
+    cut = tuple(replace(turn, completion=replace(turn.completion, finish="length")) for turn in trace.turns)
+    assert "--turn-tokens" in unreadable(replace(trace, turns=cut))
+    assert cut_turns(replace(trace, turns=cut)) == len(cut)
+    assert unreadable(asked([ANSWER])) == ""
+    assert trace.stop is Stop.TURNS
