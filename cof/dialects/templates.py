@@ -19,13 +19,13 @@ FIELDS = {  # what `Dialect` fills in each of these keys
     "system": (),
     "user": ("question",),
     "closer": (),
-    "reply": ("image", "words", "n", "width", "height"),
+    "reply": ("image", "words", "n", "before", "width", "height", "question", "choices", "lettered"),
 }
 WANTED = {
     "system": "the text without braces, or with values in their place",
     "user": "{question} where the question goes and no other field: choices follow it, as the key choose says",
     "closer": "the text without braces, or --reply for one that holds {image}",
-    "reply": "no field but {image}, {words}, {n}, {width} and {height}",
+    "reply": "no field but {image}, {words}, {n}, {before}, {width}, {height}, {question}, {choices} and {lettered}",
 }
 ASKED = (
     "question",
