@@ -1,5 +1,8 @@
 """The commands in README and docs are real: the README's are run, the options of the others exist."""
 
+import json
+import os
+import random
 import re
 import shlex
 import subprocess
@@ -7,6 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from cof.probe.pictures import draw
+from tests.models.endpoints import Reply, listening
+from tests.probe.seeing import Seeing, thousandths
 
 ROOT = Path(__file__).parent.parent
 
@@ -16,8 +23,38 @@ def commands(path):
     return [line[2:].split("#")[0].strip() for block in blocks for line in block.splitlines() if line.startswith("$ ")]
 
 
-def test_the_readme_names_two_commands():
-    assert commands(ROOT / "README.md") == ["make demo", "make test"]
+def test_the_readme_names_two_commands_and_then_the_strangers_own():
+    first, second, check, ask = commands(ROOT / "README.md")
+    assert (first, second) == ("make demo", "make test")
+    assert check.startswith(".venv/bin/cof check --url ")
+    assert ask.startswith(".venv/bin/cof ask photo.jpg ")
+
+
+def test_the_first_lines_are_true_of_a_stranger_with_an_endpoint_and_a_photo(tmp_path):
+    """The commands of the first 20 lines, as they stand, against an endpoint that sees."""
+    first = tmp_path / "README.md"
+    first.write_text("\n".join((ROOT / "README.md").read_text().splitlines()[:20]))
+    draw((4000, 3000), "red", random.Random(1)).image.save(tmp_path / "photo.jpg", quality=90)
+    played = [command for command in commands(first) if command.startswith(".venv/bin/cof")]
+    assert len(played) == 2
+    with listening(Seeing(thousandths, looks="the sign say")) as server:
+        server.listing = Reply(json.dumps({"data": [{"id": "some-model"}]}).encode())
+        for command in played:
+            words = shlex.split(command.replace("http://127.0.0.1:8000/v1", server.url))
+            server.say.looks = "the sign say" if words[1] == "ask" else "Look closer"
+            done = subprocess.run(
+                [sys.executable, "-m", "cof", *words[1:]],
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                env=os.environ | {"PYTHONPATH": str(ROOT), "OPENAI_API_KEY": ""},
+            )
+            assert done.returncode == 0, done.stderr
+            assert max(map(len, done.stdout.splitlines())) <= 90
+    assert "looked at" in done.stdout
+    assert "answer     red" in done.stdout
+    assert "the dialect is plain" in done.stderr
+    assert (tmp_path / "trace.html").stat().st_size > 10_000
 
 
 def test_the_demo_answers_and_shows_where_it_looked(tmp_path):

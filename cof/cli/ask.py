@@ -135,7 +135,7 @@ def summary(trace: Trace) -> dict[str, Any]:
         "visual_tokens": trace.visual_tokens,
         "boxes": [rounded(box) for box in trace.looked],
         "thoughts": [turn.action.thought for turn in trace.turns if isinstance(turn.action, Zoom | Answer)],
-        "limits": list(limit_notes(trace)),
+        "notes": list(limit_notes(trace)),
         "seconds": round(trace.seconds, 2),
     }
 
@@ -153,7 +153,7 @@ def _print(trace: Trace, page: Path | None) -> None:
     if trace.stop not in (Stop.ANSWER, Stop.FAILED):
         _line("", stop_note(trace))
     for note in limit_notes(trace):
-        _line("limits", note)
+        _line("note", note)
     if page is not None:
         _line("trace", str(page))
 

@@ -31,6 +31,7 @@ class Seeing:
     system: bool = True
     thinks: bool = False
     zooms: bool = True
+    looks: str = "Look closer"  # words of a question that make it zoom
     key: str = "bbox_2d"
     asked: list[dict[str, Any]] = field(default_factory=list)
 
@@ -52,7 +53,7 @@ class Seeing:
             return json.dumps({self.key: self._box(pictures[0])})
         if "of each picture" in words:
             return ", ".join(_colour(picture) for picture in pictures)
-        if self.zooms and len(pictures) == 1 and "Look closer" in words:
+        if self.zooms and len(pictures) == 1 and self.looks in words:
             arguments = {self.key: self._box(pictures[0]), "label": "rectangle"}
             call = json.dumps({"name": "image_zoom_in_tool", "arguments": arguments})
             return (
