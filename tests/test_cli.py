@@ -224,7 +224,7 @@ def test_data_that_cannot_be_built_is_one_line(built, tmp_path):
 def test_a_dialect_is_shown_listed_and_taken_from_its_authors_file(tmp_path):
     assert "qwen3-vl" in cof("dialect", "list").stdout.split()
     shown = cof("dialect", "show", "mini-o3")
-    assert "[user]\nAction 1 gave observation_1:<picture of" in shown.stdout
+    assert "[user]\nAction 0 gave observation_1:<picture of" in shown.stdout
     file, out = tmp_path / "prompts.py", tmp_path / "theirs.toml"
     file.write_text('SYSTEM = "Look closely."\nUSER = "Think first."\nraise SystemExit(1)\n')
     taken = cof("dialect", "import", file, "--system", "SYSTEM", "--user", "USER", "--like", "deepeyes", "--out", out)
