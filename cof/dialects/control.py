@@ -16,7 +16,7 @@ CONTROL = re.compile(
     r"|</?(?:start_of_turn|end_of_turn|start_of_image|end_of_image|image_soft_token|bos|eos|pad)>"  # Gemma 3
     r"|<(?:IMG_CONTEXT|/?img|image_pad|video_pad)>"  # InternVL
     r"|\[/?(?:INST|IMG|IMG_BREAK|IMG_END|SYSTEM_PROMPT)\]"  # Mistral
-    r"|\[/?(?:TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|ARGS|AVAILABLE_TOOLS|THINK)\]"  # Mistral
+    r"|\[/?(?:TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|AVAILABLE_TOOLS)\]"  # Mistral
     r"|</?s>|<unk>|<</?SYS>>"  # Llama 2, Mistral, LLaVA
     r"|\[gMASK\]|<[se]op>"  # GLM
     r"|\[(?:BOS|EOS|EOT)\]"  # Kimi

@@ -57,7 +57,7 @@ class Talk:
 def talk_of(trace: Trace, dialect: Dialect) -> Talk:
     """The conversation of a trace, in its dialect. A turn that was given, that could not be read, or whose zoom showed nothing
     gets no loss."""
-    return Talk(dialect.told(trace), [number for number, turn in enumerate(trace.turns) if not _exemplary(turn)])
+    return Talk(dialect.told(trace), [number for number, turn in enumerate(trace.turns) if not _followed(turn)])
 
 
 def row(talks: Sequence[Talk], tokenizer: PreTrainedTokenizerBase, factor: int) -> Row:
@@ -150,8 +150,8 @@ def _segments(conversation: Sequence[Message], tokenizer: PreTrainedTokenizerBas
         done = after
 
 
-def _exemplary(turn: Turn) -> bool:
-    """Whether a turn is worth learning."""
+def _followed(turn: Turn) -> bool:
+    """Whether a turn is the model's own, and an answer or a call that showed something."""
     failed = isinstance(turn.action, Malformed) or (isinstance(turn.action, Zoom) and not turn.views)
     return not turn.given and not failed
 

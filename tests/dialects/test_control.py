@@ -32,6 +32,7 @@ def test_what_structures_a_prompt_is_found_wherever_it_stands(token: str) -> Non
         "", "Is a <| b |> c?", "<|>", "<||>", "a|>b", "<think>so</think><answer>B</answer>", "<tool_call>{}</tool_call>",
         "<image>", "<b>bold</b>", "<strong>", "<sup>2</sup>", "</section>", "if x<s and y>s", "[INSTANCE]", "[IMAGE]", "[1, 2]",
         "[eos]", "<| im_end |>", "<eosin>", "im_end", "<|im end|>", "x <- y | z -> w", "｜User｜", "<Unknown>",
+        "usage: cp [ARGS]",
     ],
 )  # fmt: skip
 def test_what_only_looks_like_it_is_text(text: str) -> None:

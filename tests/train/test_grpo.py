@@ -63,6 +63,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, flo
 def test_a_run_leaves_a_model_that_loads_and_weights_that_moved(alone: tuple[Path, dict[str, float]]) -> None:
     out, metrics = alone
     assert metrics["step"] == 2
+    assert json.loads((out / "manifest.json").read_text())["dialect"] == "cof"
     assert metrics["sampler_difference"] < 0.1
     assert {"seconds/rollout", "seconds/reward", "step_time", "kl", "entropy", "formed"} <= set(metrics)
     moved, start = LocalModel.load(str(out / "model"), device="cpu"), LocalModel.load("nano-sft", device="cpu")
