@@ -16,6 +16,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from PIL import Image
+
 from cof.config import replace_fields
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
@@ -24,7 +26,8 @@ from cof.focus.loop import Session, not_asked
 from cof.focus.question import question_of
 from cof.focus.setting import TURN_TOKENS, Mode, Setting, setting_of
 from cof.models.base import Model
-from cof.models.opening import open_model
+from cof.models.opening import NANO, open_model
+from cof.models.remote import SECONDS
 from cof.types import Limits, Question, Sampling, Trace
 from cof.vision.addresses import shown, url_of
 from cof.vision.fetch import fetched
@@ -71,8 +74,9 @@ def ask(
     Raises InvalidImage, InputError, MissingExtra or ModelError; a model that fails while it answers gives a trace with the
     stop "failed" and its `error`.
     """
-    loaded = _opened(model, url, key, adapter)
-    setting = _setting(loaded, dialect, budget, mode, limits)
+    chosen = _limits(limits)
+    loaded = _opened(model, url, key, adapter, chosen.seconds)
+    setting = _setting(loaded, dialect, budget, mode, chosen)
     session = _session(loaded, (image, question, choices), setting, fetch, limits_of(max_megapixels))
     loaded.converse([session])
     return session.trace
@@ -102,8 +106,9 @@ def ask_many(
     The options are those of `ask`. Pictures are read as the model has room. One that cannot be read, or a question that
     is none, spoils no other: its trace has the stop "failed" and the `error`.
     """
-    loaded = _opened(model, url, key, adapter)
-    setting = _setting(loaded, dialect, budget, mode, limits)
+    chosen = _limits(limits)
+    loaded = _opened(model, url, key, adapter, chosen.seconds)
+    setting = _setting(loaded, dialect, budget, mode, chosen)
     traces, largest = dict[int, Trace](), limits_of(max_megapixels)
 
     def sessions() -> Iterator[Session]:
@@ -131,19 +136,33 @@ def _session(
     if not isinstance(asked, tuple | list) or len(asked) not in (2, 3):
         raise InputError(f"{reprlib.repr(asked)} is no question; want (image, question) or (image, question, choices)")
     image, text, choices = (*asked, ())[:3]
-    question, address = question_of(_name(image), text, choices), url_of(image)
-    source = fetched(address, largest) if fetch and address else image
-    session = Session(model.name, question, Picture(load(source, largest)), setting, on_end)
-    session.trace = replace(session.trace, outside=outside(model, session.trace, session.picture))
+    name, picture = opened_picture(image, fetch, largest)
+    return session_of(model, question_of(name, text, choices), Picture(picture), setting, on_end)
+
+
+def session_of(
+    model: Model,
+    question: Question,
+    picture: Picture,
+    setting: Setting,
+    on_end: Callable[[Trace], None] = lambda _: None,
+) -> Session:
+    """The question as a conversation with the model; whether the picture is outside what the model knows is in its trace."""
+    session = Session(model.name, question, picture, setting, on_end)
+    session.trace = replace(session.trace, outside=outside(model, session.trace, picture))
     return session
 
 
-def _name(image: Any) -> str:
-    """Where the picture is, for the trace: an absolute path or an address, "" for what has neither."""
+def opened_picture(image: Any, fetch: bool, largest: LoadLimits) -> tuple[str, Image.Image]:
+    """Where a picture is, for the trace, and its pixels (RGB, upright). The former is an absolute path, an address, or "".
+
+    Raises InputError, InvalidImage or MissingExtra.
+    """
     if address := url_of(image):
-        return shown(address)
+        return shown(address), load(fetched(address, largest) if fetch else image, largest)
     named = isinstance(image, str | PathLike) and not str(image).startswith("data:")
-    return str(Path(image).absolute()) if named else ""
+    picture = load(image, largest)
+    return str(Path(image).absolute()) if named else "", picture
 
 
 def _setting(
@@ -151,7 +170,7 @@ def _setting(
     dialect: str | Dialect | None,
     budget: int | None,
     mode: Mode,
-    limits: Limits | Mapping[str, float],
+    limits: Limits,
 ) -> Setting:
     if mode not in ASKING:
         raise InputError(f"mode {mode!r} is not known; want one of {', '.join(ASKING)}")
@@ -159,40 +178,58 @@ def _setting(
         raise InputError(
             f"budget {budget!r} is no count of visual tokens; want a whole number from {LEAST_BUDGET}, or None"
         )
-    if not isinstance(limits, Limits | Mapping):
-        raise InputError(
-            f"limits are {type(limits).__name__}; want a Limits, or its fields by name, as in {{'zooms': 2}}"
-        )
-    if isinstance(limits, Mapping):
-        limits = replace_fields(Limits(), [f"{name}={value}" for name, value in limits.items()])
+    if dialect is not None and not isinstance(dialect, str | Dialect):
+        raise InputError(f"dialect is {type(dialect).__name__}; want a family's name, a TOML file's path, or a Dialect")
     spoken = dialect_of(dialect) if isinstance(dialect, str) else dialect
     chosen = setting_of(model, limits, Sampling(tokens=TURN_TOKENS), budget, spoken)
     return replace(chosen, mode=mode)
 
 
-def _opened(model: str | Model | None, url: str | Sequence[str] | None, key: str | None, adapter: str | None) -> Model:
-    """The model, loaded once however often it is named."""
+def _limits(limits: Limits | Mapping[str, float]) -> Limits:
+    if not isinstance(limits, Limits | Mapping):
+        raise InputError(
+            f"limits are {type(limits).__name__}; want a Limits, or its fields by name, as in {{'zooms': 2}}"
+        )
+    if isinstance(limits, Limits):
+        return limits
+    return replace_fields(Limits(), [f"{name}={value}" for name, value in limits.items()])
+
+
+def _opened(
+    model: str | Model | None, url: str | Sequence[str] | None, key: str | None, adapter: str | None, seconds: float
+) -> Model:
+    """The model, loaded once however often it is named. A turn over the wire may take `seconds`, but no less than usual."""
     if model is not None and not isinstance(model, str):
         if url or key or adapter:
             raise InputError("url, key and adapter go with a model that is named; leave them out for a Model")
         if not hasattr(model, "converse"):
             raise InputError(f"model is {type(model).__name__}; want a name, or a Model")
         return model
-    urls = (url,) if isinstance(url, str) else tuple(url or ())
+    urls = (url,) if isinstance(url, str) else url
+    if urls is not None and not (isinstance(urls, list | tuple) and all(isinstance(each, str) for each in urls)):
+        raise InputError(f"url is {reprlib.repr(url)}; want a text such as http://127.0.0.1:8000/v1, or a list of such")
+    waits = None if urls is None else max(SECONDS, seconds)
+    name = model or (NANO if urls is None else None)
     with _LOADING:
-        return _loaded(model, urls, key, adapter, _version(model or ""))
+        return _loaded(name, None if urls is None else tuple(urls), key, waits, adapter, _version(name, adapter))
 
 
-_LOADING = Lock()
+_LOADING = Lock()  # with the cache below the one state of this module: what is loaded is kept
 
 
 @functools.lru_cache(LOADED_MODELS)
-def _loaded(name: str | None, urls: tuple[str, ...], key: str | None, adapter: str | None, _version: float) -> Model:
-    return open_model(name, url=urls or None, key=key, adapter=adapter)
+def _loaded(
+    name: str | None,
+    urls: tuple[str, ...] | None,
+    key: str | None,
+    seconds: float | None,
+    adapter: str | None,
+    _version: float,
+) -> Model:
+    return open_model(name, url=urls, key=key, adapter=adapter, seconds=seconds or SECONDS)
 
 
-def _version(name: str) -> float:
-    """When the files of a model's folder last changed, so that a folder that was written anew is loaded anew."""
-    folder = Path(name)
-    files = folder.iterdir() if name and folder.is_dir() else ()
-    return max((file.stat().st_mtime for file in files), default=0.0)
+def _version(*names: str | None) -> float:
+    """When the files of folders last changed, so that a folder that was written anew is loaded anew."""
+    folders = [Path(name) for name in names if name and Path(name).is_dir()]
+    return max((file.stat().st_mtime for folder in folders for file in folder.iterdir()), default=0.0)

@@ -1,7 +1,8 @@
 """The values that carry the meaning: what is asked, what the model said, what it was shown, and how it ended.
 
-Everything here is frozen, compares by value and round-trips through JSON (`plain.py`). No pixels, no torch, no I/O: a
-trace names regions of its picture and re-renders exactly. Derived figures (`answer`, `zooms`, `tokens`) are properties
+Everything here is frozen, compares by value and round-trips through JSON (`plain.py`). No pixels and no torch: a trace names
+regions of its picture and re-renders exactly. No I/O but in `Trace.save` and `to_html`, which reach up to the rooms that write
+JSON and pages, for people at a prompt. Derived figures (`answer`, `zooms`, `tokens`) are properties
 and are never stored.
 """
 
@@ -198,9 +199,11 @@ class Limits:
     crop_pixels: int | None = None
 
     def __post_init__(self) -> None:
-        least = min(self.zooms, self.tokens, self.pixels, self.seconds, self.crop_pixels or 0)
-        if self.turns < 1 or least < 0:
-            raise InvalidConfig(f"limits {self} are not possible; want at least one turn and nothing below zero")
+        negative = min(self.zooms, self.tokens, self.pixels, self.seconds) < 0
+        if self.turns < 1 or negative or (self.crop_pixels is not None and self.crop_pixels < 1):
+            raise InvalidConfig(
+                f"limits {self} are not possible; want at least one turn, a crop of a pixel or more, and nothing below zero"
+            )
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import pytest
 from PIL import Image
 
 import cof
+from cof.api import _opened
 from cof.models.base import Request
 from cof.vision import views
 from tests.models.endpoints import ANSWER, ZOOM, by_turn, listening
+from tests.tiny import write_checkpoint
 
 SIZE = (640, 480)
 CALL = '<think>t</think><tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [10, 10, 200, 200]}}</tool_call>'
@@ -119,6 +122,14 @@ def test_limits_budget_and_mode_reach_the_run() -> None:
         (("IMAGE", "What?"), {"dialect": "klingon"}, "no dialect 'klingon'"),
         (("IMAGE", "What?"), {"model": 3}, "want a name, or a Model"),
         (("IMAGE", "What?"), {"url": "http://127.0.0.1:9/v1"}, "leave them out for a Model"),
+        (("IMAGE", "What?"), {"url": 5, "model": "m"}, "url is 5"),
+        (("IMAGE", "What?"), {"url": "", "model": "m"}, "is no endpoint"),
+        (("IMAGE", "What?"), {"url": "nowhere", "model": "m"}, "is no endpoint"),
+        (("IMAGE", "What?"), {"url": "http://127.0.0.1:9/v1", "model": "m", "adapter": "x"}, "let its server load it"),
+        (("IMAGE", "What?"), {"key": "k", "model": "nano"}, "a key is for an endpoint"),
+        (("IMAGE", "What?"), {"dialect": 3}, "want a family's name"),
+        (("IMAGE", "What?"), {"choices": None}, "choices are NoneType"),
+        (("IMAGE", "What?"), {"choices": 3}, "choices are int"),
         (("https://example.org/p.jpg", "What?"), {}, "fetch=True"),
     ],
 )
@@ -147,14 +158,19 @@ def test_one_bad_picture_spoils_no_other() -> None:
     assert "question is empty" in str(traces[3].error)
 
 
-def test_a_model_that_is_named_twice_is_loaded_once() -> None:
-    image = picture()
-    first = cof.ask(image, "What?", url="http://127.0.0.1:9/v1", model="m", limits={"seconds": 1})
-    assert first.stop is cof.Stop.FAILED
-    from cof.api import _opened
-
-    assert _opened("m", "http://127.0.0.1:9/v1", None, None) is _opened("m", ["http://127.0.0.1:9/v1"], None, None)
-    assert _opened("m", "http://127.0.0.1:9/v1", "k", None) is not _opened("m", "http://127.0.0.1:9/v1", None, None)
+def test_a_model_that_is_named_twice_is_loaded_once(tmp_path: Path) -> None:
+    url = "http://127.0.0.1:9/v1"
+    one = _opened("m", url, None, None, 300)
+    assert _opened("m", [url], None, None, 1) is not one  # a turn may take less time
+    assert _opened("m", (url,), None, None, 300) is one
+    assert _opened("m", url, "k", None, 300) is not one
+    nano = _opened(None, None, None, None, 300)
+    assert _opened("nano", None, None, None, 60) is nano
+    folder = write_checkpoint("qwen2_5_vl", tmp_path / "tiny")
+    tiny = _opened(str(folder), None, None, None, 300)
+    assert _opened(str(folder), None, None, None, 300) is tiny
+    os.utime(folder / "config.json", (1, 2**31))  # written anew
+    assert _opened(str(folder), None, None, None, 300) is not tiny
 
 
 def test_a_trace_is_data_and_a_page(tmp_path: Path) -> None:

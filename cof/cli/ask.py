@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from PIL import Image
 
+from cof.api import opened_picture, session_of
 from cof.cli.options import (
     Adapter,
     Budget,
@@ -30,21 +31,20 @@ from cof.config import replace_fields
 from cof.dialects.named import dialect_for, dialect_of
 from cof.errors import CofError, InputError, ModelError
 from cof.focus.loop import Session
-from cof.focus.notes import limit_notes, stop_note, unreadable
+from cof.focus.notes import notes, unreadable
 from cof.focus.question import question_of
-from cof.focus.setting import TURN_TOKENS, Setting, setting_of
+from cof.focus.setting import TURN_TOKENS, setting_of
 from cof.runs import publish
 from cof.scoring.traces import listed
 from cof.serve.page import trace_page
-from cof.types import Answer, Limits, Question, Sampling, Stop, Trace, Zoom
-from cof.vision.addresses import shown, url_of
+from cof.types import Answer, Limits, Sampling, Trace, Zoom
 from cof.vision.boxes import in_words, rounded
-from cof.vision.fetch import fetched
-from cof.vision.load import MEGAPIXELS, LoadLimits, limits_of, load, read_stdin
+from cof.vision.load import MEGAPIXELS, limits_of, read_stdin
 from cof.vision.views import Picture
-from cof.worlds.outside import OUTSIDE, outside
+from cof.worlds.outside import OUTSIDE
 
 STDIN = "-"
+NARROWEST = 60  # characters of a line
 COLUMN = 11  # characters before what a line says
 
 
@@ -70,22 +70,24 @@ def ask(
     """Ask a question about a picture, and see where the model looked."""
     with _error_as_json(as_json):
         limits, spoken = replace_fields(Limits(), limit), None if dialect is None else dialect_of(dialect)
-        name, picture = _picture(image, fetch, limits_of(max_megapixels))
+        largest = limits_of(max_megapixels)
+        name, picture = opened_picture(read_stdin(largest) if image == STDIN else image, fetch, largest)
         asked = question_of(name, question, choice)
         loaded = opened(model, adapter, urls=url, key_file=key_file, seconds=limits.seconds, wire=wire)
         setting = setting_of(loaded, limits, Sampling(tokens=turn_tokens), budget, spoken, crop_budget)
         if url and spoken is None:
             by = "the model's name" if dialect_for(loaded.name) else "default, as the model's name names no family"
             print(f"cof: the dialect is {setting.dialect.name}, by {by}; --dialect changes it", file=sys.stderr)
-        found = _answered(loaded, asked, picture, setting, quiet=as_json)
-        if trace is not None:
-            _write(trace, trace_page(found, picture))
+        found = _answered(loaded, session_of(loaded, asked, Picture(picture), setting), quiet=as_json)
     if trouble := unreadable(found):
         print(f"cof: {trouble}", file=sys.stderr)
     if as_json:
         print(json.dumps(summary(found), ensure_ascii=False))
     else:
-        _print(found, trace)
+        _print(found)
+    if trace is not None:  # last, so that a page that cannot be written costs no answer
+        _write(trace, trace_page(found, picture))
+        _line("trace", str(trace), as_json)
     if found.error is not None:
         raise ModelError(found.error)
 
@@ -101,21 +103,10 @@ def _error_as_json(wanted: bool) -> Iterator[None]:
         raise
 
 
-def _picture(given: str, fetch: bool, limits: LoadLimits) -> tuple[str, Image.Image]:
-    """Where the picture is, for the trace, and its pixels."""
-    if given == STDIN:
-        return "", load(read_stdin(limits), limits)
-    if address := url_of(given):
-        return shown(address), load(fetched(address, limits) if fetch else given, limits)
-    return "" if given.startswith("data:") else str(Path(given).absolute()), load(given, limits)
-
-
-def _answered(model: Any, question: Question, picture: Image.Image, setting: Setting, quiet: bool) -> Trace:
+def _answered(model: Any, session: Session, quiet: bool) -> Trace:
     """The trace of the question; that the picture is outside what the model knows is printed before, unless `quiet`."""
-    session = Session(model.name, question, Picture(picture), setting)
-    session.trace = replace(session.trace, outside=outside(model, session.trace, picture))
-    if session.trace.outside and not quiet:
-        _line("outside", OUTSIDE)
+    if session.trace.outside:
+        _line("outside", OUTSIDE, quiet)
     model.converse([session])
     return session.trace
 
@@ -135,12 +126,12 @@ def summary(trace: Trace) -> dict[str, Any]:
         "visual_tokens": trace.visual_tokens,
         "boxes": [rounded(box) for box in trace.looked],
         "thoughts": [turn.action.thought for turn in trace.turns if isinstance(turn.action, Zoom | Answer)],
-        "notes": list(limit_notes(trace)),
+        "notes": list(notes(trace)),
         "seconds": round(trace.seconds, 2),
     }
 
 
-def _print(trace: Trace, page: Path | None) -> None:
+def _print(trace: Trace) -> None:
     for turn in trace.turns:
         if isinstance(turn.action, Zoom):
             for box in turn.action.boxes[: len(turn.views)]:
@@ -150,16 +141,16 @@ def _print(trace: Trace, page: Path | None) -> None:
         _line("", f"This answer is none of the choices: {', '.join(trace.question.choices)}.")
     zooms = f"{trace.zooms} zoom{'s' * (trace.zooms != 1)}"
     _line("stop", f"{trace.stop.value}, {zooms}, {trace.visual_tokens} visual tokens, {trace.seconds:.1f} s")
-    if trace.stop not in (Stop.ANSWER, Stop.FAILED):
-        _line("", stop_note(trace))
-    for note in limit_notes(trace):
+    for note in notes(trace):
         _line("note", note)
-    if page is not None:
-        _line("trace", str(page))
 
 
-def _line(name: str, text: str) -> None:
-    print(f"{name:<{COLUMN}}{text}")
+def _line(name: str, text: str, quiet: bool = False) -> None:
+    """A line of the report, wrapped within its second column where it is a sentence."""
+    if quiet:
+        return
+    width = max(NARROWEST, shutil.get_terminal_size().columns)
+    print(textwrap.fill(text, width, initial_indent=f"{name:<{COLUMN}}", subsequent_indent=" " * COLUMN))
 
 
 def _write(path: Path, text: str) -> None:

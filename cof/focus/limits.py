@@ -20,27 +20,33 @@ def overview(size: tuple[int, int], spec: ViewSpec, limits: Limits) -> View:
     thin that its overview has one row of visual tokens may exceed that. Raises InvalidImage for a picture longer than
     200 : 1.
     """
-    crop = min(spec.zoom_max_pixels, limits.crop_pixels or spec.zoom_max_pixels)
-    most = limits.pixels - min(limits.pixels // 2, limits.zooms * crop)
+    most = limits.pixels - min(limits.pixels // 2, limits.zooms * largest_crop(spec, limits))
     most = max(spec.factor**2, min(spec.max_pixels, most))
     return views.overview(size, replace(spec, max_pixels=most, min_pixels=min(spec.min_pixels, most)))
 
 
-def crop(box: Box, trace: Trace, shown: Sequence[View] = ()) -> View | None:
+def crop(box: Box, trace: Trace, shown: Sequence[View] = (), coming: int = 0) -> View | None:
     """The view that answers a zoom on `box` (source pixels) after `shown` of the same turn, as large as the limits allow.
 
-    None where not even the smallest view fits. Raises InvalidBox where the box lies outside the picture.
+    It takes at most an equal share of the pixels that are left, or `spec.zoom_min_pixels` where that is more; `coming` crops
+    share with it beside those that the model may still ask for. None where not even the smallest view fits. Raises InvalidBox
+    where the box lies outside the picture.
     """
     spec, limits = trace.spec, trace.limits
     left = limits.pixels - trace.pixels - sum(view.pixels for view in shown)
-    looks = max(1, min(limits.zooms - trace.zooms - len(shown), limits.turns - len(trace.own)))
-    share = min(left, max(left // looks, spec.zoom_min_pixels))
-    most = min(share, spec.zoom_max_pixels if limits.crop_pixels is None else limits.crop_pixels)
-    view = views.zoom(box, trace.overview, at_most(spec, max(most, spec.factor**2)))
+    sharing = coming + max(1, min(limits.zooms - trace.zooms - len(shown), limits.turns - len(trace.own)))
+    share = min(left, max(left // sharing, spec.zoom_min_pixels))
+    view = views.zoom(box, trace.overview, at_most(spec, min(share, largest_crop(spec, limits))))
     return view if view.pixels <= left else None
 
 
+def largest_crop(spec: ViewSpec, limits: Limits) -> int:
+    """The most pixels of a crop by the view rules and the cap per crop; at least one visual token."""
+    cap = spec.zoom_max_pixels if limits.crop_pixels is None else limits.crop_pixels
+    return max(spec.factor**2, min(spec.zoom_max_pixels, cap))
+
+
 def at_most(spec: ViewSpec, pixels: int) -> ViewSpec:
-    """The view rules with crops of at most `pixels`."""
-    most = min(spec.zoom_max_pixels, pixels)
+    """The view rules with crops of at most `pixels`, but of one visual token."""
+    most = max(spec.factor**2, min(spec.zoom_max_pixels, pixels))
     return replace(spec, zoom_max_pixels=most, zoom_min_pixels=min(spec.zoom_min_pixels, most))

@@ -93,8 +93,9 @@ class Session:
             self.on_end(self.trace)
 
     def _show_targets(self) -> None:
-        for box in self.trace.question.targets:
-            look, view = Zoom((box,)), within.crop(box, self.trace)
+        targets = self.trace.question.targets
+        for coming, box in zip(reversed(range(len(targets))), targets, strict=True):
+            look, view = Zoom((box,)), within.crop(box, self.trace, coming=coming)
             if view is None:
                 return
             turn = Turn(Completion(self.setting.dialect.write(look, self.trace.overview)), look, (view,), given=True)

@@ -6,10 +6,16 @@ Everything is worked out from the trace, so that the console, JSON and pages say
 from __future__ import annotations
 
 from cof.focus.limits import at_most
-from cof.types import Box, Malformed, Stop, Trace, View, Zoom
-from cof.vision import views
+from cof.types import Box, Malformed, Stop, Trace, Turn, View, Zoom
+from cof.vision import boxes, views
 
 QUOTED = 80  # characters of a turn that are quoted
+
+
+def notes(trace: Trace) -> tuple[str, ...]:
+    """What limits changed, and which one ended the run, where one did: a sentence each."""
+    at_limit = trace.stop not in (Stop.ANSWER, Stop.FAILED)
+    return (*limit_notes(trace), *([stop_note(trace)] if at_limit else []))
 
 
 def limit_notes(trace: Trace) -> tuple[str, ...]:
@@ -25,6 +31,9 @@ def stop_note(trace: Trace) -> str:
         return "The run failed before there was an answer."
     if trace.stop is Stop.ANSWER:
         return "The model answered of its own accord."
+    if trace.mode == "direct":
+        asked = "asked to zoom" if trace.stop is Stop.ZOOMS else "gave no answer that could be read"
+        return f"The model had to answer at once, and {asked}."
     limit = f"{getattr(trace.limits, trace.stop.value):,}"
     then = "then answered when asked to" if trace.answer is not None else "was asked for its answer, and gave none"
     return f"The model reached its limit on {trace.stop.value} ({limit}), {then}."
@@ -52,7 +61,8 @@ def _overview(trace: Trace) -> str:
     natural = views.overview((round(region.width), round(region.height)), trace.spec)
     if trace.overview.pixels >= natural.pixels:
         return ""
-    kept = f"the limit pixels = {trace.limits.pixels:,} keeps room for {trace.limits.zooms} crops"
+    crops = f" keeps room for {trace.limits.zooms} crops" if trace.limits.zooms else " leaves no more"
+    kept = f"the limit pixels = {trace.limits.pixels:,}{crops}"
     return f"The overview has {_size(trace.overview)} pixels instead of {_size(natural)}: {kept}."
 
 
@@ -66,7 +76,8 @@ def _crops(trace: Trace) -> tuple[str, ...]:
         by_cap = cap is not None and view == views.zoom(box, trace.overview, at_most(trace.spec, cap))
         capped, shared = capped + by_cap, shared + (not by_cap)
     limits = trace.limits
-    return (_shrunk(capped, trace, "crop_pixels", limits.crop_pixels), _shrunk(shared, trace, "pixels", limits.pixels))
+    cap_name = "crop_pixels (--budget or --crop-budget)"
+    return (_shrunk(capped, trace, cap_name, limits.crop_pixels), _shrunk(shared, trace, "pixels", limits.pixels))
 
 
 def _shrunk(count: int, trace: Trace, limit: str, value: int | None) -> str:
@@ -77,12 +88,19 @@ def _shrunk(count: int, trace: Trace, limit: str, value: int | None) -> str:
 
 
 def _not_shown(trace: Trace) -> str:
-    count = len(trace.asked) - len(trace.looked)
-    if not count or trace.stop not in (Stop.ZOOMS, Stop.PIXELS, Stop.TURNS, Stop.TOKENS, Stop.SECONDS):
+    refused = [turn for turn in trace.own if isinstance(turn.action, Zoom) and not _complained(turn, trace)]
+    count = sum(len(turn.action.boxes) - len(turn.views) for turn in refused if isinstance(turn.action, Zoom))
+    if not count or trace.mode == "direct" or trace.stop in (Stop.ANSWER, Stop.FAILED):
         return ""
     name = trace.stop.value
-    boxes = f"{count} requested box{'es' * (count != 1)}"
-    return f"{boxes} {_was(count)} not shown: the limit {name} = {getattr(trace.limits, name):,} was reached."
+    requested = f"{count} requested box{'es' * (count != 1)}"
+    return f"{requested} {_was(count)} not shown: the limit {name} = {getattr(trace.limits, name):,} was reached."
+
+
+def _complained(turn: Turn, trace: Trace) -> bool:
+    """Whether a box of the turn lies outside the picture, which is no limit's doing."""
+    first = turn.action.boxes[len(turn.views) :][:1] if isinstance(turn.action, Zoom) else ()
+    return any(boxes.intersect(box, trace.overview.region) is None for box in first)
 
 
 def _shown(trace: Trace) -> tuple[tuple[Box, View], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from cof.dialects.control import control_token
 from cof.errors import InputError
@@ -21,6 +21,8 @@ def question_of(image: str, text: str, choices: Sequence[str] = ()) -> Question:
         )
     if not text.strip():
         raise InputError("the question is empty; want what you would like to know of the picture")
+    if not isinstance(choices, Iterable):
+        raise InputError(f"choices are {type(choices).__name__}; want a list of texts, or an empty one")
     given = (choices,) if isinstance(choices, str) else tuple(choices)
     if not all(isinstance(choice, str) for choice in given):
         raise InputError(f"choices {list(given)} are not all texts; want a text for each possible answer")

@@ -32,7 +32,9 @@ def open_model(
     else that in OPENAI_API_KEY; `wire` is the form in which pictures are sent, and `seconds` the time for a turn.
     Raises InputError, MissingExtra or ModelError.
     """
-    if url:
+    if url is not None and not url:
+        raise InputError("the URL is empty; want an address such as http://127.0.0.1:8000/v1, or none for a model here")
+    if url is not None:
         if adapter is not None:
             raise InputError(f"adapter {adapter} cannot be given to a model behind an endpoint; let its server load it")
         return RemoteModel(url, name or only_model(url, key), batch, seconds, key, wire=wire or Wire())

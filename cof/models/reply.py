@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cof.dialects.dialect import Dialect
+from cof.dialects.reading import THINK
 from cof.types import Completion
 
 THOUGHTS = (
@@ -79,7 +80,7 @@ def _text(message: Mapping[str, Any], dialect: Dialect, cut: bool, tokens: int) 
     if not (thought or calls or refused or "content" in message):
         raise ValueError(OF_ANOTHER_FORM)
     if cut and not (content.strip() or calls):
-        return dialect.think.open + (thought or f"({tokens} tokens of thought that the endpoint does not show)")
+        return THINK.open + (thought or f"({tokens} tokens of thought that the endpoint does not show)")
     thought, content = _once(thought, content, dialect)
     return dialect.spoken(thought, content or str(refused), calls)
 

@@ -224,7 +224,7 @@ def _setting(server: Server, wanted: ChatRequest) -> Setting:
     """How the question is asked: the request's limits where they are within the server's."""
     most = server.service.limits
     asked = {name: value for name, value in wanted.cof.limits.model_dump().items() if value is not None}
-    limits = replace(most, **{name: min(value, getattr(most, name)) for name, value in asked.items()})
+    limits = replace(most, **{name: min(value, getattr(most, name) or value) for name, value in asked.items()})
     sampling = Sampling(wanted.temperature, wanted.top_p, TURN_TOKENS, wanted.seed)
     own = setting_of(server.model, limits, sampling, dialect=server.service.dialect)
     budget = min(wanted.cof.budget, own.spec.max_pixels // own.spec.factor**2) if wanted.cof.budget else None

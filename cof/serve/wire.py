@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cof.errors import InputError
-from cof.focus.notes import limit_notes
+from cof.focus.notes import notes
 from cof.scoring.traces import listed
 from cof.types import Answer, Malformed, Stop, Trace, Turn, Zoom
 from cof.vision.addresses import bytes_of_data_url
@@ -68,6 +68,7 @@ class WireLimits(Strict):
     zooms: int | None = Field(default=None, ge=0)
     tokens: int | None = Field(default=None, ge=1)
     pixels: int | None = Field(default=None, ge=0)
+    crop_pixels: int | None = Field(default=None, ge=1)
     seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
@@ -205,7 +206,7 @@ def extension(trace: Trace) -> dict[str, Any]:
         "stop": trace.stop.value,
         "outside": trace.outside,
         "listed": listed(trace),
-        "notes": list(limit_notes(trace)),
+        "notes": list(notes(trace)),
         "zooms": trace.zooms,
         "visual_tokens": trace.visual_tokens,
         "boxes": [rounded(box) for box in trace.looked],

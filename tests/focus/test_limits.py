@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cof.dialects.named import dialect_of, names
+from cof.errors import InvalidConfig
 from cof.focus import limits as within
 from cof.focus.loop import run
-from cof.focus.notes import cut_turns, limit_notes, stop_note, unreadable
+from cof.focus.notes import cut_turns, limit_notes, notes, stop_note, unreadable
 from cof.focus.setting import Setting, setting_of
 from cof.models.scripted import ScriptedModel
 from cof.types import Box, Completion, Limits, Question, Sampling, Stop, Trace, Turn, ViewSpec, Zoom
@@ -131,12 +132,47 @@ def test_why_a_run_ended_is_said() -> None:
 
 
 def test_a_crop_that_shrank_says_by_what() -> None:
-    assert "1 of 1 crop was shrunk to fit the limit crop_pixels = 50,000." in limit_notes(
+    assert "1 of 1 crop was shrunk to fit the limit crop_pixels (--budget or --crop-budget) = 50,000." in limit_notes(
         asked([CALL, ANSWER], Limits(crop_pixels=50_000), side=500)
     )
     assert "1 of 1 crop was shrunk to fit the limit pixels = 600,000." in limit_notes(
         asked([CALL, ANSWER], Limits(pixels=600_000), side=500)
     )
+
+
+def test_a_model_that_had_to_answer_at_once_reached_no_limit() -> None:
+    picture, setting = Image.new("RGB", (500, 500), "red"), Setting(PAPER, LIMITS, mode="direct")
+    zooming = run(ScriptedModel([CALL]), Question("1", "", "What?"), picture, setting)
+    assert stop_note(zooming) == "The model had to answer at once, and asked to zoom."
+    assert limit_notes(zooming) == ()
+    silent = run(ScriptedModel(["…"]), Question("1", "", "What?"), picture, setting)
+    assert notes(silent) == ("The model had to answer at once, and gave no answer that could be read.",)
+
+
+def test_a_box_outside_the_picture_is_no_limits_doing() -> None:
+    trace = asked([CALL, ANSWER], side=500)
+    beyond = Zoom((Box(900, 900, 950, 950),))
+    turns = (Turn(Completion(""), beyond), *trace.turns[1:])
+    assert limit_notes(replace(trace, turns=turns, stop=Stop.TURNS)) == ()
+
+
+@pytest.mark.parametrize("cap", [1, 500, 784, 5000])
+def test_a_tiny_cap_still_shows_a_visual_token(cap: int) -> None:
+    trace = asked([CALL, ANSWER], Limits(crop_pixels=cap), side=500)
+    assert trace.views[0].pixels <= max(cap, PAPER.factor**2)
+    assert any("crop_pixels" in note for note in limit_notes(trace))
+    with pytest.raises(InvalidConfig):
+        Limits(crop_pixels=0)
+
+
+def test_true_boxes_that_are_given_share_alike() -> None:
+    boxes_of = tuple(Box(x, 10, x + 400, 900) for x in (10, 700, 1500, 2200))
+    question, picture = Question("1", "", "What?", targets=boxes_of), Image.new("RGB", (3000, 3000), "red")
+    trace = run(ScriptedModel([ANSWER]), question, picture, Setting(PAPER, Limits(pixels=2_000_000), mode="oracle"))
+    sizes = [view.pixels for view in trace.views]
+    assert len(sizes) == 4
+    assert max(sizes) < 1.6 * min(sizes)
+    assert trace.pixels <= 2_000_000
 
 
 def test_turns_that_were_all_cut_off_name_the_option() -> None:
