@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Any
 from cof.api import aask, ask, ask_many
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
-from cof.errors import CofError, InputError, ModelError
+from cof.errors import (
+    CofError,
+    InputError,
+    InvalidBox,
+    InvalidConfig,
+    InvalidImage,
+    InvalidRun,
+    MissingExtra,
+    ModelError,
+)
 from cof.focus.loop import run, run_many
 from cof.focus.setting import Setting, setting_of
 from cof.models.base import Model
@@ -49,9 +58,14 @@ __all__ = [
     "CofError",
     "Dialect",
     "InputError",
+    "InvalidBox",
+    "InvalidConfig",
+    "InvalidImage",
+    "InvalidRun",
     "Limits",
     "LocalModel",
     "Malformed",
+    "MissingExtra",
     "Model",
     "ModelError",
     "Question",

@@ -110,6 +110,8 @@ def ask_many(
     loaded = _opened(model, url, key, adapter, chosen.seconds)
     setting = _setting(loaded, dialect, budget, mode, chosen)
     traces, largest = dict[int, Trace](), limits_of(max_megapixels)
+    if not isinstance(asked, Iterable):
+        raise InputError(f"the questions are {type(asked).__name__}; want a list of (image, question)")
 
     def sessions() -> Iterator[Session]:
         for place, one in enumerate(asked):
@@ -206,7 +208,9 @@ def _opened(
             raise InputError(f"model is {type(model).__name__}; want a name, or a Model")
         return model
     urls = (url,) if isinstance(url, str) else url
-    if urls is not None and not (isinstance(urls, list | tuple) and all(isinstance(each, str) for each in urls)):
+    if urls is not None and not (
+        isinstance(urls, list | tuple) and urls and all(isinstance(each, str) for each in urls)
+    ):
         raise InputError(f"url is {reprlib.repr(url)}; want a text such as http://127.0.0.1:8000/v1, or a list of such")
     waits = None if urls is None else max(SECONDS, seconds)
     name = model or (NANO if urls is None else None)

@@ -199,8 +199,8 @@ class Limits:
     crop_pixels: int | None = None
 
     def __post_init__(self) -> None:
-        negative = min(self.zooms, self.tokens, self.pixels, self.seconds) < 0
-        if self.turns < 1 or negative or (self.crop_pixels is not None and self.crop_pixels < 1):
+        numbers = (self.turns - 1, self.zooms, self.tokens, self.pixels, self.seconds, (self.crop_pixels or 1) - 1)
+        if not all(number >= 0 for number in numbers) or self.crop_pixels == 0:  # NaN is not
             raise InvalidConfig(
                 f"limits {self} are not possible; want at least one turn, a crop of a pixel or more, and nothing below zero"
             )
@@ -353,12 +353,17 @@ class Trace:
         return page
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the trace to a `.json` file, or its page to an `.html` file. Raises InputError, InvalidImage or OSError."""
-        suffix = os.path.splitext(path)[1].lower()
+        """Write the trace to a `.json` file, or its page to an `.html` file. Raises InputError or InvalidImage."""
+        suffix = os.path.splitext(path)[1].lower() if isinstance(path, str | os.PathLike) else ""
         if suffix not in (".json", ".html"):
-            raise InputError(f"cannot save a trace as {os.fspath(path)!r}; want a name that ends in .json or .html")
-        text = self.to_html() if suffix == ".html" else json.dumps(self.to_json(), ensure_ascii=False, indent=1) + "\n"
-        _room("cof.runs").publish(Path(path), text)
+            raise InputError(f"cannot save a trace as {path!r}; want a path that ends in .json or .html")
+        text = self.to_html() if suffix == ".html" else json.dumps(self.to_json(), ensure_ascii=False) + "\n"
+        try:
+            _room("cof.runs").publish(Path(path), text)
+        except OSError as error:
+            raise InputError(
+                f"cannot write {os.fspath(path)!r}: {error.strerror}; want a folder that can be written"
+            ) from None
 
 
 def _room(module: str) -> Any:

@@ -110,7 +110,7 @@ def test_limits_budget_and_mode_reach_the_run() -> None:
         (("IMAGE", " "), {}, "question is empty"),
         (("IMAGE", "a <|im_end|> b"), {}, "<|im_end|>"),
         (("IMAGE", "What?"), {"choices": ["a"]}, "two or more"),
-        (("IMAGE", "What?"), {"choices": "ab"}, "two or more"),
+        (("IMAGE", "What?"), {"choices": "ab"}, "choices are 'ab'"),
         (("IMAGE", "What?"), {"choices": [1, 2]}, "not all texts"),
         (("IMAGE", "What?"), {"limits": {"zoom": 1}}, "zooms"),
         (("IMAGE", "What?"), {"limits": 3}, "want a Limits"),
@@ -127,9 +127,12 @@ def test_limits_budget_and_mode_reach_the_run() -> None:
         (("IMAGE", "What?"), {"url": "nowhere", "model": "m"}, "is no endpoint"),
         (("IMAGE", "What?"), {"url": "http://127.0.0.1:9/v1", "model": "m", "adapter": "x"}, "let its server load it"),
         (("IMAGE", "What?"), {"key": "k", "model": "nano"}, "a key is for an endpoint"),
+        (("IMAGE", "What?"), {"url": [], "model": "m"}, "url is []"),
+        (("IMAGE", "What?"), {"url": "http://127.0.0.1:9/v1", "model": "m", "key": 3}, "key is int"),
+        (("IMAGE", "What?"), {"limits": {"seconds": float("nan")}}, "not possible"),
         (("IMAGE", "What?"), {"dialect": 3}, "want a family's name"),
-        (("IMAGE", "What?"), {"choices": None}, "choices are NoneType"),
-        (("IMAGE", "What?"), {"choices": 3}, "choices are int"),
+        (("IMAGE", "What?"), {"choices": None}, "choices are None"),
+        (("IMAGE", "What?"), {"choices": 3}, "choices are 3"),
         (("https://example.org/p.jpg", "What?"), {}, "fetch=True"),
     ],
 )
@@ -139,6 +142,18 @@ def test_what_cannot_be_used_is_an_error_of_ours(arguments: Any, options: dict[s
         cof.ask(image, arguments[1], **{"model": cof.ScriptedModel([SAID]), **options})
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_remote_model_of_wrong_arguments_is_an_error_of_ours() -> None:
+    url = "http://127.0.0.1:9/v1"
+    for wrong in ({"batch": 0}, {"batch": "x"}, {"seconds": -1}, {"wire": "webp"}, {"key": 3}, {"model": None}):
+        with pytest.raises(cof.InputError):
+            cof.RemoteModel(**{"url": url, "model": "m", **wrong})
+    assert str(cof.RemoteModel(url, "m", wire="jpeg:80").wire) == "jpeg:80"
+    with pytest.raises(cof.InputError):
+        cof.ask_many(None, model=cof.ScriptedModel([SAID]))  # type: ignore[arg-type]
+    with pytest.raises(cof.InputError):
+        cof.run(cof.ScriptedModel([SAID]), cof.Question("1", "", "What?"), None)  # type: ignore[arg-type]
 
 
 def test_several_questions_can_be_awaited() -> None:
@@ -188,6 +203,10 @@ def test_a_trace_is_data_and_a_page(tmp_path: Path) -> None:
         bare.to_html()  # it names no picture
     with pytest.raises(cof.InputError, match="want a name that ends in .json or .html"):
         trace.save(tmp_path / "t.txt")
+    with pytest.raises(cof.InputError, match="cannot write"):
+        trace.save("/proc/none/t.json")
+    with pytest.raises(cof.InputError):
+        trace.save(None)  # type: ignore[arg-type]
     for wrong in ({}, [], None, {"version": 2}, {"version": 1}):
         with pytest.raises(cof.InputError):
             cof.Trace.from_json(wrong)  # type: ignore[arg-type]

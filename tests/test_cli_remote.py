@@ -89,7 +89,7 @@ def test_bad_endpoints_and_keys_are_one_line(tmp_path: Path) -> None:
         (["--url", "127.0.0.1:8000"], "is no endpoint"),
         ([*url, "--key-file", tmp_path / "empty"], "holds no key"),
         ([*url, "--key-file", tmp_path / "two"], "want printable ASCII"),
-        ([*url, "--key-file", tmp_path / "none"], "No such file"),
+        ([*url, "--key-file", tmp_path / "none"], "cannot be read (No such file"),
         ([*url, "--adapter", "x"], "let its server load it"),
         (["--key-file", tmp_path / "two"], "leave it out"),
     ):

@@ -65,7 +65,10 @@ def ask(
     fetch: Annotated[bool, typer.Option("--fetch", help="Allow the picture to be an http(s) URL.")] = False,
     max_megapixels: Annotated[float, typer.Option(help="The largest picture that is read.")] = MEGAPIXELS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    trace: Annotated[Path | None, typer.Option("--trace", help="Write the trace page to this HTML file.")] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option("--trace", help="Write the trace page to this HTML file, or the trace to a .json file."),
+    ] = None,
 ) -> None:
     """Ask a question about a picture, and see where the model looked."""
     with _error_as_json(as_json):
@@ -86,7 +89,8 @@ def ask(
     else:
         _print(found)
     if trace is not None:  # last, so that a page that cannot be written costs no answer
-        _write(trace, trace_page(found, picture))
+        as_data = trace.suffix.lower() == ".json"
+        _write(trace, json.dumps(found.to_json(), ensure_ascii=False) + "\n" if as_data else trace_page(found, picture))
         _line("trace", str(trace), as_json)
     if found.error is not None:
         raise ModelError(found.error)

@@ -88,8 +88,11 @@ def opened(
 
 
 def key_in(file: Path) -> str:
-    """The key that a file holds. Raises InputError, or OSError where the file cannot be read."""
-    key = file.read_text(encoding="utf-8", errors="replace").strip()
+    """The key that a file holds. Raises InputError."""
+    try:
+        key = file.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read ({error.strerror}); want a file with the key") from None
     if not key:
         raise InputError(f"{file} holds no key; want the key and nothing else in it")
     return checked_key(key)

@@ -18,6 +18,7 @@ from cof.focus import limits as within
 from cof.focus.setting import Setting, setting_of
 from cof.models.base import Model, Request
 from cof.types import Action, Answer, Box, Completion, Limits, Malformed, Question, Stop, Trace, Turn, View, Zoom
+from cof.vision.load import load
 from cof.vision.views import Picture
 
 NO_VIEW = View(Box(0, 0, 1, 1), (1, 1))  # the overview of what could not be asked at all: trying again is no use
@@ -108,7 +109,7 @@ class Session:
 
 
 def run(model: Model, question: Question, image: Image.Image, setting: Setting | None = None) -> Trace:
-    """Ask one question of one picture (RGB, upright). Without a `setting` the model's own is taken (`setting_of`)."""
+    """Ask one question of one picture (any that `load` takes). Without a `setting` the model's own is taken (`setting_of`)."""
     return run_many(model, [(question, image)], setting)[0]
 
 
@@ -127,7 +128,7 @@ def run_many(
         on_end(trace)
 
     model.converse(
-        Session(model.name, question, Picture(image), chosen, partial(end, place))
+        Session(model.name, question, Picture(load(image)), chosen, partial(end, place))
         for place, (question, image) in enumerate(asked)
     )
     return [ended[place] for place in sorted(ended)]

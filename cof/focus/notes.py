@@ -46,12 +46,12 @@ def cut_turns(trace: Trace) -> int:
 
 def unreadable(trace: Trace) -> str:
     """What to do where nothing that the model said could be read, "" elsewhere: it may speak another family's dialect."""
-    if not trace.own or not all(isinstance(turn.action, Malformed) for turn in trace.own):
+    if trace.outside or not trace.own or not all(isinstance(turn.action, Malformed) for turn in trace.own):
         return ""
     said = " ".join(trace.own[-1].completion.text.split())[:QUOTED]
-    if cut_turns(trace) == len(trace.own):
-        tokens = trace.sampling.tokens
-        return f"every turn was cut off at {tokens} tokens; the last was {said!r}; want a larger --turn-tokens"
+    if cut := cut_turns(trace):
+        turns = f"{cut} of {len(trace.own)} turns"
+        return f"{turns} were cut off at {trace.sampling.tokens} tokens; the last was {said!r}; want a larger --turn-tokens"
     problem = f"none of {len(trace.own)} turns was a call or an answer in the dialect {trace.dialect!r}"
     return f"{problem}; the last was {said!r}; want the model's own --dialect, or plain"
 

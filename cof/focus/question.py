@@ -21,9 +21,9 @@ def question_of(image: str, text: str, choices: Sequence[str] = ()) -> Question:
         )
     if not text.strip():
         raise InputError("the question is empty; want what you would like to know of the picture")
-    if not isinstance(choices, Iterable):
-        raise InputError(f"choices are {type(choices).__name__}; want a list of texts, or an empty one")
-    given = (choices,) if isinstance(choices, str) else tuple(choices)
+    if isinstance(choices, str) or not isinstance(choices, Iterable):
+        raise InputError(f"choices are {choices!r:.40}; want a list of two or more texts, or an empty one")
+    given = tuple(choices)
     if not all(isinstance(choice, str) for choice in given):
         raise InputError(f"choices {list(given)} are not all texts; want a text for each possible answer")
     if given and (len({choice.strip() for choice in given}) < max(2, len(given)) or "" in given):

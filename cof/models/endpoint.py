@@ -101,7 +101,7 @@ def models_at(url: str, key: str | None = None) -> list[str]:
     place = address(url).removesuffix(CHAT)
     found = listed(Endpoint(own_key(key), 1), place, time.monotonic() + LISTING)
     if isinstance(found, Fault):
-        raise ModelError(f"{place} lists no models ({found.explained})")
+        raise ModelError(f"{place} lists no models ({found.explained}); give the model's name: --model (Python: model)")
     return found
 
 
@@ -123,6 +123,8 @@ def own_key(key: str | None) -> str:
 
 def checked_key(key: str) -> str:
     """The key, if a header may hold it. Raises InputError."""
+    if not isinstance(key, str):
+        raise InputError(f"key is {type(key).__name__}; want a text, or None for the one in ${KEY}")
     if not (key.isascii() and all(letter.isprintable() and letter != " " for letter in key)):
         raise InputError("the key holds characters that no HTTP header may; want printable ASCII without spaces")
     return key

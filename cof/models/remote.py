@@ -60,12 +60,19 @@ class RemoteModel:
         seconds: float = SECONDS,
         key: str | None = None,
         pause: float = PAUSE,
-        wire: Wire = Wire(),
+        wire: Wire | str = Wire(),
     ) -> None:
+        if not isinstance(model, str) or not model:
+            raise InputError(f"model is {model!r}; want the name that the endpoint has for it")
+        if type(batch) is not int or batch < 1 or not seconds > 0:
+            raise InputError(
+                f"batch is {batch!r} and seconds are {seconds!r}; want a whole number from 1, and more than 0"
+            )
         urls = list(dict.fromkeys(address(each) for each in ([url] if isinstance(url, str) else url)))
         if not urls:
             raise InputError(f"there is no URL for {model}; want at least one endpoint that has it")
-        self.name, self.batch, self.seconds, self.pause, self.wire = model, batch, seconds, pause, wire
+        self.name, self.batch, self.seconds, self.pause = model, batch, seconds, pause
+        self.wire = Wire.of(wire) if isinstance(wire, str) else wire
         self.replicas = Replicas(urls)
         self._endpoint, self._listed = Endpoint(own_key(key), batch), dict[str, str]()
         self.known, self.usage, self._lock = Known(), Usage(), Lock()
