@@ -26,9 +26,10 @@ from cof.cli.options import (
     Urls,
     WireName,
     opened,
+    print_dialect,
 )
 from cof.config import replace_fields
-from cof.dialects.named import dialect_for, dialect_of
+from cof.dialects.named import dialect_of
 from cof.errors import CofError, InputError, ModelError
 from cof.focus.loop import Session
 from cof.focus.notes import notes, unreadable
@@ -79,8 +80,7 @@ def ask(
         loaded = opened(model, adapter, urls=url, key_file=key_file, seconds=limits.seconds, wire=wire)
         setting = setting_of(loaded, limits, Sampling(tokens=turn_tokens), budget, spoken, crop_budget)
         if url and spoken is None:
-            by = "the model's name" if dialect_for(loaded.name) else "default, as the model's name names no family"
-            print(f"cof: the dialect is {setting.dialect.name}, by {by}; --dialect changes it", file=sys.stderr)
+            print_dialect(loaded, setting.dialect)
         found = _answered(loaded, session_of(loaded, asked, Picture(picture), setting), quiet=as_json)
     if trouble := unreadable(found):
         print(f"cof: {trouble}", file=sys.stderr)

@@ -29,6 +29,7 @@ from cof.cli.options import (
     WireName,
     numbers,
     opened,
+    print_dialect,
     split_of,
 )
 from cof.cli.progress import counting
@@ -51,6 +52,7 @@ from cof.plain import to_json
 from cof.runs import RunDir, digest, publish
 from cof.scoring.judge import judged, remembered
 from cof.types import Limits, Metric, Sampling, ViewSpec
+from cof.worlds.outside import OUTSIDE
 
 NEEDLE = "needle"
 SIDE, SPLIT = 1792, "test"
@@ -107,6 +109,8 @@ def evaluation(
     spoken, form = None if dialect is None else dialect_of(dialect), wire or (LOSSLESS if url else None)
     loaded = opened(model, adapter, concurrency, url, key_file, limits.seconds, form)
     setting = setting_of(loaded, limits, sampling, budget, spoken, crop_budget)
+    if url and spoken is None:
+        print_dialect(loaded, setting.dialect)
     asked = {"benchmark": bench, "n": n, "side": side, "split": split, "multiple_choice": multiple_choice}
     asked |= {"metric": metric} if metric else {}
     unusable = LeftOut()
@@ -261,6 +265,10 @@ def _measure(
     with folder as run, counting("answering", total, len(run.journal("traces").done)) as advance:
         evaluate(model, items, plan, setting, run, lambda _: advance())
         found = list(records(run.folder))
+        if outside := {record.trace.question.image for record in found if record.trace.outside}:
+            print(
+                f"{len(outside)} of {len({r.trace.question.image for r in found})} pictures: {OUTSIDE}", file=sys.stderr
+            )
         if errors := [record.trace.error for record in found if record.trace.error]:
             print(f"{len(errors)} failed; the first: {errors[0]}", file=sys.stderr)
         if judge is None:

@@ -11,7 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
+from cof.dialects.dialect import Dialect
+from cof.dialects.named import dialect_for
 from cof.errors import InputError, InvalidConfig, MissingExtra
+from cof.models.base import Model
 from cof.models.endpoint import KEY, checked_key
 from cof.models.opening import open_model
 from cof.models.remote import SECONDS
@@ -85,6 +88,12 @@ def opened(
     if urls and model is None:
         print(f"cof: the model is {found.name}, the only one at {urls[0]}", file=sys.stderr)
     return found
+
+
+def print_dialect(model: Model, dialect: Dialect) -> None:
+    """Says on stderr which dialect was taken for a model behind an endpoint, where none was given, and why."""
+    by = "the model's name" if dialect_for(model.name) else "default, as the model's name names no family"
+    print(f"cof: the dialect is {dialect.name}, by {by}; --dialect changes it", file=sys.stderr)
 
 
 def key_in(file: Path) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from cof.errors import InputError, InvalidBox, InvalidImage, InvalidRun
+from cof.errors import InputError, InvalidBox, InvalidImage, InvalidRun, MissingExtra
 from cof.evaluate.benchmarks.base import Item
 from cof.focus.loop import NO_VIEW, Session, not_asked
 from cof.focus.setting import Mode, Setting
@@ -27,6 +27,7 @@ from cof.scoring.grounding import truth_boxes
 from cof.types import Metric, Question, Stop, Trace, ViewSpec
 from cof.vision import boxes, views
 from cof.vision.views import Picture
+from cof.worlds.outside import outside
 
 Source = Literal["resized", "original"]
 SOURCES: tuple[Source, ...] = ("resized", "original")
@@ -92,7 +93,7 @@ def evaluate(
     def sessions() -> Iterator[Session]:
         for seed in plan.seeds:
             for item in items(seed):
-                yield from _sessions(model.name, item, seed, plan, setting, traces.done, keep)
+                yield from _sessions(model, item, seed, plan, setting, traces.done, keep)
 
     model.converse(sessions())
 
@@ -130,7 +131,7 @@ def _record(found: Mapping[str, Any]) -> Record:
 
 
 def _sessions(
-    name: str,
+    model: Model,
     item: Item,
     seed: int,
     plan: Plan,
@@ -143,10 +144,10 @@ def _sessions(
     wanted = [(r, a) for r in plan.resolutions for a in plan.arms if _id(a, r, seed, asked.id) not in done]
     if not wanted:
         return
-    group = item.group or asked.id
+    group, name = item.group or asked.id, model.name
     try:
         whole = Picture(item.picture())
-    except InvalidImage as error:
+    except (InvalidImage, MissingExtra) as error:
         for resolution, arm in wanted:
             keep(Record(arm, resolution, seed, group, not_asked(name, asked, setting, str(error))))
         return
@@ -158,9 +159,13 @@ def _sessions(
             cell = partial(Record, arm, resolution, seed, group)
             chosen = replace(setting, spec=spec, mode=arm, sampling=replace(setting.sampling, seed=seed))
             try:
-                yield Session(name, question, picture, chosen, partial(_kept, keep, cell))
+                session = Session(name, question, picture, chosen, partial(_kept, keep, cell))
             except InvalidBox as error:  # the oracle's box lies outside the picture
                 keep(cell(not_asked(name, question, chosen, f"a true box is wrong: {error}")))
+                continue
+            if item.at is None:  # what is drawn is inside
+                session.trace = replace(session.trace, outside=outside(model, session.trace, picture))
+            yield session
 
 
 def _kept(keep: Callable[[Record], None], cell: Callable[[Trace], Record], trace: Trace) -> None:
