@@ -24,11 +24,11 @@ from cof.dialects.named import dialect_of
 from cof.errors import InputError
 from cof.focus.loop import Session, not_asked
 from cof.focus.question import question_of
-from cof.focus.setting import TURN_TOKENS, Mode, Setting, setting_of
+from cof.focus.setting import Mode, Setting, setting_of
 from cof.models.base import Model
 from cof.models.opening import NANO, open_model
 from cof.models.remote import SECONDS
-from cof.types import Limits, Question, Sampling, Trace
+from cof.types import Limits, Question, Trace
 from cof.vision.addresses import shown, url_of
 from cof.vision.fetch import fetched
 from cof.vision.load import MEGAPIXELS, LoadLimits, limits_of, load
@@ -183,7 +183,7 @@ def _setting(
     if dialect is not None and not isinstance(dialect, str | Dialect):
         raise InputError(f"dialect is {type(dialect).__name__}; want a family's name, a TOML file's path, or a Dialect")
     spoken = dialect_of(dialect) if isinstance(dialect, str) else dialect
-    chosen = setting_of(model, limits, Sampling(tokens=TURN_TOKENS), budget, spoken)
+    chosen = setting_of(model, limits, None, budget, spoken)
     return replace(chosen, mode=mode)
 
 

@@ -34,7 +34,7 @@ from cof.errors import CofError, InputError, ModelError
 from cof.focus.loop import Session
 from cof.focus.notes import notes, unreadable
 from cof.focus.question import question_of
-from cof.focus.setting import TURN_TOKENS, setting_of
+from cof.focus.setting import setting_of
 from cof.runs import publish
 from cof.scoring.traces import listed
 from cof.serve.page import trace_page
@@ -62,7 +62,7 @@ def ask(
     limit: LimitItems = [],  # noqa: B006
     budget: Budget = None,
     crop_budget: CropBudget = None,
-    turn_tokens: TurnTokens = TURN_TOKENS,
+    turn_tokens: TurnTokens = None,
     fetch: Annotated[bool, typer.Option("--fetch", help="Allow the picture to be an http(s) URL.")] = False,
     max_megapixels: Annotated[float, typer.Option(help="The largest picture that is read.")] = MEGAPIXELS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -76,9 +76,9 @@ def ask(
         limits, spoken = replace_fields(Limits(), limit), None if dialect is None else dialect_of(dialect)
         largest = limits_of(max_megapixels)
         name, picture = opened_picture(read_stdin(largest) if image == STDIN else image, fetch, largest)
-        asked = question_of(name, question, choice)
+        asked, sampling = question_of(name, question, choice), Sampling(tokens=turn_tokens) if turn_tokens else None
         loaded = opened(model, adapter, urls=url, key_file=key_file, seconds=limits.seconds, wire=wire)
-        setting = setting_of(loaded, limits, Sampling(tokens=turn_tokens), budget, spoken, crop_budget)
+        setting = setting_of(loaded, limits, sampling, budget, spoken, crop_budget)
         if url and spoken is None:
             print_dialect(loaded, setting.dialect)
         found = _answered(loaded, session_of(loaded, asked, Picture(picture), setting), quiet=as_json)

@@ -85,7 +85,7 @@ def evaluation(
     ),
     budget: Budget = None,
     crop_budget: CropBudget = None,
-    turn_tokens: TurnTokens = TURN_TOKENS,
+    turn_tokens: TurnTokens = None,
     n: Annotated[int | None, typer.Option("--n", min=1, help=f"Questions a seed; all, or {NEEDLES} needles.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
@@ -103,7 +103,10 @@ def evaluation(
 ) -> None:
     """Measure a model on a benchmark: accuracy with its interval, zooms and tokens, by arm, resolution and category."""
     plan = Plan(_arms(arms), _resolutions(resolutions), _source(source), tuple(range(seed, seed + seeds)))
-    limits, sampling = replace_fields(Limits(pixels=PIXELS), limit), Sampling(temperature, tokens=turn_tokens)
+    limits, sampling = (
+        replace_fields(Limits(pixels=PIXELS), limit),
+        Sampling(temperature, tokens=turn_tokens or TURN_TOKENS),
+    )
     by = _metric(metric)
     _check(bench, data, side, split, multiple_choice)  # before a model is loaded, which may take minutes
     spoken, form = None if dialect is None else dialect_of(dialect), wire or (LOSSLESS if url else None)

@@ -59,7 +59,7 @@ Budget = Annotated[
 ]
 CropBudget = Annotated[int | None, typer.Option("--crop-budget", min=4, help="Most visual tokens of each crop.")]
 TurnTokens = Annotated[
-    int, typer.Option("--turn-tokens", min=1, help="Most tokens that the model may produce in a turn.")
+    int | None, typer.Option("--turn-tokens", min=1, help="Most tokens that the model may produce in a turn.")
 ]
 
 

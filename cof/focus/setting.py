@@ -18,7 +18,7 @@ from cof.types import Limits, Sampling, ViewSpec
 
 Mode = Literal["focus", "direct", "always", "oracle"]
 MODES: tuple[Mode, ...] = ("focus", "direct", "always", "oracle")
-TURN_TOKENS = 4096  # most tokens of a turn where one question is asked: room for a model that thinks at length
+TURN_TOKENS = 4096  # most tokens of a turn: room for a model that thinks at length
 UNTRAINED = "plain"  # the dialect of a model behind an endpoint whose name names no family
 
 
@@ -44,7 +44,7 @@ class Setting:
 def setting_of(
     model: Model,
     limits: Limits = Limits(),
-    sampling: Sampling = Sampling(),
+    sampling: Sampling | None = None,
     budget: int | None = None,
     dialect: Dialect | None = None,
     crop_budget: int | None = None,
@@ -52,8 +52,10 @@ def setting_of(
     """How to run the model: by its own card, or else by its dialect's view rules.
 
     `budget` is the most visual tokens of the overview, and of each crop; `crop_budget` is the most of each crop alone.
-    Without a `dialect` the model's own is taken (`dialect_of_model`).
+    Without a `dialect` the model's own is taken (`dialect_of_model`), without a `sampling` a greedy one with as many tokens a
+    turn as the model's card has, or TURN_TOKENS.
     """
+    sampling = sampling or Sampling(tokens=turn_tokens_of(model))
     dialect = dialect or dialect_of_model(model)
     own: ViewSpec | None = getattr(model, "spec", None)
     spec = dialect.view if own is None else own
@@ -66,6 +68,11 @@ def setting_of(
     if opening and opening.startswith(dialect.think.open):
         return replace(setting, zoom_opening=opening)
     return setting
+
+
+def turn_tokens_of(model: Model) -> int:
+    """The most tokens of a turn where nobody says: those of the model's card, or room for a model that thinks at length."""
+    return getattr(model, "turn_tokens", None) or TURN_TOKENS
 
 
 def dialect_of_model(model: Model) -> Dialect:

@@ -39,18 +39,20 @@ class Card:
     """What a model says of itself in `cof.json`.
 
     `spec`: the view rules that it was trained with; `zoom_opening`: how its zooming turns begin; `world`: the name of the only
-    kind of pictures that it knows, "needle" for cof-nano. The last two are None where the card has none.
+    kind of pictures that it knows, "needle" for cof-nano; `turn_tokens`: the most tokens that a turn of it needs. All but
+    `spec` are None where the card has none.
     """
 
     spec: ViewSpec
     zoom_opening: str | None = None
     world: str | None = None
+    turn_tokens: int | None = None
 
 
 class LocalModel:
     """Continues conversations with a transformers model, `batch` of them at a time. `usage` counts what that took.
 
-    `carded` says that `spec` is the model's own, by its card; `world` is the card's, None where it names none.
+    `carded` says that `spec` is the model's own, by its card; `world` and `turn_tokens` are the card's, or None.
     """
 
     def __init__(
@@ -64,8 +66,10 @@ class LocalModel:
         zoom_opening: str | None = None,
         carded: bool = True,
         world: str | None = None,
+        turn_tokens: int | None = None,
     ) -> None:
         self.name, self.spec, self.zoom_opening, self.carded, self.world = name, spec, zoom_opening, carded, world
+        self.turn_tokens = turn_tokens
         self.network, self.codec = network, Codec(tokenizer, processor)
         never = (network.config.image_token_id, network.config.video_token_id)  # they would stand for pictures
         self.engine = Engine(network, self.codec, _ends(network, tokenizer), never, batch)
@@ -114,7 +118,8 @@ class LocalModel:
             raise ModelError(f"cannot load model {full}: {_reason(error)}; {WANT}") from None
         carded = (Path(path) / CARD).is_file()
         network = network.to(device).eval()
-        return cls(full, network, tokenizer, processor, card.spec, batch, card.zoom_opening, carded, card.world)
+        own = card.zoom_opening, carded, card.world, card.turn_tokens
+        return cls(full, network, tokenizer, processor, card.spec, batch, *own)
 
 
 def _card(path: str, factor: int) -> Card:
@@ -131,7 +136,9 @@ def _card(path: str, factor: int) -> Card:
         ) from None
     if spec.factor != factor:
         raise ModelError(f"{card} says factor {spec.factor}, but visual tokens are {factor} pixels wide; mend the card")
-    return Card(spec, *(words if isinstance(words, str) else None for words in (opening, world)))
+    tokens = said.get("turn_tokens")
+    opening, world = (text if isinstance(text, str) else None for text in (opening, world))
+    return Card(spec, opening, world, tokens if type(tokens) is int and tokens > 0 else None)
 
 
 def _check_tokenizer(tokenizer: Any, config: Any) -> None:

@@ -100,6 +100,8 @@ def _content(content: Any) -> tuple[str, str]:
     """The text and the thought of a content, which is a text or a list of parts."""
     if content is None or isinstance(content, str):
         return content or "", ""
+    if not isinstance(content, list):
+        raise TypeError
     texts, thoughts = list[str](), list[str]()
     for part in content:
         match part:

@@ -23,7 +23,7 @@ from starlette.requests import ClientDisconnect
 
 from cof.errors import InputError, InvalidImage
 from cof.focus.question import question_of
-from cof.focus.setting import TURN_TOKENS, Setting, setting_of
+from cof.focus.setting import Setting, setting_of, turn_tokens_of
 from cof.models.base import Model
 from cof.plain import to_json
 from cof.serve import document, responses, wire
@@ -225,7 +225,7 @@ def _setting(server: Server, wanted: ChatRequest) -> Setting:
     most = server.service.limits
     asked = {name: value for name, value in wanted.cof.limits.model_dump().items() if value is not None}
     limits = replace(most, **{name: min(value, getattr(most, name) or value) for name, value in asked.items()})
-    sampling = Sampling(wanted.temperature, wanted.top_p, TURN_TOKENS, wanted.seed)
+    sampling = Sampling(wanted.temperature, wanted.top_p, turn_tokens_of(server.model), wanted.seed)
     own = setting_of(server.model, limits, sampling, dialect=server.service.dialect)
     budget = min(wanted.cof.budget, own.spec.max_pixels // own.spec.factor**2) if wanted.cof.budget else None
     setting = setting_of(server.model, limits, sampling, budget, server.service.dialect)

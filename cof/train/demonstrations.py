@@ -14,6 +14,7 @@ from cof.vision import boxes, views
 from cof.worlds.phrases import GRID, GUESS, NOT_HERE, READ, SEE, SMALL, evidence, label, too_small
 from cof.worlds.questions import Needle
 
+NEEDLE_TOKENS = 128  # more than any turn here needs: the longest has some 60
 ZOOM_OPENING = COF.think.open + SMALL  # how most zooming turns begin
 
 

@@ -48,7 +48,8 @@ def train_reinforced(config: ReinforceConfig, out: Path, show: Show = lambda _st
     prompts(0)  # so that what cannot be asked is refused before anything runs
     trainer = FocusTrainer(config, start, network, arguments, prompts, show)
     trainer.train(resume_from_checkpoint=resumed)
-    card = Card(start.spec, start.zoom_opening, None if config.questions else start.world)
+    own = (None, None) if config.questions else (start.world, start.turn_tokens)
+    card = Card(start.spec, start.zoom_opening, *own)
     return finish(trainer, start.codec.processor, card, out / "model")
 
 

@@ -28,7 +28,7 @@ from cof.errors import InvalidConfig
 from cof.models.local import CARD, Card
 from cof.plain import to_json
 from cof.runs import publish
-from cof.train.demonstrations import ZOOM_OPENING
+from cof.train.demonstrations import NEEDLE_TOKENS, ZOOM_OPENING
 from cof.train.heads import SOFTNESS, PerceptionHeads, absolute_box_loss
 from cof.train.lessons import Demonstrations, Lesson
 from cof.train.looks import look_loss
@@ -131,7 +131,7 @@ def train_supervised(config: SupervisedConfig, out: Path) -> Path:
     if config.dense:
         trainer.attach(DenseHeads(model, tokenizer, config.dense, Path(config.heads)))
     trainer.train(resume_from_checkpoint=resumed)
-    card = Card(config.spec, ZOOM_OPENING, NEEDLE) if config.dense else Card(config.spec)
+    card = Card(config.spec, ZOOM_OPENING, NEEDLE, NEEDLE_TOKENS) if config.dense else Card(config.spec)
     return finish(trainer, processor, card, out / "model")
 
 

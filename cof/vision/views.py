@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from threading import Lock
 
@@ -113,13 +114,26 @@ def _resized(size: tuple[float, float], spec: ViewSpec, least: int, most: int) -
     Where a thin picture at that side has fewer pixels than `least`, it keeps the side.
     """
     if spec.max_side is None:
-        return boxes.smart_resize(size, spec.factor, least, most)
+        return _at_most(size, spec.factor, least, most)
     longer = max(size)
     width, height = (side * min(1.0, spec.max_side / longer) for side in size)
     largest = int(spec.max_side**2 * min(size) / longer)
-    sides = boxes.smart_resize((width, height), spec.factor, min(least, largest), most)
+    sides = _at_most((width, height), spec.factor, min(least, largest), most)
     longest = max(spec.factor, spec.max_side // spec.factor * spec.factor)
-    return min(sides[0], longest), min(sides[1], longest)
+    return max(spec.factor, min(sides[0], longest)), max(spec.factor, min(sides[1], longest))
+
+
+def _at_most(size: tuple[float, float], factor: int, least: int, most: int) -> tuple[int, int]:
+    """`smart_resize`, which may round up beyond `most` where `least` is near it: then it is rounded down.
+
+    What is so thin that it has one row of visual tokens may have more.
+    """
+    sides = boxes.smart_resize(size, factor, least, most)
+    if sides[0] * sides[1] <= most:
+        return sides
+    beta = math.sqrt(size[0] * size[1] / most)
+    width, height = (max(factor, math.floor(side / beta / factor) * factor) for side in size)
+    return width, height
 
 
 def _padded(box: Box, picture: Box, part: float) -> Box:

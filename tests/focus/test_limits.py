@@ -16,7 +16,7 @@ from cof.focus.loop import run
 from cof.focus.notes import cut_turns, limit_notes, notes, stop_note, unreadable
 from cof.focus.setting import Setting, setting_of
 from cof.models.scripted import ScriptedModel
-from cof.types import Box, Completion, Limits, Question, Sampling, Stop, Trace, Turn, ViewSpec, Zoom
+from cof.types import Box, Completion, Limits, Question, Sampling, Stop, Trace, Turn, View, ViewSpec, Zoom
 from cof.vision import boxes
 from cof.vision.views import PAPER
 
@@ -65,7 +65,7 @@ def test_every_family_zooms_four_times_into_any_picture(family: str, size: tuple
 @given(
     st.tuples(st.integers(30, 30_000), st.integers(30, 30_000)).filter(lambda s: max(s) < 50 * min(s)),
     st.integers(200_000, 20_000_000),
-    st.none() | st.integers(40_000, 2_000_000),
+    st.none() | st.integers(28 * 28 * 51, 2_000_000),
     st.lists(st.tuples(st.floats(0, 0.95), st.floats(0, 0.95), st.floats(0.01, 1), st.floats(0.01, 1)), max_size=6),
 )
 def test_limits_hold_and_a_crop_always_fits(
@@ -163,6 +163,30 @@ def test_a_tiny_cap_still_shows_a_visual_token(cap: int) -> None:
     assert any("crop_pixels" in note for note in limit_notes(trace))
     with pytest.raises(InvalidConfig):
         Limits(crop_pixels=0)
+
+
+@pytest.mark.parametrize("family", names())
+@pytest.mark.parametrize("size", [(640, 480), (100, 80), (50, 50), (30, 20), (4000, 3000)], ids=str)
+@pytest.mark.parametrize("budget", [10, 64, 100, 256])
+def test_a_budget_holds_for_the_overview_and_for_crops(family: str, size: tuple[int, int], budget: int) -> None:
+    setting = setting_of(ScriptedModel([""]), budget=budget, dialect=dialect_of(family))
+    trace = traced(size, setting.spec, setting.limits)
+    most = budget * setting.spec.factor**2
+    assert trace.overview.pixels <= most
+    w, h = size
+    for box in (Box(0, 0, w, h), Box(w * 0.3, h * 0.3, w * 0.5, h * 0.5)):
+        after = looked(trace, box)
+        assert after is not None
+        assert after.views[-1].pixels <= most
+
+
+def test_crops_of_one_turn_share_alike() -> None:
+    trace, shown = traced((4000, 4000), PAPER, Limits(pixels=2_000_000, zooms=4)), list[View]()
+    for _ in range(4):
+        view = within.crop(Box(0, 0, 4000, 4000), trace, shown)
+        assert view is not None
+        shown.append(view)
+    assert {view.pixels for view in shown} == {254_016}
 
 
 def test_true_boxes_that_are_given_share_alike() -> None:
