@@ -18,7 +18,7 @@ from pathlib import Path
 from cof.dialects.dialect import Dialect
 from cof.errors import InputError
 from cof.evaluate.benchmarks import jsonl, options, pictures, rows, wording
-from cof.evaluate.benchmarks.conversation import PICTURE, Said, conversation
+from cof.evaluate.benchmarks.conversation import LISTS, Said, conversation, messages
 from cof.evaluate.benchmarks.left_out import LeftOut, usable
 from cof.evaluate.benchmarks.pictures import Picture
 from cof.evaluate.benchmarks.reading import refuse_control
@@ -63,7 +63,7 @@ def _answers(row: Row) -> bool:
 
 
 def _trajectory(row: Row, dialect: Dialect, reminders: Sequence[str]) -> Trajectory:
-    opening, exchanges = _parted(row)
+    opening, exchanges = _parted(row, dialect)
     if len(opening.pictures) != 1:
         raise InputError(f"{row.place} shows {len(opening.pictures)} pictures in its first turn; want one")
     name, picture = pictures.given(row, opening.pictures[0], GET)
@@ -84,15 +84,14 @@ def _trajectory(row: Row, dialect: Dialect, reminders: Sequence[str]) -> Traject
     return Trajectory(trace, picture, replace(row, fields={}))
 
 
-def _parted(row: Row) -> tuple[Said, list[tuple[Said, Said]]]:
+def _parted(row: Row, dialect: Dialect) -> tuple[Said, list[tuple[Said, Said]]]:
     """The first user turn, and every assistant turn with the user turn after it, which is empty after the last one."""
     said = [message for message in conversation(row) if message.role != "system"]
-    refuse_control(row, (message.text for message in said))
+    refuse_control(row, (PLACEHOLDER.sub(" ", each.text) for each in said if each.role == "user"))
+    refuse_control(row, (each.text for each in said if each.role == "assistant"), dialect.grammar)
     if not any(message.role == "assistant" for message in said):
         want = "want a conversation that ends with an answer (questions are for cof eval jsonl and cof data build)"
         raise InputError(f"{row.place} has no assistant turn; {want}")
-    if any(PICTURE in message.text for message in said if message.role == "assistant"):
-        raise InputError(f"{row.place} spells {PICTURE} in an assistant turn; want it in user turns alone")
     joined = _joined(said)
     if joined[0].role != "user":
         raise InputError(f"{row.place} begins with an assistant turn; want the question before it")
