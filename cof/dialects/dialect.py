@@ -103,7 +103,9 @@ class Dialect:
     @property
     def grammar(self) -> str:
         """The tags that turns of a model are read by, as one text: those that are control tokens are none in its turns."""
-        return " ".join([part for _, tags in grammar(self).values() for part in (tags.open, tags.close)] + [self.numbers])
+        return " ".join(
+            [part for _, tags in grammar(self).values() for part in (tags.open, tags.close)] + [self.numbers]
+        )
 
     def messages(
         self, question: Question, overview: View, turns: Sequence[Turn] = (), direct: bool = False

@@ -43,7 +43,7 @@ class Trajectory:
 
 def holds_trajectories(file: Path) -> bool:
     """Whether one of the first rows of a file is a conversation with turns of a model. Raises InputError."""
-    return any(map(_answers, islice(rows.read(file), FIRST)))
+    return any(map(_answers, islice(rows.read(file, LISTS), FIRST)))
 
 
 def trajectories(file: Path, dialect: Dialect, left_out: LeftOut | None = None) -> Iterator[Trajectory]:
@@ -51,13 +51,13 @@ def trajectories(file: Path, dialect: Dialect, left_out: LeftOut | None = None) 
 
     Boxes are read in pixels of the overview that `dialect.view` gives, or as the dialect has them.
     """
-    reminders = _reminders(rows.read(file))
+    reminders = _reminders(rows.read(file, LISTS))
     yield from usable(rows.read(file), partial(_trajectory, dialect=dialect, reminders=reminders), left_out)
 
 
 def _answers(row: Row) -> bool:
     try:
-        return any(said.role == "assistant" for said in conversation(row))
+        return any(said.role == "assistant" for said in messages(row))
     except InputError:
         return True  # a conversation, though a wrong one
 
@@ -147,7 +147,7 @@ def _reminders(found: Iterable[Row]) -> list[str]:
     counts = Counter[str]()
     for row in found:
         try:
-            counts.update(filter(None, [_repeated(conversation(row))]))
+            counts.update(filter(None, [_repeated(messages(row))]))
         except InputError:
             continue  # it is left out when it is read
     often = 2 if counts.total() > 1 else 1

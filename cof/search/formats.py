@@ -1,9 +1,9 @@
 """Trajectories in the forms that trainers read: ShareGPT for LLaMA-Factory, conversations for TRL, Parquet for verl.
 
 ShareGPT and TRL files hold whole conversations with every picture as it was shown, the crops included; verl's hold the first
-turn, and the truth for its reward. Every trace is written in the words of its own dialect. One that cannot be written (a
-control token in its words, such as the placeholder of a picture, or a picture that is not there) goes to `left_out`; without it, it is an
-error.
+turn, and the truth for its reward. Every trace is written in the words of its own dialect. One that cannot be written (its
+words hold a control token, such as the placeholder of a picture, or its picture is not there) goes to `left_out`; without
+it, it is an error.
 """
 
 from __future__ import annotations

@@ -193,7 +193,12 @@ def test_a_file_adds_a_family(tmp_path: Path) -> None:
     file.write_text('name = "mine"\nlike = "qwen3-vl"\nsystem = "Look."\nuser = "Q: {question}"\n[view]\ngrow = 1.5\n')
     mine, theirs = dialect_of(str(file)), dialect_of("qwen3-vl")
     assert mine == replace(
-        theirs, name=str(file), like="qwen3-vl", system="Look.", user="Q: {question}", view=replace(theirs.view, grow=1.5)
+        theirs,
+        name=str(file),
+        like="qwen3-vl",
+        system="Look.",
+        user="Q: {question}",
+        view=replace(theirs.view, grow=1.5),
     )
     assert mine.ask(Question("", "", "Which?"), direct=True) == "Q: Which?\nAnswer now, without zooming."
 
