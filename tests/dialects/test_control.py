@@ -31,7 +31,8 @@ def test_what_structures_a_prompt_is_found_wherever_it_stands(token: str) -> Non
     "text",
     [
         "", "Is a <| b |> c?", "<|>", "<||>", "a|>b", "<think>so</think><answer>B</answer>", "<tool_call>{}</tool_call>",
-        "<Image>", "<images>", "an image>", "<slice of bread>", "<b>bold</b>", "<strong>", "<sup>2</sup>", "</section>", "if x<s and y>s", "[INSTANCE]", "[IMAGE]", "[1, 2]",
+        "<Image>", "<images>", "an image>", "<slice of bread>",
+        "<b>bold</b>", "<strong>", "<sup>2</sup>", "</section>", "if x<s and y>s", "[INSTANCE]", "[IMAGE]", "[1, 2]",
         "[eos]", "<| im_end |>", "<eosin>", "im_end", "<|im end|>", "x <- y | z -> w", "｜User｜", "<Unknown>",
         "usage: cp [ARGS]",
     ],
