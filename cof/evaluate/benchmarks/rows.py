@@ -199,7 +199,11 @@ def _json(path: Path, _columns: Sequence[str]) -> Iterator[Row]:
     damaged = _is_damaged(text)
     for number, fields in enumerate(found if isinstance(found, list) else [found], 1):
         row = _row(path, number, fields)
-        yield replace(row, fault="is not UTF-8") if damaged and _is_damaged(str(fields)) else row
+        yield (
+            replace(row, fault="is not UTF-8")
+            if damaged and _is_damaged(json.dumps(fields, ensure_ascii=False))
+            else row
+        )
 
 
 def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Row]:
