@@ -233,3 +233,31 @@ def test_the_python_of_the_docs_can_be_run(capsys: pytest.CaptureFixture[str]) -
     assert server.asked[0].headers["Authorization"] == "Bearer secret"
     for argument in list(inspect.signature(RemoteModel).parameters):
         assert f"\n| `{argument}` | " in page
+
+
+def test_an_evaluation_in_which_nothing_could_be_read_says_so(tmp_path: Path) -> None:
+    run = ["--model", "m", "--arms", "focus", "--n", 2, "--side", 448, "--out"]
+    with listening(by_turn("<zap>B</zap>")) as server:
+        done = cof("eval", "needle", "--url", server.url, "--dialect", "cof", *run, tmp_path / "none")
+    assert done.returncode == 0, done.stderr
+    assert "cof: none of 2 traces could be read; in the first, none of " in done.stderr
+    assert "in the dialect 'cof'; the last was '<zap>B</zap>'; want the model's own --dialect, or plain" in done.stderr
+    with listening(in_turn(*[Reply("<zap>B</zap>")] * 2, *[Reply(ANSWER)] * 20)) as server:
+        done = cof("eval", "needle", "--url", server.url, "--dialect", "cof", *run, tmp_path / "some")
+    assert "could be read" not in done.stderr
+
+
+def test_boxes_are_scored_in_a_dialect_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "theirs.toml").write_text('name = "theirs"\nlike = "qwen3-vl"\nsystem = "Look."\n')
+    line = {"question": "Where?", "image": str(PICTURE), "answer": "0, 0, 600, 400", "metric": "iou"}
+    (tmp_path / "boxes.jsonl").write_text(json.dumps(line) + "\n")
+    options = ["--model", "m", "--arms", "focus", "--dialect", tmp_path / "theirs.toml", "--out", tmp_path / "run"]
+    with listening(by_turn("<answer>[0, 0, 999, 999]</answer>")) as server:
+        done = cof("eval", "jsonl", "--data", tmp_path / "boxes.jsonl", "--url", server.url, *options)
+    assert done.returncode == 0, done.stderr
+    arm = json.loads((tmp_path / "run" / "report.json").read_text())["arms"]["focus"]
+    assert (arm["metric"], arm["n"]) == ("iou", 1)
+    assert arm["accuracy"] > 0
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["setting"]["dialect"] == str(
+        tmp_path / "theirs.toml"
+    )

@@ -17,10 +17,11 @@ from rich.progress import Progress
 import cof
 from cof.cli.options import Adapter, ModelName, numbers, opened
 from cof.cli.progress import counting
-from cof.cli.rows import Spoken, checked, convert, spoken, tell
+from cof.cli.rows import Spoken, checked, convert, tell
 from cof.config import dump_config, load_config
 from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
+from cof.dialects.named import dialect_of
 from cof.errors import InputError, InvalidConfig, InvalidImage, ModelError
 from cof.evaluate.benchmarks.left_out import LeftOut
 from cof.plain import to_json
@@ -100,7 +101,7 @@ def build(
         raise InvalidConfig(f"--n, --seed, --side and --per-picture apply to {NEEDLE} alone; leave them out")
     players, played = _players(roles, source, expert_error, seed)
     filters, left_out = Filters(evaluation=frozenset(_hashes(against))), LeftOut()
-    tasks, total = _tasks(source, drawn, view, tokens, spoken(dialect), left_out)
+    tasks, total = _tasks(source, drawn, view, tokens, dialect_of(dialect), left_out)
     asked = {"source": source, "drawn": to_json(drawn) if source == NEEDLE else digest(Path(source)), "method": method}
     asked |= {} if dialect == COF.name else {"dialect": dialect}
     asked |= {"budgets": list(tokens), "spec": to_json(view), "rules": to_json(rules), "roles": played}

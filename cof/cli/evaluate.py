@@ -45,6 +45,7 @@ from cof.evaluate.inspect_log import PICTURES, write_logs
 from cof.evaluate.pairs import HEADINGS, VERDICTS, Pair, as_json, read_pairs
 from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, SOURCES, Plan, Source, evaluate, records, scored_by
+from cof.focus.notes import unreadable
 from cof.focus.setting import MODES, Mode, Setting, setting_of
 from cof.models.base import Usage
 from cof.models.remote import RemoteModel
@@ -274,6 +275,9 @@ def _measure(
             )
         if errors := [record.trace.error for record in found if record.trace.error]:
             print(f"{len(errors)} failed; the first: {errors[0]}", file=sys.stderr)
+        troubles = [unreadable(record.trace) for record in found if record.trace.own]
+        if troubles and all(troubles):
+            print(f"cof: none of {len(troubles)} traces could be read; in the first, {troubles[0]}", file=sys.stderr)
         if judge is None:
             return report(found), errors
         answers = [(record.trace.question, record.trace.answer) for record in found]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -46,7 +45,7 @@ def convert(
     if to not in (*FORMS, "traces"):
         raise InvalidConfig(f"--to {to!r} is not known; want one of {', '.join(FORMS)}, traces")
     left_out, unwritten = LeftOut(), LeftOut()
-    found = list(_traces(source, spoken(dialect), out, left_out))
+    found = list(_traces(source, dialect_of(dialect), out, left_out))
     if to == "verl":
         found = _unsure(found)
     out.mkdir(parents=True, exist_ok=True)
@@ -62,7 +61,7 @@ def checked(
     show: Annotated[int, typer.Option(min=1, help="How many rows that cannot be used to name.")] = 5,
 ) -> None:
     """Say which rows of a file cannot be used and why, and show a good one as a model or a trainer sees it."""
-    left_out, language = LeftOut(), spoken(dialect)
+    left_out, language = LeftOut(), dialect_of(dialect)
     file, console = file / TRACES if file.is_dir() else file, Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("checking", total=None)
@@ -77,12 +76,6 @@ def checked(
     print(f"\nThe first good one, id {asked.id}, truth {truth}:\n\n{in_columns(found.messages, COLUMNS)}")
     if left_out:
         raise InputError(f"{left_out.told(1)}; mend these rows, or go on without them")
-
-
-def spoken(name: str) -> Dialect:
-    """The dialect; one of a TOML file goes by that file's path, so that its traces find it again."""
-    found = dialect_of(name)
-    return replace(found, name=os.path.abspath(name)) if name.endswith(".toml") else found
 
 
 def tell(left_out: LeftOut) -> None:

@@ -18,7 +18,6 @@ from typing import Any
 
 from cof.dialects.assigned import named_values
 from cof.dialects.control import control_token
-from cof.dialects.dialect import Dialect
 from cof.dialects.literals import LONGEST, Unread, Value
 from cof.dialects.named import dialect_of
 from cof.dialects.notebook import Cell, cells_of, code_of
@@ -68,7 +67,7 @@ def dialect_file(like: str, name: str, words: Mapping[str, str]) -> str:
     """
     under = dialect_of(like)
     for key, text in words.items():
-        if token := _foreign_token(text, under):
+        if token := control_token(text, under.grammar):
             want = "want the words alone: the server's chat template writes those around them"
             raise InvalidConfig(f"{key} holds the control token {token}; {want}")
     lines: dict[str, Any] = {"name": name, "like": like, **words}
@@ -96,14 +95,6 @@ def values_of(file: Path, cell: int | None = None) -> Value:
         return values
     except InvalidConfig as error:
         raise InvalidConfig(f"{file} cannot be read ({error}); want the authors' own file") from None
-
-
-def _foreign_token(text: str, dialect: Dialect) -> str | None:
-    """A control token that is none of the family's own grammar."""
-    grammar = "".join((*dialect.thoughts, dialect.call, *dialect.answers, dialect.numbers))
-    while (token := control_token(text)) and token in grammar:
-        text = text.replace(token, " ")
-    return token
 
 
 def _read(file: Path) -> str:

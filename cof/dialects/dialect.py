@@ -17,7 +17,7 @@ from cof.dialects import calls, frames, reading
 from cof.dialects.base import Message, Part
 from cof.dialects.frames import Order, Unit
 from cof.dialects.options import lettered
-from cof.dialects.turns import NAMED_SHAPES, SAID, Tags
+from cof.dialects.turns import NAMED_SHAPES, SAID, Tags, grammar
 from cof.errors import InvalidConfig
 from cof.types import Action, Answer, Box, Question, Trace, Turn, View, ViewSpec, Zoom
 from cof.vision.views import PAPER
@@ -99,6 +99,13 @@ class Dialect:
     @property
     def answer(self) -> Tags:
         return Tags.of(self.answers[0])
+
+    @property
+    def grammar(self) -> str:
+        """The tags that turns of a model are read by, as one text: those that are control tokens are none in its turns."""
+        return " ".join(
+            [part for _, tags in grammar(self).values() for part in (tags.open, tags.close)] + [self.numbers]
+        )
 
     def messages(
         self, question: Question, overview: View, turns: Sequence[Turn] = (), direct: bool = False

@@ -6,7 +6,9 @@ A file may begin from a family with `like = "NAME"` and say only what is differe
 from __future__ import annotations
 
 import functools
+import os
 import re
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -23,24 +25,42 @@ def names() -> list[str]:
     return sorted([COF.name, *(file.stem for file in _folder().glob(f"*{SUFFIX}"))])
 
 
-@functools.cache
 def dialect_of(name: str) -> Dialect:
-    """The dialect of a family, or of the TOML file at a path. Raises InvalidConfig where there is none."""
+    """The dialect of a family, or of the TOML file at a path. Raises InvalidConfig where there is none.
+
+    The name of one in a file is the absolute path of that file, so that its traces find it again from any folder.
+    """
+    return _dialect(os.path.abspath(name) if name.endswith(SUFFIX) else name)
+
+
+@functools.cache
+def _dialect(name: str) -> Dialect:
+    """The dialect of a family, or of the file at an absolute path."""
     if name == COF.name:
         return COF
-    path = Path(name) if name.endswith(SUFFIX) else _folder() / f"{name}{SUFFIX}"
+    own = name.endswith(SUFFIX)
+    path = Path(name) if own else _folder() / f"{name}{SUFFIX}"
     if not path.is_file():
         raise InvalidConfig(f"there is no dialect {name!r}; want one of {', '.join(names())}, or a TOML file")
-    under, seen = read_recipe(path).get("like"), {name}
+    under, seen = _like(path), {name}
     likes = under
-    while isinstance(likes, str) and likes.endswith(SUFFIX) and Path(likes).is_file():
+    while likes is not None and likes.endswith(SUFFIX) and Path(likes).is_file():
         if likes in seen:
             raise InvalidConfig(
                 f"dialect {name!r} is like {likes!r}, which is like itself; want one that ends in a family"
             )
         seen.add(likes)
-        likes = read_recipe(Path(likes)).get("like")
-    return load_config(Dialect, path, under=_liked(under, path) if isinstance(under, str) else None)
+        likes = _like(Path(likes))
+    found = load_config(Dialect, path, under=_liked(under, path) if under else None)
+    return replace(found, name=name) if own else found
+
+
+def _like(path: Path) -> str | None:
+    """The family that a file begins from, or the absolute path of another file, which is relative to the file itself."""
+    like = read_recipe(path).get("like")
+    if isinstance(like, str) and like.endswith(SUFFIX):
+        return os.path.abspath(path.parent / like)
+    return like if isinstance(like, str) else None
 
 
 def dialect_for(model: str) -> str | None:

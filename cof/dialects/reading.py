@@ -147,14 +147,17 @@ def _before(text: str, found: Sequence[Span], action: Span) -> str:
 def _answer(dialect: Dialect, said: str) -> str:
     """The text of an answer; of a box in it, what the box says, and that without quotation marks around it."""
     boxed = turns.last_within(said, BOXED)
-    if boxed is not None:
-        said = re.sub(r"\s*(['\"])(.*)\1\s*", r"\2", boxed, flags=re.DOTALL) if boxed.strip()[:1] in "'\"" else boxed
-    answer = _without_ends(dialect, said)
+    answer = _without_ends(dialect, said if boxed is None else _unquoted(boxed.strip()))
     if not answer:
         raise Fault("the answer is empty; want the answer's text between the tags")
     if any(tag in answer for tag in _tags(dialect)):
         raise Fault("the answer holds another tag; want plain text between the tags")
     return answer
+
+
+def _unquoted(said: str) -> str:
+    quoted = len(said) > 1 and said[0] == said[-1] and said[0] in "'\""
+    return said[1:-1] if quoted else said
 
 
 def _without_ends(dialect: Dialect, said: str) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from cof.dialects.dialect import Dialect
 from cof.errors import InputError
 from cof.evaluate.benchmarks import jsonl, options, pictures, rows, wording
-from cof.evaluate.benchmarks.conversation import PICTURE, Said, conversation
+from cof.evaluate.benchmarks.conversation import LISTS, Said, conversation, messages
 from cof.evaluate.benchmarks.left_out import LeftOut, usable
 from cof.evaluate.benchmarks.pictures import Picture
 from cof.evaluate.benchmarks.reading import refuse_control
@@ -43,7 +43,7 @@ class Trajectory:
 
 def holds_trajectories(file: Path) -> bool:
     """Whether one of the first rows of a file is a conversation with turns of a model. Raises InputError."""
-    return any(map(_answers, islice(rows.read(file), FIRST)))
+    return any(map(_answers, islice(rows.read(file, LISTS), FIRST)))
 
 
 def trajectories(file: Path, dialect: Dialect, left_out: LeftOut | None = None) -> Iterator[Trajectory]:
@@ -51,19 +51,19 @@ def trajectories(file: Path, dialect: Dialect, left_out: LeftOut | None = None) 
 
     Boxes are read in pixels of the overview that `dialect.view` gives, or as the dialect has them.
     """
-    reminders = _reminders(rows.read(file))
+    reminders = _reminders(rows.read(file, LISTS))
     yield from usable(rows.read(file), partial(_trajectory, dialect=dialect, reminders=reminders), left_out)
 
 
 def _answers(row: Row) -> bool:
     try:
-        return any(said.role == "assistant" for said in conversation(row))
+        return any(said.role == "assistant" for said in messages(row))
     except InputError:
         return True  # a conversation, though a wrong one
 
 
 def _trajectory(row: Row, dialect: Dialect, reminders: Sequence[str]) -> Trajectory:
-    opening, exchanges = _parted(row)
+    opening, exchanges = _parted(row, dialect)
     if len(opening.pictures) != 1:
         raise InputError(f"{row.place} shows {len(opening.pictures)} pictures in its first turn; want one")
     name, picture = pictures.given(row, opening.pictures[0], GET)
@@ -84,15 +84,14 @@ def _trajectory(row: Row, dialect: Dialect, reminders: Sequence[str]) -> Traject
     return Trajectory(trace, picture, replace(row, fields={}))
 
 
-def _parted(row: Row) -> tuple[Said, list[tuple[Said, Said]]]:
+def _parted(row: Row, dialect: Dialect) -> tuple[Said, list[tuple[Said, Said]]]:
     """The first user turn, and every assistant turn with the user turn after it, which is empty after the last one."""
     said = [message for message in conversation(row) if message.role != "system"]
-    refuse_control(row, (message.text for message in said))
+    refuse_control(row, (PLACEHOLDER.sub(" ", each.text) for each in said if each.role == "user"))
+    refuse_control(row, (each.text for each in said if each.role == "assistant"), dialect.grammar)
     if not any(message.role == "assistant" for message in said):
         want = "want a conversation that ends with an answer (questions are for cof eval jsonl and cof data build)"
         raise InputError(f"{row.place} has no assistant turn; {want}")
-    if any(PICTURE in message.text for message in said if message.role == "assistant"):
-        raise InputError(f"{row.place} spells {PICTURE} in an assistant turn; want it in user turns alone")
     joined = _joined(said)
     if joined[0].role != "user":
         raise InputError(f"{row.place} begins with an assistant turn; want the question before it")
@@ -148,7 +147,7 @@ def _reminders(found: Iterable[Row]) -> list[str]:
     counts = Counter[str]()
     for row in found:
         try:
-            counts.update(filter(None, [_repeated(conversation(row))]))
+            counts.update(filter(None, [_repeated(messages(row))]))
         except InputError:
             continue  # it is left out when it is read
     often = 2 if counts.total() > 1 else 1

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from cof.dialects.cof import COF
-from cof.types import Answer, Trace, Turn, View, Zoom
-from cof.vision import boxes
+from cof.dialects.control import control_token
+from cof.dialects.named import dialect_of
+from cof.types import Action, Answer, Trace, View, Zoom
+from cof.vision import boxes as areas
 
-PICTURE, SPECIAL = "<image>", "<|"  # a placeholder for a picture, and how tokens that are no text begin
 WHOLE_PICTURE = 0.8  # share of the picture that a look shows, from which it is no closer look
 SAME_PICTURE = 4  # bits of 64 in which hashes of one picture may differ, after another size or JPEG
 
@@ -52,7 +52,7 @@ class Filters:
     def _reason(self, trace: Trace, picture: int) -> str | None:
         if any((picture ^ other).bit_count() <= SAME_PICTURE for other in self.evaluation):
             return EVALUATION
-        if not all(_reads_back(turn, trace.overview) for turn in trace.turns):
+        if not _reads_back(trace):
             return UNREADABLE
         if _leaked(trace):
             return LEAKED
@@ -100,20 +100,28 @@ def _says(text: str, answer: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", text, case) is not None
 
 
-def _reads_back(turn: Turn, first: View) -> bool:
-    """Whether a trainer that reads the turn finds what was meant: no thought or label that spells tags or pictures."""
-    text = turn.completion.text
-    read = COF.parse(text, first)
-    spelt = any(token in text for token in (PICTURE, SPECIAL)) or any("\ud800" <= c <= "\udfff" for c in text)
-    match read, turn.action:
-        case Zoom(found, label, thought), Zoom(meant, own, aloud):
-            return not spelt and (len(found), label, thought) == (len(meant), own.strip(), aloud.strip())
-        case Answer(found, thought), Answer(meant, aloud):
-            return not spelt and (found, thought) == (meant.strip(), aloud.strip())
-        case _:
+def _reads_back(trace: Trace) -> bool:
+    """Whether a trainer that reads the turns finds what was meant: no thought or label that spells tags or pictures."""
+    dialect, seen = dialect_of(trace.dialect), list[View]()
+    for turn in trace.turns:
+        text = turn.completion.text
+        if control_token(text, dialect.grammar) or any("\ud800" <= character <= "\udfff" for character in text):
             return False
+        if not _alike(dialect.parse(text, trace.overview, seen), turn.action):
+            return False
+        seen += turn.views
+    return True
+
+
+def _alike(read: Action, meant: Action) -> bool:
+    match read, meant:
+        case Zoom(found, label, thought), Zoom(boxes, own, aloud):
+            return (len(found), label, thought) == (len(boxes), own.strip(), aloud.strip())
+        case Answer(found, thought), Answer(answer, aloud):
+            return (found, thought) == (answer.strip(), aloud.strip())
+    return False
 
 
 def _share(view: View, first: View) -> float:
-    common = boxes.intersect(view.region, first.region)
+    common = areas.intersect(view.region, first.region)
     return 0.0 if common is None else common.area / first.region.area

@@ -1,9 +1,9 @@
 """Trajectories in the forms that trainers read: ShareGPT for LLaMA-Factory, conversations for TRL, Parquet for verl.
 
 ShareGPT and TRL files hold whole conversations with every picture as it was shown, the crops included; verl's hold the first
-turn, and the truth for its reward. Every trace is written in the words of its own dialect. One that cannot be written (a
-control token, a placeholder for a picture in its words, a picture that is not there) goes to `left_out`; without it, it is an
-error.
+turn, and the truth for its reward. Every trace is written in the words of its own dialect. One that cannot be written (its
+words hold a control token, such as the placeholder of a picture, or its picture is not there) goes to `left_out`; without
+it, it is an error.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cof.dialects.base import Message
-from cof.dialects.control import control_token
+from cof.dialects.control import spelt_in
 from cof.dialects.named import dialect_of
 from cof.errors import InputError, InvalidImage, MissingExtra
+from cof.evaluate.benchmarks.conversation import PICTURE
 from cof.evaluate.benchmarks.left_out import LeftOut, usable
 from cof.evaluate.benchmarks.rows import Row
 from cof.runs import publish
-from cof.search.filters import PICTURE
 from cof.search.kept import NAME as TRACES
 from cof.types import Trace, View
 from cof.vision import views
@@ -101,13 +101,8 @@ def write_verl(kept: Iterable[Trace], out: Path, left_out: LeftOut | None = None
 
 def refuse(trace: Trace) -> None:
     """Raises InputError where the words of a trace would be read as something else."""
-    asked = trace.question
-    said = [text for turn in trace.turns for text in (turn.completion.text, turn.note)]
-    for text in (asked.text, *asked.choices, *said):
-        if PICTURE in text:
-            raise InputError(f"trace {trace.id} says {PICTURE}, which stands for pictures in this form; leave it out")
-        if token := control_token(text):
-            raise InputError(f"trace {trace.id} says {token!r}, which models read as a control token; leave it out")
+    if spelt := spelt_in(trace, dialect_of(trace.dialect).grammar):
+        raise InputError(f"trace {trace.id} holds {spelt}, which models read as a control token; leave it out")
 
 
 def _written(kept: Iterable[Trace], write: Callable[[Trace], T], left_out: LeftOut | None) -> Iterator[T]:

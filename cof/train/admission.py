@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from cof.dialects.control import control_token
+from cof.dialects.control import spelt_in, spelt_in_question
 from cof.dialects.dialect import Dialect
 from cof.errors import InvalidConfig, InvalidImage
-from cof.types import Question, Trace
+from cof.types import Trace
 from cof.vision.load import pixels_of
 from cof.worlds.needle import scene_named
 
@@ -18,13 +18,13 @@ from cof.worlds.needle import scene_named
 def admit(traces: Sequence[Trace], dialect: Dialect) -> None:
     """Raises InvalidConfig where a trace cannot be learnt from in `dialect`."""
     _refuse(traces, lambda trace: _foreign(trace, dialect), "traces of the recipe's `dialect`")
-    _refuse(traces, lambda trace: _spelt(trace, dialect), "traces without control tokens")
+    _refuse(traces, lambda trace: _holds(spelt_in(trace, dialect.grammar)), "traces without control tokens")
     _refuse(traces, _unseen(), "every picture where its trace says")
 
 
 def admit_questions(traces: Sequence[Trace]) -> None:
     """Raises InvalidConfig where the question of a trace cannot be asked again; what the trace says is not read."""
-    _refuse(traces, lambda trace: _spelt_in_question(trace.question), "questions without control tokens")
+    _refuse(traces, lambda trace: _holds(spelt_in_question(trace.question)), "questions without control tokens")
     _refuse(traces, _unseen(), "every picture where its trace says")
 
 
@@ -42,22 +42,8 @@ def _foreign(trace: Trace, dialect: Dialect) -> str | None:
     return f"is in the dialect {trace.dialect!r}, the recipe in {dialect.name!r}"
 
 
-def _spelt(trace: Trace, dialect: Dialect) -> str | None:
-    """Where a trace spells a control token that is no tag of its dialect."""
-    own = " ".join((*dialect.thoughts, dialect.call, *dialect.answers))
-    for number, turn in enumerate(trace.turns, 1):
-        if token := control_token(turn.completion.text, own):
-            return f"holds {token!r} in turn {number}"
-        if token := control_token(turn.note):
-            return f"holds {token!r} in the note after turn {number}"
-    return _spelt_in_question(trace.question)
-
-
-def _spelt_in_question(question: Question) -> str | None:
-    for place, texts in (("question", (question.text,)), ("choices", question.choices)):
-        if token := next(filter(None, map(control_token, texts)), None):
-            return f"holds {token!r} in its {place}"
-    return None
+def _holds(spelt: str | None) -> str | None:
+    return None if spelt is None else f"holds {spelt}"
 
 
 def _unseen() -> Callable[[Trace], str | None]:

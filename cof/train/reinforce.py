@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from cof.dialects.cof import COF
-from cof.dialects.named import names
+from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
 from cof.scoring.rewards import Weights
 from cof.train.progress import at_least_one
@@ -18,7 +18,7 @@ WARMTH = (0.01, 2.0)  # temperatures that vLLM 0.30.0 takes as they are
 @dataclass(frozen=True)
 class ReinforceConfig:
     """Recipe of the stage. `model` is "nano", "nano-sft", a folder or a hub id: where the run starts, and
-    what it is held to by `beta`. `dialect` is the family in whose words it is asked and read.
+    what it is held to by `beta`. `dialect` is the family, or the TOML file, in whose words it is asked and read.
 
     A step asks `groups` questions, `group` rollouts each, of which `seats` run together, and learns from them in `accumulate`
     passes; rows of a pass hold at most `branches` rollouts. Questions come from the file `questions`, or else from needle
@@ -61,8 +61,7 @@ class ReinforceConfig:
 
     def __post_init__(self) -> None:
         at_least_one(self, "steps", "groups", "accumulate", "branches", "seats", "tokens", "save_every", "show_every")
-        if self.dialect not in names():  # a reward reads a trace by its family's name
-            raise InvalidConfig(f"dialect = {self.dialect!r} is no family; want one of {', '.join(names())}")
+        dialect_of(self.dialect)
         if bad := [side for side in (*self.sides, *self.resolutions) if not SIDES[0] <= side <= SIDES[1]]:
             raise InvalidConfig(
                 f"a side or resolution of {bad[0]} is not possible; want {SIDES[0]} to {SIDES[1]} pixels"

@@ -15,6 +15,7 @@ from cof.dialects.named import dialect_of, names
         "<|eot_id|>", "<|start_header_id|>", "<|begin_of_box|>", "<|im_user|>", "<|media_pad|>",
         "<|channel>", "<turn|>", "<start_of_turn>", "<end_of_turn>", "<eos>", "<image_soft_token>",
         "<｜User｜>", "<｜end▁of▁sentence｜>", "<IMG_CONTEXT>", "<img>", "</img>",
+        "<image>", "</image>", "<image_id>", "</image_id>", "<slice>", "</slice>", "<video>",
         "[INST]", "[/INST]", "[IMG]", "[TOOL_CALLS]", "[TOOL_RESULTS]", "[/SYSTEM_PROMPT]",
         "<s>", "</s>", "<unk>", "<<SYS>>", "[gMASK]", "<sop>", "<eop>", "[EOS]", "[EOT]",
     ],
@@ -30,7 +31,8 @@ def test_what_structures_a_prompt_is_found_wherever_it_stands(token: str) -> Non
     "text",
     [
         "", "Is a <| b |> c?", "<|>", "<||>", "a|>b", "<think>so</think><answer>B</answer>", "<tool_call>{}</tool_call>",
-        "<image>", "<b>bold</b>", "<strong>", "<sup>2</sup>", "</section>", "if x<s and y>s", "[INSTANCE]", "[IMAGE]", "[1, 2]",
+        "<Image>", "<images>", "an image>", "<slice of bread>",
+        "<b>bold</b>", "<strong>", "<sup>2</sup>", "</section>", "if x<s and y>s", "[INSTANCE]", "[IMAGE]", "[1, 2]",
         "[eos]", "<| im_end |>", "<eosin>", "im_end", "<|im end|>", "x <- y | z -> w", "｜User｜", "<Unknown>",
         "usage: cp [ARGS]",
     ],
@@ -43,6 +45,6 @@ def test_what_only_looks_like_it_is_text(text: str) -> None:
 def test_no_family_says_what_a_user_may_not(name: str) -> None:
     """Words that a dialect puts into user turns spell none; its own tags do not count."""
     dialect = dialect_of(name)
-    own = " ".join((*dialect.thoughts, dialect.call, *dialect.answers))
+    own = dialect.grammar
     for words in (dialect.user, dialect.choose, dialect.answer_now, dialect.reply, dialect.closer, dialect.complaint):
         assert control_token(words, own) is None

@@ -193,7 +193,12 @@ def test_a_file_adds_a_family(tmp_path: Path) -> None:
     file.write_text('name = "mine"\nlike = "qwen3-vl"\nsystem = "Look."\nuser = "Q: {question}"\n[view]\ngrow = 1.5\n')
     mine, theirs = dialect_of(str(file)), dialect_of("qwen3-vl")
     assert mine == replace(
-        theirs, name="mine", like="qwen3-vl", system="Look.", user="Q: {question}", view=replace(theirs.view, grow=1.5)
+        theirs,
+        name=str(file),
+        like="qwen3-vl",
+        system="Look.",
+        user="Q: {question}",
+        view=replace(theirs.view, grow=1.5),
     )
     assert mine.ask(Question("", "", "Which?"), direct=True) == "Q: Which?\nAnswer now, without zooming."
 
@@ -314,6 +319,20 @@ def test_turns_that_a_server_took_apart_are_put_together_as_the_family_writes_th
     body = '{"bbox_2d": [0.1, 0.1, 0.5, 0.5], "source": "original_image"}'
     dialect = dialect_of("mini-o3")
     assert isinstance(dialect.parse(dialect.spoken("Hm.", "", [("grounding", body)]), overview(dialect)), Zoom)
+
+
+def test_a_file_is_known_by_its_absolute_path_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "base.toml").write_text('name = "base"\nlike = "mini-o3"\nsystem = "Base."\n')
+    (tmp_path / "mine.toml").write_text('name = "mine"\nlike = "base.toml"\ncloser = "Look."\n')
+    monkeypatch.chdir(tmp_path)
+    mine = dialect_of("mine.toml")
+    assert (mine.name, mine.system, mine.closer) == (str(tmp_path / "mine.toml"), "Base.", "Look.")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert dialect_of(mine.name) == dialect_of("../mine.toml") == mine
+    assert mine.fingerprint() == replace(mine, name="other").fingerprint()
+    with pytest.raises(InvalidConfig, match="there is no dialect '/.*/elsewhere/mine.toml'; want one of"):
+        dialect_of("mine.toml")
 
 
 def test_a_file_that_is_like_itself_is_refused(tmp_path: Path) -> None:

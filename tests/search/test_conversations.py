@@ -177,7 +177,7 @@ REVERSED = CALL.replace("[100, 100, 300, 300]", "[300, 100, 100, 300]")
         (row("<image>Which?", CALL, "<image><|image_pad|>", ANSWERED), "control token"),
         (
             row("<image>Which?", "<think>the <image> shows</think><answer>A</answer>", images=["p.jpg"]),
-            "spells <image>",
+            "holds '<image>', which models read as a control token",
         ),
         ({"messages": [{"role": "critic", "content": "x"}]}, "has the role 'critic'"),
         ({"messages": [{"role": "user", "content": 3}]}, "want text, or parts"),

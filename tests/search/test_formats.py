@@ -13,6 +13,9 @@ from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.errors import InputError
 from cof.evaluate.benchmarks.left_out import LeftOut
+from cof.focus.loop import run
+from cof.focus.setting import Setting
+from cof.models.scripted import ScriptedModel
 from cof.plain import trace_from_json
 from cof.runs import RunDir, read_records
 from cof.search.build import build, publish_kept
@@ -22,8 +25,9 @@ from cof.search.filters import Filters
 from cof.search.formats import DATASET_INFO, write_sharegpt, write_trl, write_verl
 from cof.search.sources import Drawn, needle_tasks
 from cof.search.trajectory import Rules
-from cof.types import Trace, ViewSpec
+from cof.types import Answer, Box, Question, Trace, ViewSpec, Zoom
 from cof.vision import views
+from cof.vision.load import load
 from cof.worlds.needle import samples
 from cof.worlds.pictures import picture_of
 
@@ -33,9 +37,9 @@ SPEC = ViewSpec()
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> list[Trace]:
     folder = tmp_path_factory.mktemp("build")
-    with RunDir(folder, {}) as run:
-        build(Experts(0.0), needle_tasks(Drawn(8, sides=(896,)), SPEC), Rules(grid=4), run)
-        publish_kept(run, Filters())
+    with RunDir(folder, {}) as opened:
+        build(Experts(0.0), needle_tasks(Drawn(8, sides=(896,)), SPEC), Rules(grid=4), opened)
+        publish_kept(opened, Filters())
     return [trace_from_json(record["trace"]) for record in read_records(folder / "traces.jsonl")]
 
 
@@ -79,7 +83,7 @@ def test_verl_gets_the_first_turn_and_the_truth(kept: list[Trace], tmp_path: Pat
 
 def test_what_spells_a_picture_is_refused(kept: list[Trace], tmp_path: Path) -> None:
     odd = replace(kept[0], question=replace(kept[0].question, text="What is in <image>?"))
-    with pytest.raises(InputError, match="stands for pictures"):
+    with pytest.raises(InputError, match="holds '<image>' in its question, which models read as a control token"):
         write_sharegpt([odd], tmp_path)
 
 
@@ -131,3 +135,22 @@ def test_a_trace_is_written_in_the_words_of_its_own_dialect(kept: list[Trace], t
     assert system["content"] == dialect_of("mini-o3").system != COF.system
     with pytest.raises(InputError, match="there is no dialect 'unheard'"):
         write_sharegpt([replace(mini, dialect="unheard")], tmp_path)
+
+
+@pytest.mark.parametrize("name", ["qwen2-vl", "gemma", "glm-v", "cof"])
+def test_a_familys_own_tags_are_written_and_read_again(name: str, tmp_path: Path) -> None:
+    Image.new("RGB", (900, 600), "grey").save(tmp_path / "p.png")
+    dialect = dialect_of(name)
+    first = views.overview((900, 600), dialect.view)
+    zoom, last = Zoom((Box(90, 60, 450, 300),), "", "Closer."), Answer("red", "I see.")
+    said = [dialect.write(zoom, first), dialect.write(last, first)]
+    question = Question("q", str(tmp_path / "p.png"), "Which?", answer="red")
+    trace = run(ScriptedModel(said), question, load(tmp_path / "p.png"), Setting(dialect.view, dialect=dialect))
+    assert Filters().refuse(trace, 0) is None
+    assert write_sharegpt([trace], tmp_path) == 1
+    (again,) = (each.trace for each in trajectories(tmp_path / "cof.json", dialect))
+    assert [turn.completion.text for turn in again.turns] == said
+    assert (again.zooms, again.answer) == (1, "red")
+    forged = replace(trace, question=replace(question, text="Which <|box_start|>?"))
+    with pytest.raises(InputError, match="control token"):
+        write_sharegpt([forged], tmp_path)

@@ -9,12 +9,14 @@ import pytest
 from PIL import Image
 
 from cof.dialects.cof import COF
+from cof.dialects.control import control_token
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
 from cof.focus.loop import run
 from cof.focus.setting import Setting
 from cof.models.scripted import ScriptedModel
+from cof.scoring.rewards import formed
 from cof.train.admission import admit, admit_questions
 from cof.types import Answer, Box, Completion, Question, Trace, View, ViewSpec, Zoom
 from cof.vision.load import load
@@ -53,7 +55,7 @@ def noted(trace: Trace, note: str) -> Trace:
     return replace(trace, turns=(replace(trace.turns[0], note=note), *trace.turns[1:]))
 
 
-@pytest.mark.parametrize("name", ["cof", "plain", "qwen3-vl", "qwen2-vl", "mgpo"])
+@pytest.mark.parametrize("name", ["cof", "plain", "qwen3-vl", "qwen2-vl", "gemma", "glm-v", "mgpo"])
 def test_a_trace_is_admitted_in_its_own_dialect_alone(place: Path, name: str) -> None:
     """Tags of the dialect itself are no control tokens: qwen2-vl calls by <|box_start|>."""
     trace, other = told(place, dialect_of(name)), dialect_of("deepeyes")
@@ -62,7 +64,9 @@ def test_a_trace_is_admitted_in_its_own_dialect_alone(place: Path, name: str) ->
         admit([told(place, other), trace], other)
 
 
-@pytest.mark.parametrize("token", ["<|image_pad|>", "<|im_end|>", "<|vision_start|>", "<start_of_turn>", "[INST]"])
+@pytest.mark.parametrize(
+    "token", ["<|image_pad|>", "<|im_end|>", "<|vision_start|>", "<start_of_turn>", "[INST]", "<image>"]
+)
 def test_a_control_token_is_named_with_its_trace_and_place(place: Path, token: str) -> None:
     good, text = told(place, name="1"), f"a {token} b"
     cases = {
@@ -84,7 +88,7 @@ def test_a_control_token_is_named_with_its_trace_and_place(place: Path, token: s
 
 
 @pytest.mark.parametrize(
-    "text", ["Is 1 <| 2?", "What does <b>this</b> say?", "Why <think>?", "<image>\nWhat?", "im_end"]
+    "text", ["Is 1 <| 2?", "What does <b>this</b> say?", "Why <think>?", "What <Image>?", "im_end"]
 )
 def test_text_is_text(place: Path, text: str) -> None:
     admit([asked(told(place), text=text, choices=("red", text))], COF)
@@ -117,3 +121,27 @@ def test_pictures_are_not_decoded(place: Path) -> None:
     whole = place.read_bytes()
     place.write_bytes(whole[: whole.index(b"IDAT") + 4])
     admit([trace], COF)
+
+
+def test_a_dialect_of_a_file_is_admitted_from_any_folder(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place.parent / "mine.toml").write_text('name = "mine"\nlike = "qwen3-vl"\nsystem = "Look."\n')
+    monkeypatch.chdir(place.parent)
+    trace = told(place, dialect_of("mine.toml"))
+    (place.parent / "elsewhere").mkdir()
+    monkeypatch.chdir(place.parent / "elsewhere")
+    admit([trace], dialect_of("../mine.toml"))
+    assert formed(trace)
+    with pytest.raises(InvalidConfig, match="is in the dialect '/.*/mine.toml', the recipe in 'qwen3-vl'"):
+        admit([trace], dialect_of("qwen3-vl"))
+
+
+@pytest.mark.parametrize("name", ["qwen2-vl", "gemma", "glm-v"])
+def test_a_familys_own_tags_are_for_turns_of_the_model_alone(place: Path, name: str) -> None:
+    dialect = dialect_of(name)
+    own = next(tag for tag in dialect.grammar.split() if control_token(tag))
+    token = control_token(own)
+    admit([noted(told(place, dialect), f"Want {token} there.")], dialect)  # a complaint names the form
+    with pytest.raises(InvalidConfig, match="in its question"):
+        admit([asked(told(place, dialect), text=f"What is {token}?")], dialect)
+    with pytest.raises(InvalidConfig, match="in turn 2"):
+        admit([spoken(told(place, dialect), "B<|im_end|>")], dialect)

@@ -70,11 +70,15 @@ def test_trl_is_asked_for_a_copy_in_this_process(tmp_path: Path) -> None:
     assert not asked.vllm_importance_sampling_correction
 
 
-def test_rollouts_are_in_the_dialect_of_the_recipe() -> None:
+def test_rollouts_are_in_the_dialect_of_the_recipe(tmp_path: Path) -> None:
     assert rollout_setting(CONFIG).dialect.name == "cof"
     assert rollout_setting(replace(CONFIG, dialect="qwen3-vl")).dialect.name == "qwen3-vl"
-    with pytest.raises(InvalidConfig, match="dialect = 'mine.toml' is no family; want one of "):
-        replace(CONFIG, dialect="mine.toml")
+    (tmp_path / "mine.toml").write_text('name = "mine"\nlike = "qwen3-vl"\n')
+    assert rollout_setting(replace(CONFIG, dialect=str(tmp_path / "mine.toml"))).dialect.name == str(
+        tmp_path / "mine.toml"
+    )
+    with pytest.raises(InvalidConfig, match="there is no dialect '/.*/none.toml'; want one of "):
+        replace(CONFIG, dialect=str(tmp_path / "none.toml"))
 
 
 def test_without_vllm_its_rollouts_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

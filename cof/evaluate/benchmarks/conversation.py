@@ -42,22 +42,31 @@ class Said:
 
 def conversation(row: Row) -> tuple[Said, ...]:
     """The messages of a row, each with its pictures; empty where the row has none. Raises InputError."""
-    name = next((name for name in LISTS if isinstance(row.fields.get(name), list)), None)
-    if name is None:
+    found = messages(row)
+    if not found:
         return ()
     listed, said = _pictures(row), []
     rest = iter(listed)
-    for number, message in enumerate(row.fields[name], 1):
-        role, text, own = _message(row, number, message)
-        given = [next(rest, None) if each is None else each for each in own] if role == "user" else []
-        if any(each is None for each in given):
+    for each in found:
+        given = [next(rest, None) if picture is None else picture for picture in each.pictures]
+        if any(picture is None for picture in given):
             raise InputError(f"{row.place} shows more pictures than the {len(listed)} that it has; want one each")
-        said.append(Said(role, text, tuple(given)))
+        said.append(Said(each.role, each.text, tuple(given)))
     if left := list(rest):
         if len(left) > 1 or any(message.pictures for message in said):
             raise InputError(f"{row.place} has {len(listed)} pictures, and {PICTURE} {len(listed) - len(left)} times")
         said = _with_first(said, left[0])
     return tuple(said)
+
+
+def messages(row: Row) -> tuple[Said, ...]:
+    """The messages of a row, whose pictures are None where they are the row's next; of its fields only LISTS are read.
+
+    Raises InputError.
+    """
+    name = next((name for name in LISTS if isinstance(row.fields.get(name), list)), None)
+    read = (_message(row, number, each) for number, each in enumerate(row.fields[name] if name else (), 1))
+    return tuple(Said(role, text, tuple(own) if role == "user" else ()) for role, text, own in read)
 
 
 def _with_first(said: list[Said], picture: Any) -> list[Said]:

@@ -70,7 +70,7 @@ def xywh(row: Row, name: str) -> tuple[Box, ...]:
 
 def _spelled(value: str) -> Any:
     for parse in (json.loads, ast.literal_eval):
-        with contextlib.suppress(ValueError, SyntaxError):
+        with contextlib.suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             return parse(value)
     return value
 
@@ -80,7 +80,10 @@ def _fours(row: Row, name: str) -> list[tuple[float, ...]]:
     for four in found:
         if not isinstance(four, list | tuple) or len(four) != 4 or not all(isinstance(v, int | float) for v in four):
             raise InputError(f"{row.place}, field {name!r} has {reprlib.repr(four)}; want four numbers a box")
-    return [tuple(map(float, four)) for four in found]
+    try:
+        return [tuple(map(float, four)) for four in found]
+    except OverflowError:
+        raise InputError(f"{row.place}, field {name!r} has a number beyond all pictures; want pixels") from None
 
 
 def _box(row: Row, name: str, *corners: float) -> Box:

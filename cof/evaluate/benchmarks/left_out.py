@@ -72,7 +72,7 @@ def usable(rows: Iterable[Row], make: Callable[[Row], T], left_out: LeftOut | No
         try:
             if row.fault:
                 raise InputError(f"{row.place} {row.fault}")
-            found = make(row)
+            found = _made(make, row)
         except InputError as error:
             if left_out is None:
                 raise error if row.place in str(error) else InputError(f"{row.place}: {error}") from error
@@ -84,3 +84,10 @@ def usable(rows: Iterable[Row], make: Callable[[Row], T], left_out: LeftOut | No
             yield found
     if left_out is not None and len(left_out) and not made:
         raise InputError(f"no row can be used; {left_out.told()}")
+
+
+def _made(make: Callable[[Row], T], row: Row) -> T:
+    try:
+        return make(row)
+    except RecursionError:
+        raise InputError(f"{row.place} holds a list that is nested too deep; want plain fields") from None

@@ -12,11 +12,11 @@ from cof.evaluate.benchmarks.rows import Row
 
 Options = dict[str, str]
 LETTERS = string.ascii_uppercase
-LINE = re.compile(r"^[ \t]*\(?([A-Z])[).:][ \t]*(.*?)[ \t\r]*$", re.MULTILINE)  # (A) red, A. red, A) red, A: red
+LINE = re.compile(r"^[ \t]*\(?([A-Z])[).:][ \t]*+(.*+)$", re.MULTILINE)  # (A) red, A. red, A) red, A: red
 _MARK = re.compile(r"\(([A-Z])\)")  # of options that share a line: Which? (A) red (B) blue
 _REQUEST = re.compile(r"\b(?:answer|letter|options?|choices?|choose|select|pick|reply|respond)\b", re.IGNORECASE)
 _CLOSING = re.compile(  # the same at the end of the line that the options share
-    r"\s+(?:please\s+)?(?:answer|choose|select|pick|reply|respond)\b[^\n]*\b(?:letter|option|choice)s?\b.*$",
+    r"(?<!\s)\s++(?:please\s++)?(?:answer|choose|select|pick|reply|respond)\b[^\n]{0,200}\b(?:letter|option|choice)s?\b.*$",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -32,7 +32,7 @@ def parse(text: str) -> tuple[str, Options]:
     for line in LINE.finditer(text):
         if line[1] == LETTERS[len(options) :][:1]:
             start, end = min(start, line.start()), line.end()
-            options[line[1]] = line[2]
+            options[line[1]] = line[2].rstrip()
     if len(options) < 2:
         return _in_one_line(text)
     rest = text[end:].strip()
@@ -93,7 +93,7 @@ def named(given: str, choices: Sequence[str]) -> str | None:
     if (alone := given.strip("(). ").upper()) in lettered:
         return lettered[alone]
     both = LINE.fullmatch(given)
-    if both and lettered.get(both[1], "").casefold() == both[2].casefold() != "":
+    if both and lettered.get(both[1], "").casefold() == both[2].rstrip().casefold() != "":
         return lettered[both[1]]
     alike = [choice for choice in choices if choice.casefold() == given.casefold()]
     return alike[0] if len(alike) == 1 else None

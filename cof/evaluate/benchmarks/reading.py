@@ -29,10 +29,10 @@ def items_of(rows: Iterable[Row], make: Callable[[Row], Item], left_out: LeftOut
     yield from unique(usable(rows, item, left_out))
 
 
-def refuse_control(row: Row, texts: Iterable[str]) -> None:
-    """Raises InputError where a text cannot be sent to a model as text."""
+def refuse_control(row: Row, texts: Iterable[str], own: str = "") -> None:
+    """Raises InputError where a text cannot be sent to a model as text; `own` are tags of a dialect, which can."""
     for text in texts:
-        if token := control_token(text):
+        if token := control_token(text, own):
             raise InputError(f"{row.place} holds {token!r}, which models read as a control token; want plain text")
         if any("\ud800" <= character <= "\udfff" for character in text):
             raise InputError(f"{row.place} holds half a character ({ascii(text)[:60]}); want whole ones")

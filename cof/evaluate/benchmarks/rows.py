@@ -12,14 +12,19 @@ import csv
 import importlib
 import json
 import os
+import re
 import reprlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cof.errors import InputError, MissingExtra
 
+ESCAPE = "surrogateescape"  # so that bytes that are not UTF-8 spoil their own row alone
+_ESCAPED = re.compile("[\udc80-\udcff]")  # what such bytes become
+LONGEST = 200_000_000  # characters of lines that a quotation mark may take for its own
 FIELD_CHARACTERS = 2**31 - 1  # the most that the csv module takes: a picture of 1.5 GB as base64
 BATCH = 8  # rows of a parquet file that are held at once, pictures included
 
@@ -66,15 +71,19 @@ def find(data: Path, patterns: Sequence[str], get: str) -> list[Path]:
     return found[0]
 
 
-def read(path: Path) -> Iterator[Row]:
-    """The rows of a file, by its name's end. Raises InputError, also between rows, and MissingExtra for Parquet and Arrow."""
+def read(path: Path, columns: Sequence[str] = ()) -> Iterator[Row]:
+    """The rows of a file, by its name's end. Raises InputError, also between rows, and MissingExtra for Parquet and Arrow.
+
+    `columns`: the fields that are needed; of Parquet and Arrow no others are read where the file has one of them.
+    """
+    readers: dict[str, Callable[[Path, Sequence[str]], Iterator[Row]]]
     readers = {".tsv": _tsv, ".jsonl": _json_lines, ".json": _json, ".parquet": _parquet, ".arrow": _arrow}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"file {str(path)!r} has an unknown form; want a name that ends in {', '.join(readers)}")
     number = 0
     with _readable(path):
-        for number, row in enumerate(reader(path), 1):  # noqa: B007  how many there were
+        for number, row in enumerate(reader(path, columns), 1):  # noqa: B007  how many there were
             yield row
     if not number:
         raise InputError(f"file {str(path)!r} has no rows; get it anew")
@@ -104,26 +113,64 @@ def _row(path: Path, number: int, fields: Any) -> Row:
     return Row(path, number, {}, f"is {reprlib.repr(fields)}; want a JSON object with named fields")
 
 
-def _tsv(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream, delimiter="\t")
-        names = _record(reader) or []
-        for number, values in enumerate(iter(lambda: _record(reader), None), 1):
-            whole = len(values) == len(names)
-            fault = f"has {len(values)} fields; want {len(names)}, as in the header: the file is damaged, get it anew"
-            yield Row(path, number, dict(zip(names, values, strict=False)), "" if whole else fault)
+def _tsv(path: Path, _columns: Sequence[str]) -> Iterator[Row]:
+    """Records as pandas writes them: a field with a tab, a line end or a quotation mark is quoted, and such marks doubled."""
+    with path.open(encoding="utf-8-sig", errors=ESCAPE, newline="") as stream:
+        names = next(filter(None, csv.reader(stream, delimiter="\t", strict=True)), [])
+        if any(map(_is_damaged, names)):
+            raise ValueError("its header is not UTF-8")
+        for number, (values, fault) in enumerate(_records(stream, len(names)), 1):
+            yield Row(path, number, dict(zip(names, values, strict=False)), fault)
 
 
-def _record(reader: Iterator[list[str]]) -> list[str] | None:
-    """The next record, None at the end. The limit on a field belongs to the process: it is set for one record only."""
+def _records(stream: Iterable[str], width: int) -> Iterator[tuple[list[str], str]]:
+    """The fields of each record, or why it cannot be read.
+
+    A quotation mark that is not closed would take the lines after it for its own: a record of several lines without
+    `width` fields is damaged, it is its first line alone, and the lines after it are read again.
+    """
+    later, waiting, taken = iter(stream), deque[str](), list[str]()
+
+    def lines() -> Iterator[str]:
+        size = 0
+        while size < LONGEST and (line := waiting.popleft() if waiting else next(later, None)) is not None:
+            size += len(line)
+            taken.append(line)
+            yield line
+
+    while True:
+        taken.clear()
+        values, fault = _record(lines())
+        if not taken:
+            return
+        if len(taken) > 1 and (fault or len(values) != width):
+            waiting.extendleft(reversed(taken[1:]))
+            values, fault = [], "has a quotation mark that is not closed, or not where its field ends"
+        if not fault and values and len(values) != width:
+            fault = f"has {len(values)} fields; want {width}, as in the header: the file is damaged, get it anew"
+        if not fault and any(map(_is_damaged, values)):
+            fault = "is not UTF-8"
+        if values or fault:  # an empty line is none
+            yield values, fault
+
+
+def _record(lines: Iterator[str]) -> tuple[list[str], str]:
+    """The next record, or why it is none. The limit on a field belongs to the process: it is set for one record only."""
     before = csv.field_size_limit(FIELD_CHARACTERS)
     try:
-        return next((record for record in reader if record), None)  # an empty line is an empty record
+        return next(csv.reader(lines, delimiter="\t", strict=True), []), ""
+    except csv.Error as error:
+        return [], f"has quotation marks that do not fit ({error}); want fields that hold one quoted, and it doubled"
     finally:
         csv.field_size_limit(before)
 
 
-def _json_lines(path: Path) -> Iterator[Row]:
+def _is_damaged(text: str) -> bool:
+    """Whether a text was read from bytes that are not UTF-8."""
+    return _ESCAPED.search(text) is not None
+
+
+def _json_lines(path: Path, _columns: Sequence[str] = ()) -> Iterator[Row]:
     with path.open("rb") as stream:
         for number, line in enumerate(stream, 1):
             if line.strip():
@@ -137,9 +184,9 @@ def _json_line(path: Path, number: int, line: bytes) -> Row:
         return Row(path, number, {}, f"is not JSON ({error}); want one JSON object a line")
 
 
-def _json(path: Path) -> Iterator[Row]:
+def _json(path: Path, _columns: Sequence[str]) -> Iterator[Row]:
     """A list of objects, or one object; JSON lines under this name are read as such."""
-    text = path.read_text("utf-8-sig")
+    text = path.read_text("utf-8-sig", ESCAPE)
     try:
         found = json.loads(text)
     except json.JSONDecodeError as error:
@@ -149,23 +196,36 @@ def _json(path: Path) -> Iterator[Row]:
         return
     if not isinstance(found, list | dict):
         raise InputError(f"file {str(path)!r} holds {reprlib.repr(found)}; want a JSON list of objects")
+    damaged = _is_damaged(text)
     for number, fields in enumerate(found if isinstance(found, list) else [found], 1):
-        yield _row(path, number, fields)
+        row = _row(path, number, fields)
+        yield (
+            replace(row, fault="is not UTF-8")
+            if damaged and _is_damaged(json.dumps(fields, ensure_ascii=False))
+            else row
+        )
 
 
-def _parquet(path: Path) -> Iterator[Row]:
+def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Row]:
     with _pyarrow("parquet", path).ParquetFile(path) as file:
-        batches = file.iter_batches(batch_size=BATCH)
+        batches = file.iter_batches(batch_size=BATCH, columns=_there(columns, file.schema_arrow.names))
         for number, fields in enumerate((fields for batch in batches for fields in batch.to_pylist()), 1):
             yield _row(path, number, fields)
 
 
-def _arrow(path: Path) -> Iterator[Row]:
+def _arrow(path: Path, columns: Sequence[str]) -> Iterator[Row]:
     """A stream, as `datasets` saves to disk."""
     with path.open("rb") as file, _pyarrow("ipc", path).open_stream(file) as stream:
-        slices = (batch.slice(at, BATCH) for batch in stream for at in range(0, batch.num_rows, BATCH))
+        names = _there(columns, stream.schema.names)
+        batches = (batch.select(names) if names else batch for batch in stream)
+        slices = (batch.slice(at, BATCH) for batch in batches for at in range(0, batch.num_rows, BATCH))
         for number, fields in enumerate((fields for part in slices for fields in part.to_pylist()), 1):
             yield _row(path, number, fields)
+
+
+def _there(columns: Sequence[str], names: Sequence[str]) -> list[str] | None:
+    """The wanted columns that a file has; None, which is all, where it has none of them."""
+    return [name for name in columns if name in names] or None
 
 
 def _pyarrow(module: str, path: Path) -> Any:
