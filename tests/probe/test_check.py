@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 
 from cof.dialects.named import dialect_of
-from cof.probe.check import Row, check, numbers_in
+from cof.probe.check import check
+from cof.probe.grounding import numbers_in
+from cof.probe.rows import CheckRow
 from tests.models.endpoints import Reply, listening
 from tests.probe.seeing import Seeing, parts, pixels, thousandths, y_first
 
 Numbers = Callable[[list[float], tuple[int, int]], list[float]]
 
 
-def checked(seeing: Seeing, model: str = "some-model", **options: Any) -> dict[str, Row]:
+def checked(seeing: Seeing, model: str = "some-model", **options: Any) -> dict[str, CheckRow]:
     with listening(seeing) as server:
         return {row.name: row for row in check(server.url, model, "", **options)}
 
