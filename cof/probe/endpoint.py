@@ -20,6 +20,7 @@ from cof.models.reply import completion
 from cof.vision.urls import Wire
 
 SECONDS = 120.0  # for a request
+PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before a request is made again
 TOKENS = 4096  # most tokens of a reply: room for a model that thinks at length
 ALL_THOUGHT = "all tokens went to its thought"
 
@@ -41,9 +42,17 @@ class Probe:
     def reply(self, messages: Sequence[Message], **more: Any) -> Any:
         """The JSON of a reply, or a Fault. `max_tokens` is renamed once where it is refused by name."""
         body = {"model": self.model, "messages": list(messages), "max_tokens": TOKENS, **more}
-        found = self.endpoint.post(self.place, body, time.monotonic() + self.seconds)
+        found = self._post(body)
         if isinstance(found, Fault) and "max_tokens" in found.text:
             body["max_completion_tokens"] = body.pop("max_tokens")
+            found = self._post(body)
+        return found
+
+    def _post(self, body: Message) -> Any:
+        """What may pass, such as a rate limit, is tried once more; an endpoint that is not there is not."""
+        found = self.endpoint.post(self.place, body, time.monotonic() + self.seconds)
+        if isinstance(found, Fault) and found.passing and (found.status or not found.elsewhere):
+            time.sleep(min(max(found.after, PAUSE), LONGEST_PAUSE))
             found = self.endpoint.post(self.place, body, time.monotonic() + self.seconds)
         return found
 

@@ -31,6 +31,7 @@ class Seeing:
     system: bool = True
     thinks: bool = False
     zooms: bool = True
+    alone: bool = True  # whether a request without a picture is answered
     looks: str = "Look closer"  # words of a question that make it zoom
     key: str = "bbox_2d"
     asked: list[dict[str, Any]] = field(default_factory=list)
@@ -38,11 +39,13 @@ class Seeing:
     def __call__(self, body: dict[str, Any]) -> Reply:
         self.asked.append(body)
         messages = body["messages"]
-        pictures = [picture for message in messages for picture in _pictures(message)]
+        pictures = [picture for message in messages for picture in pictures_of(message)]
         if not self.system and messages[0]["role"] == "system":
             return _refused("System role not supported")
         if not self.several and len(pictures) > 1:
             return _refused("At most 1 image may be provided in one request")
+        if not (self.alone or pictures):
+            return _refused("want a picture")
         words = " ".join(text for message in messages for text in _texts(message))
         return Reply(("<think>Well.</think>" if self.thinks else "") + self._say(words, pictures))
 
@@ -87,7 +90,7 @@ def y_first(box: list[float], size: tuple[int, int]) -> list[float]:
     return [y0, x0, y1, x1]
 
 
-def _pictures(message: dict[str, Any]) -> list[Image.Image]:
+def pictures_of(message: dict[str, Any]) -> list[Image.Image]:
     content = message["content"]
     urls = (
         [part["image_url"]["url"] for part in content if part["type"] == "image_url"]
