@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import httpx
 import pytest
 
 from cof.models.named import embedded_folder
+from cof.probe.check import check
 
 START = 120.0  # seconds that a server may take to load
 
@@ -97,6 +99,37 @@ def test_a_build_runs_to_its_end_and_counts_what_cannot_be_read(url: str, tmp_pa
     assert stats["asked"] + stats["dropped"]["failed"] == 3  # type: ignore[index]
     assert stats["malformed"] > 0
     assert stats["tokens"] > 0
+
+
+def test_a_check_says_what_the_server_takes(url: str) -> None:
+    """As far as a CPU replies in a minute; nano cannot name the boxes of the pictures that come then."""
+    rows = {row.name: row for row in islice(check(url, str(embedded_folder()), ""), 6)}
+    assert list(rows) == ["models", "text", "system role", "several pictures", "log-probabilities", "context length"]
+    assert rows["text"].good, rows
+    assert rows["several pictures"].good, rows
+    assert rows["system role"].text == "yes"
+
+
+def test_a_check_of_our_own_server_ends_and_says_why_it_cannot_zoom() -> None:
+    """Its model's zooms are its own: what it sends is an answer."""
+    port = free_port()
+    command = [sys.executable, "-m", "cof", "serve", "--model", "nano", "--port", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/health", server)
+        check_it = [sys.executable, "-m", "cof", "check", "--url", f"http://127.0.0.1:{port}/v1"]
+        done = subprocess.run(check_it, capture_output=True, text=True, timeout=600)
+    finally:
+        server.kill()
+        server.wait()
+    assert done.returncode == 1, done.stdout
+    assert done.stderr == "cof: no zoom round trip worked with nano; the rows above say what came instead\n"
+    assert "  models              nano\n" in done.stdout
+    assert "with a picture only" in done.stdout
+    assert "  system role         yes\n" in done.stdout
+    assert "  several pictures    taken" in done.stdout
+    assert "17 megapixels are taken" in done.stdout
+    assert "! zoom" in done.stdout
 
 
 def test_time_outs_are_tried_again_and_counted(url: str, tmp_path: Path) -> None:

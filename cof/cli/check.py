@@ -12,7 +12,8 @@ from cof.cli.options import DialectName, KeyFile, WireName, key_in
 from cof.dialects.named import dialect_of
 from cof.errors import ModelError
 from cof.models.opening import only_model
-from cof.probe.check import Row, check
+from cof.probe.check import check
+from cof.probe.rows import CheckRow
 from cof.vision.urls import Wire
 
 NAMES = 20  # characters of the first column
@@ -28,7 +29,8 @@ def endpoint(
 ) -> None:
     """Tell what an endpoint takes, in which frame its model names boxes, which dialect fits, and what a zoom costs.
 
-    Exit code 0 only where a zoom round trip worked. It makes some twenty small requests.
+    Exit code 0 only where a zoom round trip worked. About twenty requests, with pictures of up to 17 megapixels: some 50,000
+    prompt tokens where a server does not shrink them.
     """
     key = None if key_file is None else key_in(key_file)
     spoken, form = None if dialect is None else dialect_of(dialect), Wire() if wire is None else Wire.of(wire)
@@ -39,10 +41,9 @@ def endpoint(
         raise ModelError(f"no zoom round trip worked with {name}; the rows above say what came instead")
 
 
-def _line(row: Row) -> str:
+def _line(row: CheckRow) -> str:
     """A row of the table, wrapped within its second column; what stands in the way of a zoom is marked."""
     width = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
     mark = "!" if row.good is False else " "
-    return textwrap.fill(
-        row.text, width, initial_indent=f"{mark} {row.name:<{NAMES}}", subsequent_indent=" " * (NAMES + 2)
-    )
+    text = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in row.text)  # an endpoint's words
+    return textwrap.fill(text, width, initial_indent=f"{mark} {row.name:<{NAMES}}", subsequent_indent=" " * (NAMES + 2))

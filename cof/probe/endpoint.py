@@ -1,17 +1,18 @@
-"""What an endpoint takes and says, each found out by one small request: text, system role, several pictures, log-probabilities,
-models, context length, and the largest picture.
+"""Small requests to one model at one endpoint, and what its replies say apart from their thoughts.
 
-A request that is refused is a fact too. Nothing is sent that costs more than a picture of 16 megapixels of one colour.
+A request that is refused is a fact too, so that failures are values. Whatever JSON comes back, nothing is raised. Omits
+what the requests ask (`rows.py`, `grounding.py`).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from PIL import Image
 
+from cof.dialects import turns
 from cof.dialects.named import dialect_of
 from cof.models.endpoint import CHAT, Endpoint, address, own_key
 from cof.models.faults import Fault
@@ -19,10 +20,9 @@ from cof.models.reply import completion
 from cof.vision.urls import Wire
 
 SECONDS = 120.0  # for a request
-TOKENS = 1024  # most tokens of a reply: room for a short thought
-LARGEST = ((1024, 1024), (2048, 2048), (4096, 4096))  # pictures that are tried, in pixels
-LENGTHS = ("max_model_len", "context_length", "context_window", "max_context_length", "n_ctx", "n_ctx_train")
-GROWTH = 1.5  # from which the prompt of a picture of four times the pixels counts as longer
+PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before a request is made again
+TOKENS = 4096  # most tokens of a reply: room for a model that thinks at length
+ALL_THOUGHT = "all tokens went to its thought"
 
 Message = Mapping[str, Any]
 
@@ -35,37 +35,67 @@ class Probe:
         self.endpoint, self.plain, self.thinks = Endpoint(own_key(key), 1), dialect_of("plain"), False
 
     def ask(self, messages: Sequence[Message], **more: Any) -> str | Fault:
-        """The text that the model says, without its thought, or why there is none."""
+        """The text that the model writes, without its thought, or why there is none."""
         found = self.reply(messages, **more)
         return found if isinstance(found, Fault) else self.words(found)
 
     def reply(self, messages: Sequence[Message], **more: Any) -> Any:
-        """The JSON of a reply, or a Fault. A field that is refused by name is left out or renamed once."""
+        """The JSON of a reply, or a Fault. `max_tokens` is renamed once where it is refused by name."""
         body = {"model": self.model, "messages": list(messages), "max_tokens": TOKENS, **more}
-        found = self.endpoint.post(self.place, body, time.monotonic() + self.seconds)
+        found = self._post(body)
         if isinstance(found, Fault) and "max_tokens" in found.text:
             body["max_completion_tokens"] = body.pop("max_tokens")
+            found = self._post(body)
+        return found
+
+    def _post(self, body: Message) -> Any:
+        """What may pass, such as a rate limit, is tried once more; an endpoint that is not there is not."""
+        found = self.endpoint.post(self.place, body, time.monotonic() + self.seconds)
+        if isinstance(found, Fault) and found.passing and (found.status or not found.elsewhere):
+            time.sleep(min(max(found.after, PAUSE), LONGEST_PAUSE))
             found = self.endpoint.post(self.place, body, time.monotonic() + self.seconds)
         return found
 
     def words(self, reply: Any) -> str | Fault:
+        """The text of a reply after its thought.
+
+        A reply that was cut off before its thought was closed is all thought, also without an opening tag, which the chat
+        template may have written.
+        """
         try:
-            text = completion(reply, self.plain).text
+            found = completion(reply, self.plain)
         except ValueError as error:
             return Fault(str(error))
-        thought, closed, rest = text.rpartition(self.plain.think.close)
-        self.thinks |= bool(closed and thought.removeprefix(self.plain.think.open).strip())
-        return rest.strip()
+        thoughts = [span for span in turns.spans(self.plain, found.text) if span.kind == "thought"]
+        cut = found.finish == "length"
+        self.thinks |= any(span.text.strip() for span in thoughts) or (cut and not thoughts)
+        if not thoughts[-1].closed if thoughts else cut:
+            return Fault(ALL_THOUGHT)
+        if cut:
+            return Fault(f"its reply was cut off; want an endpoint that takes max_tokens {TOKENS}")
+        return found.text[turns.end_of(thoughts[-1]) :].strip() if thoughts else found.text.strip()
 
     def models(self) -> list[Mapping[str, Any]] | Fault:
-        """What the endpoint says of its models."""
+        """What the endpoint lists of its models: a row of fields each."""
         found = self.endpoint.get(f"{self.place.removesuffix(CHAT)}/models", time.monotonic() + self.seconds)
         if isinstance(found, Fault):
             return found
-        rows = found.get("data") if isinstance(found, dict) else found
-        return (
-            [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else Fault("its reply is no list")
-        )
+        rows = found.get("data") if isinstance(found, dict) else found  # together.ai sends the bare list
+        if not isinstance(rows, list):
+            return Fault("its reply is no list")
+        return [row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
+
+
+def prompt_tokens(reply: Any) -> int:
+    """The tokens that a reply counts for its prompt; 0 where it does not say."""
+    usage = reply.get("usage") if isinstance(reply, dict) else None
+    count = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+    return count if is_count(count) else 0
+
+
+def is_count(value: Any) -> TypeGuard[int]:
+    """Whether a field of an endpoint's JSON is a number of tokens."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53
 
 
 def picture(image: Image.Image, wire: Wire) -> dict[str, Any]:

@@ -27,8 +27,8 @@ ORDERS: tuple[Order, ...] = ("xy", "yx")
 
 
 @dataclass(frozen=True)
-class Sample:
-    """What a model said of a picture of `size` = (width, height): four `numbers`, for a `box` in the picture's pixels."""
+class NamedBox:
+    """Four `numbers` that a model gave for a `box` (pixels of a picture of `size` = (width, height))."""
 
     size: tuple[int, int]
     box: Box
@@ -54,15 +54,15 @@ class Frame:
         return self.iou >= GOOD
 
 
-def frame_of(samples: Sequence[Sample]) -> Frame | None:
-    """The frame that fits best, None with fewer than three samples. Of frames that fit alike the simplest is taken."""
+def frame_of(samples: Sequence[NamedBox]) -> Frame | None:
+    """The frame that fits best, None with fewer than three boxes. Of frames that fit alike the simplest is taken."""
     if len(samples) < LEAST_SAMPLES:
         return None
     frames = [frame for order in ORDERS for frame in _in_order(samples, order)]
     return max(frames, key=lambda frame: round(frame.iou, 2))
 
 
-def _in_order(samples: Sequence[Sample], order: Order) -> list[Frame]:
+def _in_order(samples: Sequence[NamedBox], order: Order) -> list[Frame]:
     turned = [sample if order == "xy" else _turned(sample) for sample in samples]
     frames = [
         Frame("thousand", order, _fit(turned, lambda size: (size[0] / 1000, size[1] / 1000))),
@@ -78,17 +78,17 @@ def _in_order(samples: Sequence[Sample], order: Order) -> list[Frame]:
     return frames
 
 
-def _turned(sample: Sample) -> Sample:
+def _turned(sample: NamedBox) -> NamedBox:
     a, b, c, d = sample.numbers
-    return Sample(sample.size, sample.box, (b, a, d, c))
+    return NamedBox(sample.size, sample.box, (b, a, d, c))
 
 
-def _fit(samples: Sequence[Sample], steps: Callable[[tuple[int, int]], tuple[float, float]]) -> float:
+def _fit(samples: Sequence[NamedBox], steps: Callable[[tuple[int, int]], tuple[float, float]]) -> float:
     """The median overlap where one of a number is `steps` pixels of a picture of a size, across and down."""
     return statistics.median(_overlap(sample, steps(sample.size)) for sample in samples)
 
 
-def _overlap(sample: Sample, steps: tuple[float, float]) -> float:
+def _overlap(sample: NamedBox, steps: tuple[float, float]) -> float:
     (sx, sy), (x0, y0, x1, y1) = steps, sample.numbers
     try:
         return boxes.iou(Box(x0 * sx, y0 * sy, x1 * sx, y1 * sy), sample.box)
@@ -96,13 +96,13 @@ def _overlap(sample: Sample, steps: tuple[float, float]) -> float:
         return 0.0
 
 
-def _limit(samples: Sequence[Sample], extent: Callable[[tuple[int, int]], float]) -> float | None:
+def _limit(samples: Sequence[NamedBox], extent: Callable[[tuple[int, int]], float]) -> float | None:
     """The extent that larger pictures seem to be shrunk to; None where fewer than two were."""
     found = [scale * extent(sample.size) for sample in samples if 0 < (scale := _scale(sample)) < SHRUNK]
     return statistics.median(found) if len(found) > 1 else None
 
 
-def _scale(sample: Sample) -> float:
+def _scale(sample: NamedBox) -> float:
     """The factor from the picture's pixels to the numbers, by least squares."""
     truth = sample.box.as_tuple()
     return sum(n * t for n, t in zip(sample.numbers, truth, strict=True)) / sum(t * t for t in truth)

@@ -23,7 +23,7 @@ SMALL = (0.02, 0.03)
 
 
 @dataclass(frozen=True)
-class Drawn:
+class ProbePicture:
     """A picture of a rectangle of the `colour`; `box` is in its pixels."""
 
     image: Image.Image
@@ -31,7 +31,9 @@ class Drawn:
     box: Box
 
 
-def draw(size: tuple[int, int], colour: str, rng: random.Random, parts: tuple[float, float] = PLAIN_TO_SEE) -> Drawn:
+def draw(
+    size: tuple[int, int], colour: str, rng: random.Random, parts: tuple[float, float] = PLAIN_TO_SEE
+) -> ProbePicture:
     """A rectangle of the colour somewhere in a picture of `size` = (width, height); its sides are `parts` of the picture's."""
     image = Image.new("RGB", size, PAPER_GREY)
     noise = Image.effect_noise((size[0] // 8, size[1] // 8), TEXTURE).resize(size)
@@ -39,10 +41,10 @@ def draw(size: tuple[int, int], colour: str, rng: random.Random, parts: tuple[fl
     w, h = (round(side * rng.uniform(*parts)) for side in size)
     x, y = (round(rng.uniform(0.05, 0.95) * (side - own)) for side, own in zip(size, (w, h), strict=True))
     ImageDraw.Draw(image).rectangle((x, y, x + w - 1, y + h - 1), fill=COLOURS[colour])
-    return Drawn(image, colour, Box(x, y, x + w, y + h))
+    return ProbePicture(image, colour, Box(x, y, x + w, y + h))
 
 
-def drawn(seed: int) -> tuple[Drawn, ...]:
+def drawn(seed: int) -> tuple[ProbePicture, ...]:
     """One picture a size; the same seed gives the same boxes and colours."""
     rng = random.Random(seed)
     return tuple(draw(size, rng.choice(list(COLOURS)), rng) for size in SIZES)

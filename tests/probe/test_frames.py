@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cof.probe.frames import Frame, Sample, frame_of
+from cof.probe.frames import Frame, NamedBox, frame_of
 from cof.probe.pictures import COLOURS, SIZES, drawn
 from cof.types import Box
 
@@ -65,7 +65,7 @@ def asked(numbers: Numbers, seed: int, noise: float = 0.0, wrong: int = 0) -> Fr
         if n < wrong:
             rough = Box(0, 0, rng.uniform(50, 90), rng.uniform(50, 90))
         a, b, c, d = numbers(rough, one.image.size)
-        samples.append(Sample(one.image.size, one.box, (a, b, c, d)))
+        samples.append(NamedBox(one.image.size, one.box, (a, b, c, d)))
     return frame_of(samples)
 
 
@@ -88,14 +88,14 @@ def test_the_frame_is_found(numbers: Numbers, want: tuple[str, str, int | None, 
 def test_numbers_that_mean_nothing_are_no_frame() -> None:
     rng = random.Random(1)
     samples = [
-        Sample(one.image.size, one.box, (0.0, 0.0, rng.uniform(5000, 9000), rng.uniform(5000, 9000)))
+        NamedBox(one.image.size, one.box, (0.0, 0.0, rng.uniform(5000, 9000), rng.uniform(5000, 9000)))
         for one in drawn(1)
     ]
     found = frame_of(samples)
     assert found is not None
     assert not found.found
     assert frame_of(samples[:2]) is None
-    empty = [Sample(one.image.size, one.box, (0.0, 0.0, 0.0, 0.0)) for one in drawn(1)]
+    empty = [NamedBox(one.image.size, one.box, (0.0, 0.0, 0.0, 0.0)) for one in drawn(1)]
     nothing = frame_of(empty)
     assert nothing is not None
     assert not nothing.found
