@@ -51,10 +51,9 @@ def test_an_evaluation_counts_what_it_leaves_out_and_is_viewed_from_another_fold
     seen = cof("view", folder / "run", "--out", "view", cwd=folder / "elsewhere")
     assert seen.returncode == 0, seen.stderr
     assert "2 traces in" in seen.stdout
-    assert "1 without a picture; the first: 0/0/4: " in seen.stderr
+    assert "1 without a picture; the first: " in seen.stderr
     pages = [page.read_text() for page in sorted((folder / "elsewhere" / "view").rglob("[12].html"))]
-    assert sum("The picture cannot be shown" in page for page in pages) == 1
-    assert sum("data:image/" in page for page in pages) == 1
+    assert sum("Grey is in the place of the picture" in page for page in pages) == 1
 
 
 def test_a_file_without_a_usable_row_leaves_no_run(folder):

@@ -261,3 +261,11 @@ def test_boxes_are_scored_in_a_dialect_of_a_file(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["setting"]["dialect"] == str(
         tmp_path / "theirs.toml"
     )
+
+
+def test_what_a_model_says_cannot_steer_the_terminal() -> None:
+    with listening(by_turn("<answer>\x1b[2J\x07red\nand blue</answer>")) as server:
+        done = cof("ask", PICTURE, "What?", "--url", server.url, "--model", "m", "--dialect", "cof")
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    assert "answer     \\x1b[2J\\x07red\n           and blue\n" in done.stdout

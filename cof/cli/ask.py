@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from cof.api import opened_picture, session_of
+from cof.cli.console import two_columns
 from cof.cli.options import (
     Adapter,
     Budget,
@@ -45,7 +44,6 @@ from cof.vision.views import Picture
 from cof.worlds.outside import OUTSIDE
 
 STDIN = "-"
-NARROWEST = 60  # characters of a line
 COLUMN = 11  # characters before what a line says
 
 
@@ -150,11 +148,8 @@ def _print(trace: Trace) -> None:
 
 
 def _line(name: str, text: str, quiet: bool = False) -> None:
-    """A line of the report, wrapped within its second column where it is a sentence."""
-    if quiet:
-        return
-    width = max(NARROWEST, shutil.get_terminal_size().columns)
-    print(textwrap.fill(text, width, initial_indent=f"{name:<{COLUMN}}", subsequent_indent=" " * COLUMN))
+    if not quiet:
+        print(two_columns(name, text, COLUMN))
 
 
 def _write(path: Path, text: str) -> None:

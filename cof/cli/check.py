@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import textwrap
 from typing import Annotated
 
 import typer
 
+from cof.cli.console import two_columns
 from cof.cli.options import DialectName, KeyFile, WireName, key_in
 from cof.dialects.named import dialect_of
 from cof.errors import ModelError
@@ -16,8 +15,7 @@ from cof.probe.check import check
 from cof.probe.rows import CheckRow
 from cof.vision.urls import Wire
 
-NAMES = 20  # characters of the first column
-NARROWEST, WIDEST = 60, 110  # characters of a line
+NAMES = 22  # characters of the first column
 
 
 def endpoint(
@@ -42,8 +40,5 @@ def endpoint(
 
 
 def _line(row: CheckRow) -> str:
-    """A row of the table, wrapped within its second column; what stands in the way of a zoom is marked."""
-    width = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
-    mark = "!" if row.good is False else " "
-    text = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in row.text)  # an endpoint's words
-    return textwrap.fill(text, width, initial_indent=f"{mark} {row.name:<{NAMES}}", subsequent_indent=" " * (NAMES + 2))
+    """A row of the table; what stands in the way of a zoom is marked."""
+    return two_columns(f"{'!' if row.good is False else ' '} {row.name}", row.text, NAMES)

@@ -13,6 +13,7 @@ import typer
 import cof
 from cof.cli import ask, check, data, evaluate, serve, train, view, world
 from cof.cli import dialect as dialects
+from cof.cli.console import printable
 from cof.errors import CofError, InputError
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
@@ -74,5 +75,5 @@ def _keep_memory() -> None:
 
 
 def _fail(error: Exception, code: int) -> int:
-    print(f"cof: {' '.join(str(error).split())}", file=sys.stderr)
+    print(f"cof: {printable(' '.join(str(error).split()))}", file=sys.stderr)
     return code

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -196,7 +197,9 @@ def _picture(dialect: Dialect, arguments: dict[str, Any], count: int) -> int:
     elif dialect.sources != "name" and type(number) is int:
         place = number - (dialect.sources == "one")
     if not 0 <= place < count:
-        raise Fault(f"{dialect.source} {said!r} names none of the {count} pictures so far; want one of them")
+        raise Fault(
+            f"{dialect.source} {reprlib.repr(said)} names none of the {count} pictures so far; want one of them"
+        )
     return place
 
 

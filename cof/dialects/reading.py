@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 
 BOXED, THINK = Tags.of(r"\boxed{…}"), Tags.of("<think>…</think>")
 _FENCED = re.compile(r"```[ \t]*+\w*+\s*+(.*)```\s*", re.DOTALL)
-_CODE = re.compile(r"```[ \t]*+(?:i?python3?|py|tool_\w++|bash|sh|shell|javascript|js|java|c\+\+|cpp|sql)(?!\w)", re.I)
-_TAG = re.compile(r"<(/?)([A-Za-z_][\w\-]{0,40})(?:[\s=][^<>]{0,200})?>")
+_CODE = re.compile(  # a fence of any language but those of text and data, or lines that import a module
+    r"(?:```|~~~)[ \t]*+(?!(?:te?xt|plain|json\w*|markdown|md|latex|tex|math|html|xml|ya?ml|csv)\b)[a-z][\w+#-]{0,20}+[ \t]*+\n"
+    r"|^(?:import \w++|from [\w.]++ import \w++)[^\n]{0,80}\n|(?:```|~~~)[ \t]*+\n[^\n]{0,200}\w\([^\n]{0,400}\)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_TAG = re.compile(r"<(/?)([A-Za-z_][\w\-:]{0,40})(?:[\s=][^<>]{0,200})?>")
 _MARKUP = frozenset(("b", "i", "u", "s", "em", "strong", "sub", "sup", "p", "br", "span", "mark", "ul", "ol", "li"))
 _NUMBER = r"-?\d{1,9}(?:\.\d{1,20})?"
 _NUMBERS = re.compile(rf"(?<![\w.]){_NUMBER}(?:[\s,\[\]()]++{_NUMBER})*+")
@@ -99,6 +103,8 @@ def _bare(dialect: Dialect, found: Sequence[Span], shown: Sequence[View]) -> Act
     if dialect.shape in NAMED_SHAPES and dialect.tool in said and (call := _untagged(dialect, said)):
         boxes, label = calls.boxes_of(dialect, [call], shown)
         return Zoom(boxes, label, _thought(found, last))
+    if dialect.shape in NAMED_SHAPES and dialect.tool in said and said.startswith("{"):
+        raise Fault(f"the call is not whole; {_form(dialect)}")
     if _foreign(said):
         raise Fault(f"code or a block of unknown tags is neither a call nor an answer; {_form(dialect)}")
     return Answer(said, _thought(found, last))

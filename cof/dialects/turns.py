@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
 SAID = "…"
 BRACE = "}"  # closes an answer such as \boxed{…}; too common to be a tag of its own
-THOUGHTS = ("<think>…</think>", "<thinking>…</thinking>", "<|channel>thought…<channel|>", "◁think▷…◁/think▷")
+THOUGHTS = (  # read in every family; the last three are those of Kimi, Seed and Magistral
+    "<think>…</think>",
+    "<thinking>…</thinking>",
+    "<|channel>thought…<channel|>",
+    "◁think▷…◁/think▷",
+    "<seed:think>…</seed:think>",
+    "[THINK]…[/THINK]",
+)
 GEMMA_CALL = "<|tool_call>…<tool_call|>"  # also read wherever calls have names
 NAMED_SHAPES = ("tool", "xml", "pairs")
 

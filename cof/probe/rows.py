@@ -76,7 +76,7 @@ def text_row(probe: Probe, wire: Wire) -> tuple[CheckRow, Message]:
         if not isinstance(answer, Fault):
             text = f"answers in {time.monotonic() - began:.1f} s"
             return CheckRow("text", f"{text}, with a picture only ({refused})" if refused else text, True), message
-        refused = answer.short
+        refused = answer.explained
     return CheckRow("text", f"no answer, with a picture or without: {refused}", False), alone
 
 

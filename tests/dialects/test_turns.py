@@ -372,3 +372,33 @@ def test_hostile_texts_are_read_in_no_time(name: str) -> None:
         dialect.parse(text, first)
         dialect.well_formed(text)
         dialect.answer_box(text, first)
+
+
+@pytest.mark.parametrize("name", BARE)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```\nimage_1.crop((10, 20, 300, 400)).show()\n```",
+        'import cv2\nimg = cv2.imread("a.png")\nprint(img)',
+        "~~~python\nprint(1)\n~~~",
+        "```r\nplot(x)\n```",
+    ],
+)
+def test_code_of_any_language_is_no_answer(name: str, text: str) -> None:
+    assert "code" in fault(name, text)
+
+
+@pytest.mark.parametrize("text", ["```blue```", "import taxes", "```text\nblue\n```", "It is f(x).", "from 1 to 3"])
+def test_words_that_look_like_code_are_answers(text: str) -> None:
+    assert isinstance(read("plain", f"<think>x</think>{text}"), Answer)
+
+
+@pytest.mark.parametrize(("open_tag", "close_tag"), [("<seed:think>", "</seed:think>"), ("[THINK]", "[/THINK]")])
+def test_thoughts_of_other_families_are_told_apart(open_tag: str, close_tag: str) -> None:
+    assert read("plain", f"{open_tag}could be red{close_tag}blue") == Answer("blue", "could be red")
+
+
+def test_half_a_call_is_no_answer() -> None:
+    text = '{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [100,'
+    assert "the call is not whole" in fault("qwen3-vl", text)
+    assert "the call is not whole" in fault("plain", f"<think>x</think>{text}")

@@ -262,3 +262,17 @@ def test_options_and_labels_in_the_question(tmp_path, question, answer, text, ch
 def test_an_answer_by_a_letter_that_no_option_has_is_left_out(tmp_path):
     with pytest.raises(InputError, match="answer 'C'; want one of A, B"):
         read(tmp_path, answered("<image>Which?\n(A) red\n(B) blue", "C"))
+
+
+def test_more_crops_than_were_asked_for_are_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (900, 600)).save(tmp_path / "p.png")
+    body = json.dumps({"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [100, 100, 300, 300]}})
+    call = f"<think>a</think><tool_call>{body}</tool_call>"
+    turns = [("user", "<image>Which?"), ("assistant", call), ("user", "<image><image>")]
+    turns.append(("assistant", "<think>b</think><answer>red</answer>"))
+    row = {"messages": [{"role": r, "content": c} for r, c in turns], "images": ["p.png"] * 3}
+    (tmp_path / "t.jsonl").write_text(json.dumps(row))
+    with pytest.raises(InputError, match="asks for 1 crops and is shown 2"):
+        list(trajectories(tmp_path / "t.jsonl", COF))
+    with pytest.raises(InputError, match="no row can be used; 1 of 1 row was"):
+        list(trajectories(tmp_path / "t.jsonl", COF, LeftOut()))

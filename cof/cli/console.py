@@ -1,0 +1,29 @@
+"""Lines for a terminal: in two columns, wrapped, without characters that would steer it.
+
+What models and endpoints say is untrusted: an escape sequence in an answer must not move a cursor.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import textwrap
+
+NARROWEST, WIDEST = 60, 110  # characters of a line
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # also those that turn text round
+
+
+def printable(text: str) -> str:
+    """The text with control characters spelt out; line ends and tabs stay."""
+    return CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def two_columns(name: str, text: str, column: int) -> str:
+    """A name, and a text wrapped within the second column, which begins at `column`; its own line ends stay."""
+    width = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
+    begin, indent = f"{name:<{column}}", " " * column
+    lines = printable(text).splitlines() or [""]
+    return "\n".join(
+        textwrap.fill(line, width, initial_indent=indent if n else begin, subsequent_indent=indent)
+        for n, line in enumerate(lines)
+    )
