@@ -103,17 +103,16 @@ def test_a_build_runs_to_its_end_and_counts_what_cannot_be_read(url: str, tmp_pa
 
 def test_a_check_says_what_the_server_takes(url: str) -> None:
     """As far as a CPU replies in a minute; nano cannot name the boxes of the pictures that come then."""
-    rows = {row.name: row for row in islice(check(url, str(embedded_folder()), ""), 6)}
-    assert list(rows) == ["models", "text", "system role", "several pictures", "log-probabilities", "context length"]
+    rows = {row.name: row for row in islice(check(url, str(embedded_folder()), ""), 3)}
+    assert list(rows) == ["models", "text", "system role"]
     assert rows["text"].good, rows
-    assert rows["several pictures"].good, rows
     assert rows["system role"].text == "yes"
 
 
 def test_a_check_of_our_own_server_ends_and_says_why_it_cannot_zoom() -> None:
     """Its model's zooms are its own: what it sends is an answer."""
     port = free_port()
-    command = [sys.executable, "-m", "cof", "serve", "--model", "nano", "--port", str(port)]
+    command = [sys.executable, "-m", "cof", "serve", "--model", "nano", "--port", str(port), "--limit", "turns=2"]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(f"http://127.0.0.1:{port}/health", server)

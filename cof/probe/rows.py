@@ -20,6 +20,7 @@ from cof.vision.urls import Wire
 
 SHOWN = 160  # characters of a reply that are shown
 NAMES = 10  # of an endpoint's models that are shown
+FEW = 64  # tokens of a reply that only shows that the request is taken
 SIDE = 224  # pixels of the small pictures
 LARGEST = ((1024, 1024), (2048, 2048), (4096, 4096))  # pictures that are tried, in pixels
 GROWTH = 1.5  # from which the prompt of a picture of four times the pixels counts as longer
@@ -81,7 +82,7 @@ def text_row(probe: Probe, wire: Wire) -> tuple[CheckRow, Message]:
 
 
 def system_row(probe: Probe, ready: Message) -> CheckRow:
-    answer = probe.ask([{"role": "system", "content": "You are brief."}, ready])
+    answer = probe.reply([{"role": "system", "content": "You are brief."}, ready], max_tokens=FEW)
     if isinstance(answer, Fault) and not answer.status:  # the request itself was not refused
         return CheckRow("system role", f"not known ({answer.short})")
     if isinstance(answer, Fault):
@@ -100,7 +101,7 @@ def several_row(probe: Probe, wire: Wire) -> CheckRow:
 
 
 def logprobs_row(probe: Probe, ready: Message) -> CheckRow:
-    found = probe.reply([ready], logprobs=True, top_logprobs=2)
+    found = probe.reply([ready], logprobs=True, top_logprobs=2, max_tokens=FEW)
     if isinstance(found, Fault):
         return CheckRow("log-probabilities", f"refused: {found.short}")
     try:
@@ -116,7 +117,7 @@ def largest_row(probe: Probe, wire: Wire) -> CheckRow:
     for size in LARGEST:
         named = f"{size[0] * size[1] / 1e6:.0f} megapixels"
         asked = user(picture(Image.new("RGB", size, COLOURS["green"]), wire), "Which colour is this? One word.")
-        found = probe.reply([asked])
+        found = probe.reply([asked], max_tokens=FEW)
         if isinstance(found, Fault):
             refused = f"; {named} are refused: {found.short}"
             break
