@@ -51,6 +51,10 @@ class Endpoint:
         """As `post`, without a body."""
         return self._ask("GET", url, until)
 
+    def close(self) -> None:
+        """Close the connections that are kept open; no request can be made afterwards."""
+        self._client.close()
+
     def _ask(self, method: str, url: str, until: float, sent: bytes = b"") -> Any:
         left = until - time.monotonic()
         if left <= 0:

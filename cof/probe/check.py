@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from contextlib import closing
 
 from cof.dialects.dialect import Dialect
 from cof.models.remote import RemoteModel
@@ -43,21 +44,22 @@ def check(
     `seed` is that of the drawn rectangles; a request has `seconds`. Raises InputError where `url` is no URL or the key no key.
     """
     probe = Probe(url, model, key, seconds)
-    listing = probe.models()
-    yield models_row(listing, model)
-    text, ready = text_row(probe, wire)
-    yield text
-    if text.good is False:  # every other request would end the same way, and may take as long
-        yield CheckRow("zoom", "not tried, as the endpoint answers nothing", False)
-        return
-    yield system_row(probe, ready)
-    yield several_row(probe, wire)
-    yield logprobs_row(probe, ready)
-    yield context_row(listing, model)
-    yield largest_row(probe, wire)
-    frame, failure = frame_at(probe, wire, drawn(seed))
-    yield boxes_row(frame, failure)
-    yield shrinks_row(frame)
+    with closing(probe.endpoint):
+        listing = probe.models()
+        yield models_row(listing, model)
+        text, ready = text_row(probe, wire)
+        yield text
+        if text.good is False:  # every other request would end the same way, and may take as long
+            yield CheckRow("zoom", "not tried, as the endpoint answers nothing", False)
+            return
+        yield system_row(probe, ready)
+        yield several_row(probe, wire)
+        yield logprobs_row(probe, ready)
+        yield context_row(listing, model)
+        yield largest_row(probe, wire)
+        frame, failure = frame_at(probe, wire, drawn(seed))
+        yield boxes_row(frame, failure)
+        yield shrinks_row(frame)
     yield CheckRow("thinks", "yes, before it answers" if probe.thinks else "no thought seen")
     remote = RemoteModel(url, model, 1, seconds, key, wire=wire)
     yield from trip_rows(remote, model, frame, dialect, random.Random(seed))

@@ -275,10 +275,14 @@ JSON = st.recursive(
 )
 
 
+@pytest.fixture(scope="module")
+def probe() -> Probe:
+    return Probe("http://127.0.0.1:9/v1", "m", "")
+
+
 @settings(max_examples=100, deadline=None)
-@given(JSON)
-def test_no_json_of_an_endpoint_raises(reply: Any) -> None:
-    probe = Probe("http://127.0.0.1:9/v1", "m", "")
+@given(reply=JSON)
+def test_no_json_of_an_endpoint_raises(probe: Probe, reply: Any) -> None:
     for shape in (reply, {"choices": reply}, {"choices": [{"message": reply}]}, {**chat(content="x"), "usage": reply}):
         assert isinstance(probe.words(shape), str | Fault)
         assert prompt_tokens(shape) >= 0
