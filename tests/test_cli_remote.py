@@ -42,7 +42,7 @@ def test_a_metric_scores_every_question_and_is_named(tmp_path: Path) -> None:
     lines = [{"question": "What does it say?", "image": str(PICTURE), "answer": truth} for truth in ("Boa", "B", "xyz")]
     (tmp_path / "open.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (tmp_path / "options.jsonl").write_text(json.dumps(lines[1] | {"choices": ["B", "C"]}) + "\n")
-    run = ["--model", "m", "--arms", "focus", "--out", tmp_path / "run"]
+    run = ["--model", "m", "--dialect", "cof", "--arms", "focus", "--out", tmp_path / "run"]
     with listening(by_turn("<think>So.</think><answer>Bo</answer>")) as server:
         url = ["eval", "jsonl", "--url", server.url, *run, "--data"]
         refused = [

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,8 @@ def test_a_build_runs_to_its_end_and_counts_what_cannot_be_read(url: str, tmp_pa
 
 def test_a_check_says_what_the_server_takes(url: str) -> None:
     """As far as a CPU replies in a minute; nano cannot name the boxes of the pictures that come then."""
-    rows = {row.name: row for row in islice(check(url, str(embedded_folder()), ""), 3)}
+    with closing(check(url, str(embedded_folder()), "")) as every:  # type: ignore[type-var]
+        rows = {row.name: row for row in islice(every, 3)}
     assert list(rows) == ["models", "text", "system role"]
     assert rows["text"].good, rows
     assert rows["system role"].text == "yes"

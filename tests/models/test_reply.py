@@ -130,7 +130,7 @@ def test_a_turn_that_was_all_thought_is_not_closed() -> None:
     half = completion(reply("length", usage, content="<answer>", reasoning="It is B."), COF)
     assert half.text == "<think>It is B.</think><answer>"
     bare = completion(reply("length", usage, content=""), replace(COF, thoughts=()))
-    assert bare.text == "(512 tokens of thought that the endpoint does not show)"
+    assert bare.text == "<think>(512 tokens of thought that the endpoint does not show)"
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,9 @@ def test_cof_ask_asks_the_server(url: str) -> None:
 
 def test_a_model_that_does_not_speak_the_dialect_is_told(url: str) -> None:
     command = [sys.executable, "-m", "cof", "ask", str(EXAMPLES / "plaza.jpg"), QUESTION, "--url", f"{url}/v1"]
-    done = subprocess.run([*command, "--limit", "turns=1"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [*command, "--dialect", "cof", "--limit", "turns=1"], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0
     assert "turns was a call or an answer in the dialect 'cof'; the last was '" in done.stderr
 
