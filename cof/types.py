@@ -194,7 +194,7 @@ class Limits:
     turns: int = 6
     zooms: int = 4
     tokens: int = 16_384
-    pixels: int = 7_000_000
+    pixels: int = 5_500_000
     seconds: float = 300.0
     crop_pixels: int | None = None
 

@@ -201,7 +201,7 @@ def test_a_trace_is_data_and_a_page(tmp_path: Path) -> None:
     assert "red" in bare.to_html(picture())
     with pytest.raises(cof.InputError):
         bare.to_html()  # it names no picture
-    with pytest.raises(cof.InputError, match="want a name that ends in .json or .html"):
+    with pytest.raises(cof.InputError, match="want a path that ends in .json or .html"):
         trace.save(tmp_path / "t.txt")
     with pytest.raises(cof.InputError, match="cannot write"):
         trace.save("/proc/none/t.json")

@@ -118,9 +118,9 @@ def test_what_a_limit_did_is_said() -> None:
     assert limit_notes(asked([ANSWER], side=500)) == ()
     overview, crop = limit_notes(asked([CALL, ANSWER]))
     assert overview == (
-        "The overview has 1848 x 1848 pixels instead of 2996 x 2996: the limit pixels = 7,000,000 keeps room for 4 crops."
+        "The overview has 1652 x 1652 pixels instead of 2996 x 2996: the limit pixels = 5,500,000 keeps room for 4 crops."
     )
-    assert crop == "1 of 1 crop was shrunk to fit the limit pixels = 7,000,000."
+    assert crop == "1 of 1 crop was shrunk to fit the limit pixels = 5,500,000."
 
 
 def test_why_a_run_ended_is_said() -> None:

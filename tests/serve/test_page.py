@@ -238,7 +238,6 @@ def test_a_zoom_that_showed_nothing_does_not_read_as_one() -> None:
     [
         ([zoom(ASKED), answer()], Setting(limits=Limits(zooms=0)), ["The limit on zooms was reached."]),
         ([zoom(ASKED), zoom(OTHER), answer()], Setting(limits=Limits(zooms=1)), ["The limit on zooms was reached."]),
-        ([zoom(ASKED), answer()], Setting(limits=Limits(pixels=28 * 28)), ["The limit on pixels was reached."]),
         ([zoom(ASKED)], Setting(mode="direct"), ["The model had been asked for its answer."]),
         ([zoom(ASKED)], Setting(limits=Limits(turns=1)), ["The model had been asked for its answer."]),
         ([zoom(ASKED), answer()], Setting(), []),
