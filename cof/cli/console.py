@@ -10,7 +10,8 @@ import shutil
 import textwrap
 
 NARROWEST, WIDEST = 60, 110  # characters of a line
-CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # also those that turn text round
+# controls, what turns text round, and half characters
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
