@@ -118,7 +118,8 @@ def ask_many(
             try:
                 session = _session(loaded, one, setting, fetch, largest, functools.partial(traces.__setitem__, place))
             except InputError as error:
-                traces[place] = not_asked(loaded.name, Question("ask", "", ""), setting, str(error))
+                text = one[1] if isinstance(one, tuple | list) and len(one) > 1 else ""
+                traces[place] = not_asked(loaded.name, Question("ask", "", str(text)), setting, str(error))
             else:
                 yield session
 

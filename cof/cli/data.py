@@ -234,7 +234,7 @@ def _tell(stats: dict[str, Any], out: Path, left_out: LeftOut) -> None:
         first = next(read_records(out / "failures.jsonl"))["error"]
         raise ModelError(f"every search failed ({failed}); the first: {first}; the same command tries them again")
     if not stats["asked"]:
-        why = left_out.told() if left_out else "--most-calls was spent before the first search ended"
+        why = left_out.summary() if left_out else "--most-calls was spent before the first search ended"
         raise InputError(f"no question was searched: {why}")
     tell(left_out)
     dropped = ", ".join(f"{count} {reason}" for reason, count in stats["dropped"].items() if count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import islice
@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 import cof
 from cof.cli.options import (
@@ -33,6 +31,7 @@ from cof.cli.options import (
     split_of,
 )
 from cof.cli.progress import counting
+from cof.cli.tables import print_pairs, print_rows
 from cof.config import replace_fields
 from cof.dialects.named import dialect_of
 from cof.errors import InputError, InvalidConfig, ModelError
@@ -40,9 +39,9 @@ from cof.evaluate.benchmarks import needle
 from cof.evaluate.benchmarks.base import Item
 from cof.evaluate.benchmarks.known import BENCHMARKS
 from cof.evaluate.benchmarks.left_out import LeftOut
-from cof.evaluate.compare import BRIEF, Row, cells, markdown, markdown_table, read_runs, rows_of
+from cof.evaluate.compare import markdown, markdown_table, read_runs, rows_of
 from cof.evaluate.inspect_log import PICTURES, write_logs
-from cof.evaluate.pairs import HEADINGS, VERDICTS, Pair, as_json, read_pairs
+from cof.evaluate.pairs import HEADINGS, VERDICTS, as_json, read_pairs
 from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, SOURCES, Plan, Source, evaluate, records, scored_by
 from cof.focus.notes import unreadable
@@ -64,7 +63,6 @@ LEAST = 28  # pixels of a side: one visual token
 PIXELS = 100_000_000  # of a question: the view rules of a family are to decide what an evaluation shows, and no limit
 TURN_TOKENS = 512  # most tokens of one turn, as the released checkpoints are evaluated (arXiv 2505.15436)
 METRICS: tuple[Metric, ...] = get_args(Metric)
-WIDTH = 160  # characters of a table where there is no terminal
 
 Items = Callable[[int], Iterable[Item]]
 
@@ -121,7 +119,7 @@ def evaluation(
     items = _scored_by(by, _items(bench, data, n, side, split, multiple_choice, setting.spec, unusable))
     total = _count(items, plan)  # first: what cannot be read is refused, and leaves no run folder behind
     if unusable:
-        print(unusable.told(), file=sys.stderr)
+        print(unusable.summary(), file=sys.stderr)
         asked["left_out_rows"] = len(unusable)
     run = RunDir(out, asked | to_json(plan) | _manifest(loaded, setting, data))
     asked_judge = RemoteModel(judge, judge_model) if judge else None
@@ -137,7 +135,7 @@ def evaluation(
 
 def _tell(figures: dict[str, Any], out: Path, used: Usage) -> None:
     publish(out / "report.json", json.dumps(figures, indent=1))
-    _table(rows_of(out.name, figures))
+    print_rows(rows_of(out.name, figures))
     told = f"read {used.prefilled} tokens and {used.images} pictures, sampled {used.decoded}, {used.seconds:.0f} s in the model"
     print(told, file=sys.stderr)
 
@@ -159,8 +157,8 @@ def comparison(
         raise InputError(f"--pictures {pictures} is for --inspect alone; want both, or neither")
     rows = read_runs(runs)
     pairs, apart = read_pairs(runs, mean)
-    _table(rows)
-    _differences(pairs)
+    print_rows(rows)
+    print_pairs(pairs)
     for told in apart:
         print(told, file=sys.stderr)
     if out is not None:
@@ -286,23 +284,3 @@ def _measure(
             told = f"{missing} answers have no verdict of the judge; the same command asks it again"
             print(told, file=sys.stderr)
         return report(found, scored), errors
-
-
-def _differences(pairs: Sequence[Pair]) -> None:
-    if not pairs:
-        return
-    table = Table(*HEADINGS)
-    for pair in pairs:
-        table.add_row(*pair.cells)
-    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
-
-
-def _table(rows: Sequence[Row]) -> None:
-    names = ["run", "arm", "group", *BRIEF]
-    table = Table()
-    for name in names:
-        table.add_column(name, no_wrap=True, justify="left" if name in names[:3] else "right")
-    for row in rows:
-        found = cells(row)
-        table.add_row(*(found[name] for name in names))
-    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)

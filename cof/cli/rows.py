@@ -75,13 +75,13 @@ def checked(
     truth = "none: it is asked and not scored" if asked.answer is None else " or ".join((asked.answer, *asked.aliases))
     print(f"\nThe first good one, id {asked.id}, truth {truth}:\n\n{in_columns(found.messages, COLUMNS)}")
     if left_out:
-        raise InputError(f"{left_out.told(1)}; mend these rows, or go on without them")
+        raise InputError(f"{left_out.summary(1)}; mend these rows, or go on without them")
 
 
 def tell(left_out: LeftOut) -> None:
     """Say on stderr which rows were left out, if any were."""
     if left_out:
-        print(left_out.told(), file=sys.stderr)
+        print(left_out.summary(), file=sys.stderr)
 
 
 def _traces(source: Path, dialect: Dialect, out: Path, left_out: LeftOut) -> Iterator[Kept]:

@@ -31,7 +31,7 @@ def test_questions(tmp_path):
     found = check(file, COF, left_out, lambda: seen.append(1))
     assert (found.kind, found.good, len(seen)) == ("questions", 2, 2)
     assert (len(left_out), found.question.answer) == (2, "red")
-    assert "cut.jpg" in left_out.told()  # every picture is opened
+    assert "cut.jpg" in left_out.summary()  # every picture is opened
     assert [message.role for message in found.messages] == ["system", "user"]
     lines = in_columns(found.messages, 80).splitlines()
     assert max(map(len, lines)) <= 80
@@ -48,7 +48,7 @@ def test_conversations_as_a_trainer_sees_them(tmp_path):
     left_out = LeftOut()
     found = check(file, dialect_of("mini-o3"), left_out)
     assert (found.kind, found.good, len(left_out)) == ("trajectories", 1, 1)
-    assert "line 2: ends without an answer" in left_out.told()
+    assert "line 2: ends without an answer" in left_out.summary()
     assert [message.role for message in found.messages] == ["system", "user", "assistant", "user", "assistant"]
     assert sum(isinstance(part, View) for message in found.messages for part in message.parts) == 2
     assert call.partition("{")[0] in in_columns(found.messages, 80)
@@ -62,7 +62,7 @@ def test_a_builds_traces(tmp_path):
     assert (found.kind, found.good, len(left_out)) == ("trajectories", 2, 0)
     (tmp_path / "1.png").unlink()
     assert check(file, COF, left_out).good == 1
-    assert "line 2: picture" in left_out.told()
+    assert "line 2: picture" in left_out.summary()
 
 
 def test_no_usable_row_says_the_first_reasons(tmp_path):

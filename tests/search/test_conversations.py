@@ -192,9 +192,9 @@ def test_a_row_that_cannot_be_used_is_left_out_and_named(tmp_path, bad, why):
     left_out = LeftOut()
     assert len(read(tmp_path, PLAIN, bad, ZOOMED, left_out=left_out)) == 2
     with pytest.raises(AssertionError, match=why):
-        raise AssertionError(left_out.told())
-    assert left_out.told().startswith(f"1 of 3 rows were left out of '{tmp_path / 'set.json'}': row 2: ")
-    assert "\n" not in left_out.told()
+        raise AssertionError(left_out.summary())
+    assert left_out.summary().startswith(f"1 of 3 rows were left out of '{tmp_path / 'set.json'}': row 2: ")
+    assert "\n" not in left_out.summary()
     with pytest.raises(InputError, match="set.json' row 2"):
         read(tmp_path, PLAIN, bad, ZOOMED)
 

@@ -106,9 +106,9 @@ def test_what_spells_a_control_token_is_left_out_and_counted(
     pytest.importorskip("pyarrow")
     odd, left_out = replace(kept[0], question=replace(kept[0].question, text=text)), LeftOut()
     assert write([odd, kept[1]], tmp_path, left_out) == 1
-    assert "1 of 2 rows were left out" in left_out.told()
-    assert "control token" in left_out.told()
-    assert str(odd.id) in left_out.told()
+    assert "1 of 2 rows were left out" in left_out.summary()
+    assert "control token" in left_out.summary()
+    assert str(odd.id) in left_out.summary()
     with pytest.raises(InputError, match="control token"):
         write([odd], tmp_path)
 
@@ -124,8 +124,8 @@ def test_a_picture_that_moved_is_left_out_with_the_id_of_its_trace(kept: list[Tr
     left_out = LeftOut()
     odd = replace(kept[0], question=replace(kept[0].question, image=str(tmp_path / "gone.png")))
     assert write_trl([odd, kept[1]], tmp_path, left_out) == 1
-    assert f"trace {odd.id}" in left_out.told()
-    assert "gone.png" in left_out.told()
+    assert f"trace {odd.id}" in left_out.summary()
+    assert "gone.png" in left_out.summary()
 
 
 def test_a_trace_is_written_in_the_words_of_its_own_dialect(kept: list[Trace], tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ class LeftOut:
         self._files.add(row.file)
         self._used.discard((row.file, row.number))
 
-    def told(self, shown: int = SHOWN) -> str:
+    def summary(self, shown: int = SHOWN) -> str:
         """One sentence: how many of how many rows, the first reasons, and how many more there are."""
         of = f" of {str(next(iter(self._files)))!r}" if len(self._files) == 1 else ""
         were = "row was" if self.rows == 1 else "rows were"
@@ -83,7 +83,7 @@ def usable(rows: Iterable[Row], make: Callable[[Row], T], left_out: LeftOut | No
             made += 1
             yield found
     if left_out is not None and len(left_out) and not made:
-        raise InputError(f"no row can be used; {left_out.told()}")
+        raise InputError(f"no row can be used; {left_out.summary()}")
 
 
 def _made(make: Callable[[Row], T], row: Row) -> T:

@@ -31,7 +31,7 @@ def test_the_first_reasons_are_said_and_the_others_counted():
     used, left_out = numbers(2, 4, 6, 8)
     assert used == [1, 3, 5, 7, 9, 10]
     assert (len(left_out), left_out.rows) == (4, 10)
-    assert left_out.told() == (
+    assert left_out.summary() == (
         "4 of 10 rows were left out of 'x.jsonl': line 2: has no sense; want some; line 4: has no sense; want some; "
         "line 6: has no sense; want some; and 1 more"
     )
@@ -60,7 +60,7 @@ def test_reading_again_counts_once_and_a_fault_found_later_moves_a_row(tmp_path)
     assert (len(left_out), left_out.rows) == (1, 3)
     left_out.add(found[0].row, InputError("it is damaged"))
     assert (len(left_out), left_out.rows) == (2, 3)
-    assert "line 1: it is damaged" in left_out.told()
+    assert "line 1: it is damaged" in left_out.summary()
 
 
 def test_a_long_reason_is_cut():
@@ -74,7 +74,7 @@ def test_several_files_are_named(tmp_path):
     left_out = LeftOut()
     for name in ("a.jsonl", "b.jsonl"):
         list(jsonl.items(write_lines(tmp_path / name, [GOOD, BAD]), 0, left_out))
-    assert left_out.told().startswith(f"2 of 4 rows were left out: file '{tmp_path / 'a.jsonl'}' line 2: names")
+    assert left_out.summary().startswith(f"2 of 4 rows were left out: file '{tmp_path / 'a.jsonl'}' line 2: names")
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_damaged_line_costs_itself_alone(tmp_path, line, why):
     found = list(jsonl.items(tmp_path / "mine.jsonl", 0, left_out))
     assert len(found) == 1 + line.endswith(b"\n")
     with pytest.raises(AssertionError, match=why):
-        raise AssertionError(left_out.told())
+        raise AssertionError(left_out.summary())
 
 
 def test_a_json_list_and_parquet(tmp_path):
@@ -104,12 +104,12 @@ def test_a_json_list_and_parquet(tmp_path):
     (tmp_path / "mine.json").write_text(json.dumps([GOOD, 3, BAD, GOOD]))
     left_out = LeftOut()
     assert [item.question.id for item in jsonl.items(tmp_path / "mine.json", 0, left_out)] == ["1", "4"]
-    assert left_out.told().startswith(f"2 of 4 rows were left out of '{tmp_path / 'mine.json'}': row 2: is 3; want")
+    assert left_out.summary().startswith(f"2 of 4 rows were left out of '{tmp_path / 'mine.json'}': row 2: is 3; want")
     arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     parquet.write_table(arrow.Table.from_pylist([GOOD, BAD, GOOD]), tmp_path / "mine.parquet")
     left_out = LeftOut()
     assert len(list(jsonl.items(tmp_path / "mine.parquet", 0, left_out))) == 2
-    assert "row 2: names the picture 'none.jpg'" in left_out.told()
+    assert "row 2: names the picture 'none.jpg'" in left_out.summary()
 
 
 TREE = {
@@ -130,7 +130,7 @@ def test_a_tsv_with_a_short_row(tmp_path):
     file.write_text("\n".join([*lines[:2], lines[2].rpartition("\t")[0], lines[3]]) + "\n")
     left_out = LeftOut()
     assert [item.question.id for item in treebench.items(file, 0, left_out)] == ["0", "2"]
-    assert "row 2: has 7 fields; want 8, as in the header" in left_out.told()
+    assert "row 2: has 7 fields; want 8, as in the header" in left_out.summary()
     with pytest.raises(InputError, match="row 2 has 7 fields"):
         list(treebench.items(file, 0))
 
@@ -139,7 +139,7 @@ def test_other_benchmarks_leave_out_too(tmp_path):
     good = {"index": 0, "question": "W?", "category": "single", "A": "x", "B": "y", "answer": "A", "image": in_base64()}
     file, left_out = write_tsv(tmp_path / "hr_bench_4k.tsv", [good, good | {"answer": "F"}]), LeftOut()
     assert len(list(hrbench.items(file, 0, left_out))) == 1
-    assert "row 2: field 'answer' is 'F'; want one of A, B" in left_out.told()
+    assert "row 2: field 'answer' is 'F'; want one of A, B" in left_out.summary()
     probe = tmp_path / "VisualProbe_Easy"
     (probe / "data").mkdir(parents=True)
     (probe / "data" / "0.jpg").write_bytes(picture())
@@ -147,7 +147,7 @@ def test_other_benchmarks_leave_out_too(tmp_path):
     (probe / "val.json").write_text(json.dumps([asked, asked | {"images": ["data/0.jpg"] * 2}]))
     left_out = LeftOut()
     assert [item.question.text for item in visualprobe.items(probe, 0, left_out)] == ["W?"]
-    assert "row 2: has 2 'images'; want one" in left_out.told()
+    assert "row 2: has 2 'images'; want one" in left_out.summary()
 
 
 def test_vstars_annotations_are_rows(tmp_path):
@@ -160,7 +160,7 @@ def test_vstars_annotations_are_rows(tmp_path):
     (item,) = vstar.items(tmp_path, 0, left_out)
     assert item.question.image == str(tmp_path / "direct_attributes" / "0.jpg")
     assert (len(left_out), left_out.rows) == (3, 4)
-    assert "1.json': cannot be read" in left_out.told()
+    assert "1.json': cannot be read" in left_out.summary()
 
 
 @pytest.mark.parametrize("field", ["question", "choices", "answer", "answers"])
@@ -170,7 +170,7 @@ def test_a_control_token_is_left_out_wherever_it_stands(tmp_path, field, token):
     value = {"choices": [f"x {token}", "red"], "answers": ["red", token]}.get(field, f"Say {token}")
     file, left_out = write_lines(tmp_path / "mine.jsonl", [GOOD, GOOD | {field: value}]), LeftOut()
     assert len(list(jsonl.items(file, 0, left_out))) == 1
-    assert "which models read as a control token" in left_out.told()
+    assert "which models read as a control token" in left_out.summary()
 
 
 @pytest.mark.parametrize("text", ["Is a < b | c > d?", "What is <b>this</b>?", "Who wrote [1]?", "x <| y"])

@@ -79,7 +79,7 @@ def test_a_number_of_400_digits_and_deep_lists_are_left_out(tmp_path: Path) -> N
     given = (good, good | {"targets": huge}, good | {"choices": deep}, good | {"answers": deep}, good)
     found = [Row(tmp_path / "set.jsonl", number, each) for number, each in enumerate(given, 1)]
     assert len(list(usable(found, jsonl.item, left_out))) == 2
-    assert "line 2: field 'targets' has a number beyond all pictures" in left_out.told()
+    assert "line 2: field 'targets' has a number beyond all pictures" in left_out.summary()
     assert len(left_out) == 3
 
 

@@ -99,7 +99,7 @@ def test_vlmevalkits_file(tmp_path):
     left_out = LeftOut()
     write_tsv(file, [rows[0], rows[0] | {"A": "", "B": ""}, rows[0] | {"answer": "C"}])
     assert len(list(vstar.items(file, 0, left_out))) == 1
-    assert "row 2: has 0 options; want lines (A) ..., (B) ..., or columns" in left_out.told()
+    assert "row 2: has 0 options; want lines (A) ..., (B) ..., or columns" in left_out.summary()
 
 
 def test_the_parquet_of_lmms_lab(tmp_path):
