@@ -171,7 +171,7 @@ class Batch:
         """Sample a token, and end the turn if it ends there."""
         sampling = seat.request.sampling
         try:
-            drawn = best if sampling.temperature < COLDEST else _draw(logits, sampling, seat.generator)
+            drawn = best if sampling.temperature < COLDEST else draw(logits, sampling, seat.generator)
         except FAULTS as error:
             return self._end(seat, ModelError(f"the network failed: {_reason(error)}"))
         if seat.request.transcript:
@@ -276,7 +276,7 @@ def _common(one: Sequence[Any], other: Sequence[Any]) -> int:
     return low
 
 
-def _draw(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator | None) -> int:
+def draw(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator | None) -> int:
     """A token by temperature and top_p: the fewest tokens that hold at least top_p of the probability."""
     shares, tokens = (logits.cpu() / sampling.temperature).softmax(-1).sort(descending=True)
     shares[1:][shares.cumsum(-1)[:-1] >= sampling.top_p] = 0

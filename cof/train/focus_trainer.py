@@ -32,7 +32,7 @@ from cof.runs import Journal
 from cof.scoring.judge import judged
 from cof.scoring.rewards import Rollout, advantages_of, graded, parts, total
 from cof.train.environment import Episode, play
-from cof.train.policy import Packed, loss_inputs, score
+from cof.train.policy import Packed, learnt_tokens, loss_inputs, score
 from cof.train.progress import Curves, Loaded
 from cof.train.prompts import Prompt, Prompts
 from cof.train.reinforce import ReinforceConfig
@@ -90,7 +90,7 @@ class FocusTrainer(Loaded, GRPOTrainer):
         earned = self._reward([episode.trace for episode in episodes])
         advantages = torch.tensor([each or 0.0 for each in earned], device=self.accelerator.device)
         self._note({"seconds/rollout": played - began, "seconds/reward": time.perf_counter() - played})
-        masks = [e.sampled[e.prompt :] & (each is not None) for e, each in zip(episodes, earned, strict=True)]
+        masks = learnt_tokens(episodes, earned)
         own = torch.tensor(sum(int(mask.sum()) for mask in masks), device=self.accelerator.device)
         learnt, size = self.accelerator.gather(own).sum(), len(episodes) // passes
         for part in (slice(n * size, (n + 1) * size) for n in range(passes)):

@@ -33,6 +33,14 @@ class Packed:
     place: torch.Tensor
 
 
+def learnt_tokens(episodes: Sequence[Episode], advantages: Sequence[float | None]) -> list[np.ndarray]:
+    """Of each episode which tokens after its prompt are learnt from: those that were sampled, none without an advantage."""
+    return [
+        episode.sampled[episode.prompt :] & (advantage is not None)
+        for episode, advantage in zip(episodes, advantages, strict=True)
+    ]
+
+
 def loss_inputs(
     episodes: Sequence[Episode], masks: Sequence[np.ndarray], codec: Codec, branches: int, device: torch.device
 ) -> dict[str, Any]:

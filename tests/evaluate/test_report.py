@@ -122,6 +122,16 @@ def test_gain_harm_and_the_paired_difference():
     assert report(asked) == found
 
 
+def test_gain_and_harm_are_of_samples_that_zoomed():
+    """Without a zoom nothing was gained or lost by one, however the answers differ."""
+    asked = []
+    for n, (before, after) in enumerate(("BA", "BA", "AB", "BA")):
+        asked.append(record("direct", str(n), before))
+        asked.append(record("focus", str(n), after, zoom=n == 3))
+    focus = arm_of(asked)
+    assert (focus["gain"], focus["harm"]) == (0.25, 0.0)
+
+
 def measured(arm, name, answer, metric, truth="exit 24", zoom=False, **options):
     """A run whose question has another metric; boxes are in pixels of the overview, which is the picture's own size."""
     one = record(arm, name, answer, zoom, **options)

@@ -148,6 +148,23 @@ def test_a_picture_that_cannot_be_read_fails_in_every_cell_and_nothing_else_does
     assert len(traces) == 2 * (N + 1)
 
 
+def test_a_picture_that_cannot_be_read_is_not_tried_again(tmp_path: Path) -> None:
+    reads = list[str]()
+
+    def broken() -> Image.Image:
+        reads.append("torn")
+        raise InvalidImage("it is torn")
+
+    def found(seed: int) -> Iterator[Item]:
+        yield Item(Question("torn", "", "?"), broken)
+
+    first, _ = run_of(tmp_path / "run", Plan(("direct", "focus")), found)
+    again, _ = run_of(tmp_path / "run", Plan(("direct", "focus")), found)
+    assert reads == ["torn"]
+    assert again == first
+    assert len(first) == 2
+
+
 def command(out: Path) -> list[str]:
     options = ["--n", "6", "--side", "448", "--resolutions", "224,448", "--concurrency", "2", "--out", str(out)]
     return [sys.executable, "-m", "cof", "eval", "needle", *options]

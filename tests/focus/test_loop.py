@@ -334,6 +334,21 @@ def test_made_to_zoom_ends_with_an_answer_after_a_zoom() -> None:
     assert trace.turns[0].completion.tokens == len(trace.turns[0].completion.text.split()) + unused
 
 
+def test_made_to_zoom_the_tokens_of_the_refused_answer_count_in_the_limit() -> None:
+    """Of 30 tokens, the refused answer took some: the forced call has the rest, and the turn after it what is left then."""
+    answer = " ".join([ANSWER, *("more",) * 7])
+    spent = len(answer.split())
+
+    def goes_on(request: Request) -> str:
+        return request.prefix + "10, 10, 66, 66]}}</tool_call>" if request.prefix else answer
+
+    _, model = asked([goes_on], replace(limited(tokens=30), mode="always"))
+    refused, forced, last = (request.sampling.tokens for request in model.requests)
+    assert (refused, forced) == (30, 30 - spent)
+    called = len((COF.begin_call() + "10, 10, 66, 66]}}</tool_call>").split())
+    assert last == 30 - spent - called
+
+
 def test_made_to_zoom_once_is_enough() -> None:
     """A model that cannot name a box is told so, and then may answer."""
 

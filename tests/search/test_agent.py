@@ -56,6 +56,7 @@ def played(script: list[tuple[type[Call], Reply]], rules: Rules = RULES) -> tupl
         calls.append(call)
 
 
+RIGHT_TRIES: list[tuple[type[Call], Reply]] = [(Try, "CC"), (Try, "CC")]
 FAILED_TRIES: list[tuple[type[Call], Reply]] = [(Try, "C"), (Try, None)]
 
 
@@ -64,6 +65,16 @@ def test_what_the_target_can_answer_and_a_reader_confirms_is_answered_at_once() 
     assert (found.pass_rate, found.rounds) == (0.5, 0)
     assert found.trace is not None
     assert [turn.action for turn in found.trace.turns] == [Answer("CC", "I can read it.")]
+
+
+def test_the_readings_that_the_rules_ask_for_must_agree() -> None:
+    """Two readings by default: both are asked for, and a second one that differs confirms nothing."""
+    rules = Rules(tries=2, rounds=0)
+    found, calls = played([*RIGHT_TRIES, (Read, "CC"), (Read, "CC"), (Summarise, ("I can read it.",))], rules)
+    assert found.trace is not None
+    assert sum(isinstance(call, Read) for call in calls) == 2
+    found, _ = played([*RIGHT_TRIES, (Read, "CC"), (Read, "C")], rules)
+    assert found.trace is None
 
 
 def test_a_lucky_guess_is_searched_after_all() -> None:

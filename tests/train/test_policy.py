@@ -16,7 +16,7 @@ from cof.models.encoding import views_in
 from cof.models.local import LocalModel
 from cof.scoring.rewards import formed
 from cof.train.environment import Episode, episode, play
-from cof.train.policy import Packed, pack, score
+from cof.train.policy import Packed, learnt_tokens, loss_inputs, pack, score
 from cof.train.prompts import NeedlePrompts
 from cof.types import Limits, Sampling, Stop
 from cof.vision.views import Picture
@@ -101,6 +101,16 @@ def test_a_rollout_that_failed_has_no_tokens(episodes: list[Episode]) -> None:
     failed = replace(episodes[0].trace, turns=(), stop=Stop.FAILED, error="out of memory")
     empty = episode(failed, episodes[0].picture)
     assert (len(empty.ids), empty.prompt) == (0, 0)
+
+
+def test_a_rollout_without_an_advantage_is_not_learnt_from(model: LocalModel, episodes: list[Episode]) -> None:
+    """Of four rollouts two have none: their tokens are in no mask, and the network does not read them."""
+    four = episodes[:4]
+    masks = learnt_tokens(four, (0.5, None, 0.0, None))
+    assert [int(mask.sum()) for mask in masks] == [int(four[0].sampled.sum()), 0, int(four[2].sampled.sum()), 0]
+    inputs = loss_inputs(four, masks, model.codec, 4, torch.device("cpu"))
+    assert inputs["completion_mask"].sum(1).tolist() == [float(mask.sum()) for mask in masks]
+    assert set(inputs["packed"].episode.tolist()) == {0, 2}
 
 
 @pytest.mark.parametrize("name", ["plain", "qwen3-vl", "mgpo"])
