@@ -1,4 +1,5 @@
-# Two commands: `make demo` sets up what is needed and answers a question; `make test` checks everything.
+# Two commands: `make demo` sets up what is needed and answers a question; `make test` checks it. `make test-all` also runs
+# what takes long: kills, browsers, engines, training, packages, and every property on all of its cases.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,13 +11,20 @@ export GOMP_SPINCOUNT := 1000
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 EDITABLE := --config-settings editable_mode=compat --editable  # a path, so that a clone named cof does not hide the package
 
-.PHONY: demo test lint bench fuzz train-nano clean
+.PHONY: demo test test-all mutants lint bench fuzz train-nano clean
 
 demo: $(VENV)/.local
 	$(BIN)/cof ask examples/plaza.jpg "$$(cat examples/plaza.txt)" --trace trace.html
 
 test: lint
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -m "not long"
+
+test-all: lint
+	sh tests/setup.sh
+	COF_TESTS=all $(BIN)/pytest --numprocesses 2 --dist loadfile
+
+mutants: $(VENV)/.mutants  # plants faults and sees whether the tests notice: an hour
+	$(BIN)/python -m tests.mutants
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -50,6 +58,10 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) $(EDITABLE) ".[dev]"
 	touch $@ $(VENV)/.local
+
+$(VENV)/.mutants: $(VENV)/.dev
+	$(PIP) $(EDITABLE) ".[mutants]"
+	touch $@
 
 $(VENV)/.fuzz: $(VENV)/.dev
 	$(PIP) $(EDITABLE) ".[fuzz]"

@@ -1,13 +1,22 @@
-"""How the tests run: on one thread, which is faster for small tensors, and on the same cases each time.
+"""How the tests run: on one thread, which is faster for small tensors, on the same cases each time, and each with a limit.
 
-`HYPOTHESIS_PROFILE=default make test` draws new cases.
+`HYPOTHESIS_PROFILE=default make test` draws new cases. A test that is marked `long` runs with `make test-all` alone.
 """
 
 import os
 
+import pytest
 from hypothesis import settings
+
+LONG = 1200  # seconds that a long test has; the others have what pyproject.toml says
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 settings.register_profile("same cases", derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same cases"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("long") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(LONG))

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 import cof.runs
 from cof.errors import InvalidRun
 from cof.runs import Journal, RunDir, publish, read_records
+from tests.properties import cases
 
 MANIFEST = {"seed": 0, "limits": {"turns": 6, "zooms": 4}, "sizes": (1, 2)}
 
@@ -108,7 +109,7 @@ def test_a_whole_line_that_is_no_new_record_is_damage_and_is_kept(tmp_path: Path
     assert path.read_bytes() == b'{"id": "a"}\n' + line
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=cases(60))
 @given(st.lists(st.text(max_size=8), min_size=1, max_size=5), st.data())
 def test_a_tail_torn_at_any_byte_loses_nothing_before_it(texts: list[str], data: st.DataObject) -> None:
     records = [{"id": f"r{n}", "text": text} for n, text in enumerate(texts)]

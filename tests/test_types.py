@@ -19,10 +19,11 @@ from cof.types import (
     View,
     Zoom,
 )
+from tests.properties import cases
 from tests.values import CLOSE, SIDE, TRACE, TRACES, VIEWS
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=cases(200), deadline=None)
 @given(TRACES)
 def test_derived_figures(trace: Trace) -> None:
     last = trace.turns[-1].action if trace.turns else None

@@ -22,9 +22,10 @@ from cof.types import (
     ViewSpec,
     Zoom,
 )
+from tests.properties import cases
 
 T = TypeVar("T")
-SIDE = settings(max_examples=1_000, deadline=None)
+SIDE = settings(max_examples=cases(1_000), deadline=None)
 
 PIXEL = st.floats(-60_000, 60_000)
 LENGTH = st.floats(0.01, 60_000)

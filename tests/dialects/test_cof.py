@@ -12,8 +12,9 @@ from cof.dialects.base import Message
 from cof.dialects.cof import COF
 from cof.types import Answer, Box, Completion, Malformed, Question, Turn, View, Zoom
 from cof.vision import boxes
+from tests.properties import cases
 
-MAIN = settings(max_examples=10_000, deadline=None)
+MAIN = settings(max_examples=cases(10_000), deadline=None)
 
 FIRST = View(Box(0, 0, 1344, 1008), (448, 336))  # three source pixels a pixel
 QUESTION = Question("1", "a.jpg", "What letter is on the red circle?")

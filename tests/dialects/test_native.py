@@ -16,6 +16,7 @@ from cof.dialects.turns import NAMED_SHAPES
 from cof.errors import InvalidConfig
 from cof.types import Box, Zoom
 from cof.vision import views
+from tests.properties import cases
 
 NAMED = [name for name in names() if dialect_of(name).shape in NAMED_SHAPES]
 CALL = '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [1, 2, 3, 4]}}</tool_call>'
@@ -67,7 +68,7 @@ def test_what_cannot_be_taken_apart_stays_text(text: str) -> None:
     assert apart(COF, text) == (text, ())
 
 
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=cases(2_000), deadline=None)
 @given(
     st.lists(st.sampled_from(["<tool_call>", "</tool_call>", CALL, '{"name": ', "[" * 30, "a", "\n", "{}"])).map(
         "".join

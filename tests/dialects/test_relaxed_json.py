@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cof.dialects.relaxed_json import DEEPEST, loads
+from tests.properties import cases
 
 READ: list[tuple[str, Any]] = [
     ("{'a': 'b'}", {"a": "b"}),
@@ -74,7 +75,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=cases(500), deadline=None)
 @given(VALUES)
 def test_json_itself_is_read_as_it_is(value: Any) -> None:
     assert loads(json.dumps(value)) == value
@@ -84,7 +85,7 @@ def test_json_itself_is_read_as_it_is(value: Any) -> None:
 PIECES = (*"{}[],:'\"\\ aN1.-\n", '<|"|>', "true", "NaN", "1e999")
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=cases(1_000), deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=16).map("".join))
 def test_any_other_text_is_a_value_or_an_error(text: str) -> None:
     for whole in (True, False):

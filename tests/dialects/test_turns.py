@@ -13,6 +13,7 @@ from cof.dialects import turns
 from cof.dialects.named import dialect_of, names
 from cof.types import Action, Answer, Box, Malformed, View, Zoom
 from cof.vision import views
+from tests.properties import cases
 
 SIZE = (3840, 2160)
 PART = (960, 1080, 1920, 2160)  # source pixels; in thousandths 250, 500, 500, 1000
@@ -337,7 +338,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=cases(1_000), deadline=None)
 @given(st.sampled_from(FAMILIES), st.lists(PIECES | st.text(max_size=3), max_size=14).map("".join))
 def test_no_text_at_all_does_harm(name: str, text: str) -> None:
     dialect, first = dialect_of(name), overview(name)

@@ -155,7 +155,7 @@ def test_a_picture_that_cannot_be_read_is_not_tried_again(tmp_path: Path) -> Non
         reads.append("torn")
         raise InvalidImage("it is torn")
 
-    def found(seed: int) -> Iterator[Item]:
+    def found(_: int) -> Iterator[Item]:
         yield Item(Question("torn", "", "?"), broken)
 
     first, _ = run_of(tmp_path / "run", Plan(("direct", "focus")), found)

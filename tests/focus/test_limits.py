@@ -19,6 +19,7 @@ from cof.models.scripted import ScriptedModel
 from cof.types import Box, Completion, Limits, Question, Sampling, Stop, Trace, Turn, View, ViewSpec, Zoom
 from cof.vision import boxes
 from cof.vision.views import PAPER
+from tests.properties import cases
 
 STRANGERS = [
     (4000, 3000),  # 12 megapixels
@@ -61,7 +62,7 @@ def test_every_family_zooms_four_times_into_any_picture(family: str, size: tuple
     assert trace.pixels <= LIMITS.pixels
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=cases(300), deadline=None)
 @given(
     st.tuples(st.integers(30, 30_000), st.integers(30, 30_000)).filter(lambda s: max(s) < 50 * min(s)),
     st.integers(200_000, 20_000_000),

@@ -21,6 +21,7 @@ from cof.models.scripted import Line, ScriptedModel
 from cof.plain import to_json, trace_from_json
 from cof.types import Answer, Box, Completion, Limits, Malformed, Question, Sampling, Stop, Trace, ViewSpec, Zoom
 from cof.vision import boxes, views
+from tests.properties import cases
 
 SIZE = (336, 224)
 SPEC = ViewSpec(
@@ -400,7 +401,7 @@ LIMITS = st.builds(
 )
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=cases(1_000), deadline=None)
 @given(st.lists(LINES, min_size=1, max_size=8), LIMITS, st.sampled_from(["focus", "direct", "always"]))
 def test_any_model_comes_to_an_end_within_its_limits(lines: list[str], limits: Limits, mode: Mode) -> None:
     trace, model = asked(lines, Setting(SPEC, limits, mode=mode))

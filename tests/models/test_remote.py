@@ -36,6 +36,8 @@ from tests.models.endpoints import (
     model_at,
 )
 
+LONGER = 3600  # seconds: more than any test has
+
 
 def test_a_zoom_and_an_answer() -> None:
     with listening(by_turn(ZOOM, ANSWER)) as server:
@@ -153,7 +155,7 @@ def test_retry_after_in_seconds_is_waited_for() -> None:
     with listening(in_turn(Reply(b"", 429, {"Retry-After": "0.3"}), Reply())) as server:
         began = time.monotonic()
         assert run(model_at(server), QUESTION, PICTURE).answer == "B"
-    assert 0.3 <= time.monotonic() - began < 5
+    assert time.monotonic() - began >= 0.3
 
 
 def test_retry_after_as_a_date_is_waited_for() -> None:
@@ -161,13 +163,13 @@ def test_retry_after_as_a_date_is_waited_for() -> None:
     with listening(in_turn(Reply(b"", 503, {"Retry-After": soon}), Reply())) as server:
         began = time.monotonic()
         assert run(model_at(server), QUESTION, PICTURE).answer == "B"
-    assert 0.5 <= time.monotonic() - began < 5
+    assert time.monotonic() - began >= 0.5
 
 
 @pytest.mark.parametrize("header", ["soon", "-5", "nan", "inf", "", "Wed, 99 Nope 2020"])
 def test_a_retry_after_that_means_nothing_is_not_waited_for(header: str) -> None:
     with listening(in_turn(Reply(b"", 429, {"Retry-After": header}), Reply())) as server:
-        assert run(model_at(server, seconds=5), QUESTION, PICTURE).answer == "B"
+        assert run(model_at(server, seconds=LONGER), QUESTION, PICTURE).answer == "B"
 
 
 def test_who_says_when_to_come_back_is_asked_as_often_as_time_allows() -> None:
@@ -177,32 +179,32 @@ def test_who_says_when_to_come_back_is_asked_as_often_as_time_allows() -> None:
 
 
 def test_a_wait_beyond_the_deadline_is_not_begun() -> None:
-    with listening(in_turn(Reply(b"full", 429, {"Retry-After": "60"}))) as server:
-        began = time.monotonic()
-        trace = run(model_at(server, seconds=2), QUESTION, PICTURE)
+    with listening(in_turn(Reply(b"full", 429, {"Retry-After": str(2 * LONGER)}))) as server:
+        trace = run(model_at(server, seconds=LONGER), QUESTION, PICTURE)
     assert "status 429: full" in str(trace.error)
-    assert time.monotonic() - began < 1
 
 
 def test_a_turn_has_its_seconds_and_is_not_asked_for_twice() -> None:
+    over = threading.Event()
+
     def say(_: dict[str, Any]) -> Reply:
-        time.sleep(3)
+        over.wait()
         return Reply()
 
     with listening(say) as server:
-        trace = run(model_at(server, seconds=0.5), QUESTION, PICTURE)
-        assert trace.seconds < 2
+        trace = run(model_at(server, seconds=1), QUESTION, PICTURE)
+        over.set()
         assert "no whole answer in time" in str(trace.error)
-        assert len(server.asked) == 1
+        assert len(server.asked) <= 1
 
 
 def test_nobody_waits_for_a_conversation_that_is_gone() -> None:
-    with listening(in_turn(Reply(b"", 429, {"Retry-After": "60"}))) as server:
+    soon = {"Retry-After": str(LONGER)}
+    with listening(in_turn(Reply(b"", 429, soon))) as server:
         session = Session("some-model", QUESTION, Picture(PICTURE))
-        server.say = lambda _: setattr(session, "cancelled", True) or Reply(b"", 429, {"Retry-After": "60"})
-        began = time.monotonic()
-        model_at(server).converse([session])
-    assert time.monotonic() - began < 5
+        server.say = lambda _: setattr(session, "cancelled", True) or Reply(b"", 429, soon)
+        model_at(server, seconds=2 * LONGER).converse([session])
+    assert session.gone
 
 
 # what a server makes of a turn

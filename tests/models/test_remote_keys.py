@@ -17,6 +17,7 @@ from cof.models import endpoint
 from cof.models.endpoint import Endpoint as Posting
 from cof.models.remote import RemoteModel
 from tests.models.endpoints import QUESTION, Endpoint, Reply, by_turn, in_turn, listening, model_at
+from tests.properties import cases
 
 PICTURE = Image.new("RGB", (56, 56))
 KEYS = st.text(string.ascii_letters + string.digits + string.punctuation, min_size=8, max_size=80)
@@ -46,7 +47,7 @@ def server() -> Any:
         yield found
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=cases(50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=KEYS, form=st.sampled_from(FORMS), status=st.sampled_from([400, 401, 403, 422, 429, 500]))
 def test_no_key_is_in_any_error(server: Endpoint, key: str, form: str, status: int) -> None:
     """Whatever a server says of the key that it was sent, and wherever the text is cut."""

@@ -142,7 +142,7 @@ def test_what_does_not_help_is_not_remembered() -> None:
 
 
 def test_conversations_that_run_together_all_get_through() -> None:
-    gate = threading.Barrier(4, timeout=10)
+    gate = threading.Barrier(4, timeout=120)
 
     def at_once(_: dict[str, Any]) -> Reply:
         gate.wait()

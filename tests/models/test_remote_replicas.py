@@ -108,12 +108,15 @@ def test_who_is_asked_to_wait_waits_at_its_own_replica() -> None:
 
 
 def test_one_that_hangs_is_left_alone_by_those_who_come_after() -> None:
+    over = threading.Event()
+
     def hang(_: dict[str, Any]) -> Reply:
-        time.sleep(3)
+        over.wait()
         return Reply()
 
     with listening(hang) as stuck, listening(by_turn(ANSWER)) as works:
-        traces = run_many(model_at(stuck, works, batch=1, seconds=0.5), questions(5))
+        traces = run_many(model_at(stuck, works, batch=1, seconds=3), questions(5))
+        over.set()
     assert [trace.answer for trace in traces] == [None, "B", "B", "B", "B"]
     assert len(stuck.asked) == 1
 
@@ -125,14 +128,19 @@ def test_where_all_are_dead_the_run_fails_and_names_one() -> None:
     assert "did not answer (ConnectError" in str(trace.error)
 
 
-def test_a_replica_is_tried_again_after_its_rest() -> None:
-    places = Replicas(["a", "b"], rest=0.05)
+def test_a_replica_that_failed_rests() -> None:
+    places = Replicas(["a", "b"], rest=3600)
     first = places.take()
     second, awake = places.move(first)
     assert (first.url, second.url, awake) == ("a", "b", True)
     assert places.take() is second
     assert places.move(second) == (first, False)  # both rest: the one that wakes first, but not at once
-    time.sleep(0.06)
+
+
+def test_a_replica_is_tried_again_after_its_rest() -> None:
+    places = Replicas(["a", "b"], rest=0.01)
+    places.failed(places.take())
+    time.sleep(0.02)
     assert {places.take().url for _ in range(3)} == {"a", "b"}
 
 

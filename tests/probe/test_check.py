@@ -25,6 +25,7 @@ from cof.probe.trips import Chosen, candidates_for
 from cof.vision.urls import Wire
 from tests.models.endpoints import Reply, chat, in_turn, listening
 from tests.probe.seeing import Seeing, parts, pictures_of, pixels, thousandths, y_first
+from tests.properties import cases
 
 Numbers = Callable[[list[float], tuple[int, int]], list[float]]
 
@@ -280,7 +281,7 @@ def probe() -> Probe:
     return Probe("http://127.0.0.1:9/v1", "m", "")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=cases(100), deadline=None)
 @given(reply=JSON)
 def test_no_json_of_an_endpoint_raises(probe: Probe, reply: Any) -> None:
     for shape in (reply, {"choices": reply}, {"choices": [{"message": reply}]}, {**chat(content="x"), "usage": reply}):

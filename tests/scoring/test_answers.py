@@ -10,6 +10,7 @@ from cof.errors import InputError
 from cof.scoring.answers import Score, exact, score
 from cof.scoring.options import chosen
 from cof.types import Question
+from tests.properties import cases
 from tests.scoring.said import COLOR, DOTTED, OPEN, OPTION, PARENS, PART, READ, SETS, SHADE
 
 LONG = 50_000  # characters, far more than any model may say
@@ -159,7 +160,7 @@ def test_a_letter_is_its_place_and_a_text_its_option_in_any_order(words: list[st
 
 
 @given(st.lists(st.text(), max_size=5), st.text() | st.text("ABCDIabcdi .,:;()[]{}$\\*'\n answerisoptionotrue-3"))
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=cases(500))
 def test_no_text_can_raise(choices: list[str], text: str) -> None:
     found = chosen(choices, text)
     assert found is None or found[0] in range(len(choices))

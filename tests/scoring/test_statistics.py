@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cof.scoring.statistics import graded, matthews, paired_bootstrap, wilson
+from tests.properties import cases
 
 
 def test_wilson_against_published_figures():
@@ -71,7 +72,7 @@ def test_the_bootstrap_agrees_with_the_normal_interval_of_many():
     assert paired_bootstrap([0.0]) == (0.0, 0.0, 0.0)
 
 
-@settings(max_examples=200)
+@settings(max_examples=cases(200))
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=40))
 def test_matthews_is_the_correlation_of_two_yes_nos(pairs):
     found = matthews(pairs)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cof.search.select import select, select_random
+from tests.properties import cases
 
 CLUSTERS, RARE = 20, 5
 
@@ -45,7 +46,7 @@ def test_what_is_hard_is_taken_more_often() -> None:
     assert hard[chosen].mean() > 0.5
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=cases(60), deadline=None)
 @given(st.integers(1, 40), st.data())
 def test_as_many_as_wanted_and_none_twice(total: int, data: st.DataObject) -> None:
     count = data.draw(st.integers(1, total))

@@ -27,6 +27,7 @@ from cof.vision import views
 from cof.worlds.drawing import draw_full
 from cof.worlds.outside import OUTSIDE
 from cof.worlds.scenes import make_scene
+from tests.properties import cases
 
 SIDE = 1200
 SPEC = ViewSpec()
@@ -326,7 +327,7 @@ def test_hostile_text_stays_text(text: str) -> None:
 
 
 @given(st.text(st.characters() | st.sampled_from("<>\"'&/= "), min_size=1))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=cases(15), deadline=None)
 def test_no_text_changes_the_elements_of_the_page(text: str) -> None:
     assert filled(f"x{text}").skeleton() == usual()
 

@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.properties import cases
 from tests.serve.conftest import start
 from tests.serve.test_hostile import as_url, picture
 
@@ -28,8 +29,8 @@ HEADERS = {"Authorization": "Bearer secret"}
 FREE = ("/", "/health")  # what wants no key
 SMALL = {"type": "image_url", "image_url": {"url": as_url(picture())}}
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-MANY = settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-FEW = settings(MANY, max_examples=30)
+MANY = settings(max_examples=cases(100), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+FEW = settings(MANY, max_examples=cases(30))
 
 
 @pytest.fixture(scope="module")

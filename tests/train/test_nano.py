@@ -12,13 +12,14 @@ from cof.models.local import CARD, LocalModel
 from cof.models.named import EMBEDDED, embedded_folder
 from cof.train.nano import make_nano, make_tokenizer, number_tokens, pack
 from cof.worlds.outside import NEEDLE
+from tests.properties import cases
 from tests.train.test_examples import TINY_TEXT, TINY_VISION
 
 TOKENIZER = make_tokenizer()
 
 
 @given(st.text())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=cases(500), deadline=None)
 def test_any_text_survives_the_tokenizer(text):
     assert TOKENIZER.decode(TOKENIZER(text, add_special_tokens=False).input_ids) == text
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from cof.errors import InputError, InvalidBox, InvalidImage
 from cof.types import Box
 from cof.vision import boxes
+from tests.properties import cases
 
-MAIN = settings(max_examples=10_000, deadline=None)
-SIDE = settings(max_examples=1_000, deadline=None)
+MAIN = settings(max_examples=cases(10_000), deadline=None)
+SIDE = settings(max_examples=cases(1_000), deadline=None)
 
 ANY = st.floats()  # NaN, infinities, subnormals: all that a model may write
 PIXEL = st.floats(-60_000, 60_000)

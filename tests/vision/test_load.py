@@ -29,6 +29,7 @@ import cof.vision.load
 from cof.errors import InputError, InvalidImage
 from cof.vision.load import LoadLimits, limits_of, load, pixels_of, read_stdin
 from cof.vision.pixels import UPRIGHT
+from tests.properties import cases
 from tests.vision.files import HERE, RED, WHITE, WRITTEN, chunk, colours, encoded, near, png, refusal, turned
 
 ROOT = Path(cof.vision.load.__file__).parents[2]
@@ -191,7 +192,7 @@ def test_a_truncated_picture_is_refused_and_never_half_grey(kind: str, part: flo
     assert refusal(data[: max(head, int(len(data) * part))]).endswith("save it again")
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=cases(1_000), deadline=None)
 @given(st.sampled_from(HERE), st.booleans(), st.floats(0, 1), st.binary(min_size=0, max_size=8), st.integers(0, 8))
 def test_damage_anywhere_raises_our_error_or_nothing(kind: str, exif: bool, at: float, put: bytes, drop: int) -> None:
     data = _sample(kind, exif)

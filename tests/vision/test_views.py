@@ -16,10 +16,11 @@ from cof.types import Box, View, ViewSpec
 from cof.vision import boxes, views
 from cof.vision.load import LoadLimits, load
 from cof.vision.views import Picture
+from tests.properties import cases
 
-MAIN = settings(max_examples=10_000, deadline=None)
-SIDE = settings(max_examples=1_000, deadline=None)
-PIXELS = settings(max_examples=100, deadline=None)
+MAIN = settings(max_examples=cases(10_000), deadline=None)
+SIDE = settings(max_examples=cases(1_000), deadline=None)
+PIXELS = settings(max_examples=cases(100), deadline=None)
 
 FACTORS = (14, 28, 32)
 UNIT = st.floats(0, 1)

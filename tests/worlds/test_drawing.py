@@ -14,8 +14,9 @@ from cof.types import Box
 from cof.vision import boxes
 from cof.worlds.drawing import draw, draw_full, jpeg
 from cof.worlds.scenes import COLOURS, KINDS, MARKS, PATTERNS, SPLITS, Contents, Item, Scene, make_scene
+from tests.properties import cases
 
-FEW = settings(max_examples=30, deadline=None)
+FEW = settings(max_examples=cases(30), deadline=None)
 
 FULL = Contents(small=(5, 5), large=(2, 2), boards=(2, 2), on_board=(4, 4))
 BODY = {  # a point of each shape outside the sticker, in half sides from the centre, before it is turned
@@ -70,7 +71,7 @@ def test_a_region_drawn_alone_is_like_the_crop_of_the_whole(seed: int, aspect: f
     assert difference(fine, crop).mean() < 6
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=cases(15), deadline=None)
 @given(st.sampled_from(SPLITS), st.integers(0, 2**40), st.integers(224, 3840), st.floats(-3.3, 3.3))
 def test_any_side_and_aspect(split: str, seed: int, side: int, power: float) -> None:
     scene = make_scene(split, seed, FULL, 2.0**power)  # type: ignore[arg-type]

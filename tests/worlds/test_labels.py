@@ -22,8 +22,9 @@ from cof.worlds.labels import (
 )
 from cof.worlds.questions import FIND, LEGIBLE, LEGIBLE_MARK
 from cof.worlds.scenes import BOARD, COLOURS, KINDS, MARKS, PATTERNS, SPLITS, Contents, Item, Scene, make_scene
+from tests.properties import cases
 
-MANY = settings(max_examples=100, deadline=None)
+MANY = settings(max_examples=cases(100), deadline=None)
 
 SIDE = 1792  # pixels of one unit
 FACTOR = 28

@@ -14,8 +14,9 @@ from cof.types import Box, View, ViewSpec
 from cof.vision import boxes, views
 from cof.worlds.questions import FIND, LEGIBLE, LEGIBLE_MARK, Needle, choices, needles, pick, route
 from cof.worlds.scenes import COLOURS, MARKS, PATTERNS, SPLITS, Contents, Item, Scene, make_scene
+from tests.properties import cases
 
-MANY = settings(max_examples=300, deadline=None)
+MANY = settings(max_examples=cases(300), deadline=None)
 
 FULL = Contents(small=(5, 5), large=(2, 2), boards=(2, 2), on_board=(4, 4))
 SCENES = st.builds(

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from cof.types import Box
 from cof.vision import boxes
 from cof.worlds.scenes import BOARD, COLOURS, HELD_OUT, KINDS, MARKS, PATTERNS, SPLITS, Contents, Scene, make_scene
+from tests.properties import cases
 
-SIDE = settings(max_examples=1_000, deadline=None)
+SIDE = settings(max_examples=cases(1_000), deadline=None)
 
 FULL = Contents(small=(5, 5), large=(2, 2), boards=(2, 2), on_board=(4, 4))
 SEEDS = st.integers(0, 2**62)
