@@ -11,15 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import cof
+
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "examples" / "plaza.jpg"
 QUESTION = (ROOT / "examples" / "plaza.txt").read_text().strip()
-
-
-def cof(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "cof", *map(str, arguments)], capture_output=True, text=True, check=False, **options
-    )
 
 
 def refused(result, *words):
@@ -137,11 +133,11 @@ def test_an_interrupted_evaluation_says_that_it_goes_on(tmp_path):
     command = [sys.executable, "-m", "cof", "eval", "needle", "--n", "300", "--side", "448", "--out", tmp_path / "run"]
     pipe, heeding = subprocess.PIPE, partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # jobs of a shell ignore it
     running = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT, preexec_fn=heeding)
-    journal, end = tmp_path / "run" / "traces.jsonl", time.monotonic() + 120
+    journal, end = tmp_path / "run" / "traces.jsonl", time.monotonic() + 280
     while not (journal.exists() and journal.stat().st_size) and time.monotonic() < end:
         time.sleep(0.05)
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=60)
+    _, said = running.communicate(timeout=280)
     assert running.returncode == 130
     assert "the same command continues" in said
     assert "Traceback" not in said

@@ -5,8 +5,9 @@ from base64 import b64encode
 
 import pytest
 
+from tests.commands import cof
 from tests.evaluate.benchmarks.copies import picture
-from tests.test_cli import cof, refused
+from tests.test_cli import refused
 
 CALL = (
     '<think>t</think><tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [10, 10, 90, 90], "label": "x"}}'

@@ -9,23 +9,17 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from cof.dialects.named import dialect_of
 from cof.models.remote import RemoteModel
+from tests.commands import cof
 from tests.models.endpoints import ANSWER, ZOOM, Asked, Reply, by_turn, in_turn, listening, models
 
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "examples" / "plaza.jpg"
-
-
-def cof(*arguments: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "cof", *map(str, arguments)], capture_output=True, text=True, timeout=300
-    )
 
 
 def test_an_evaluation_is_spread_over_replicas(tmp_path: Path) -> None:

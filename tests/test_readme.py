@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cof.probe.pictures import draw
+from tests.commands import cof
 from tests.models.endpoints import Reply, listening
 from tests.probe.seeing import Seeing, thousandths
 
@@ -42,13 +43,7 @@ def test_the_first_lines_are_true_of_a_stranger_with_an_endpoint_and_a_photo(tmp
         for command in played:
             words = shlex.split(command.replace("http://127.0.0.1:8000/v1", server.url))
             server.say.looks = "the sign say" if words[1] == "ask" else "Look closer"
-            done = subprocess.run(
-                [sys.executable, "-m", "cof", *words[1:]],
-                cwd=tmp_path,
-                capture_output=True,
-                text=True,
-                env=os.environ | {"PYTHONPATH": str(ROOT), "OPENAI_API_KEY": ""},
-            )
+            done = cof(*words[1:], cwd=tmp_path, env=os.environ | {"OPENAI_API_KEY": ""})
             assert done.returncode == 0, done.stderr
             assert max(map(len, done.stdout.splitlines())) <= 90
     assert "looked at" in done.stdout
@@ -57,6 +52,7 @@ def test_the_first_lines_are_true_of_a_stranger_with_an_endpoint_and_a_photo(tmp
     assert (tmp_path / "trace.html").stat().st_size > 10_000
 
 
+@pytest.mark.long
 def test_the_demo_answers_and_shows_where_it_looked(tmp_path):
     recipe = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     line = next(line for line in recipe.splitlines() if " ask " in line)
@@ -80,8 +76,7 @@ def test_documented_options_exist(page):
         words = shlex.split(command.replace('"$(cat', "'$(cat").replace(')"', ")'"))
         words = words[words.index("cof") + 1 :]
         names = [w for w in words[:2] if re.fullmatch("[a-z]+", w)]
-        shown = subprocess.run(
-            [sys.executable, "-m", "cof", *names, "--help"], capture_output=True, text=True, check=True
-        )
+        shown = cof(*names, "--help")
+        assert shown.returncode == 0
         for option in (w for w in words if w.startswith("--")):
             assert option in shown.stdout, f"{page.name}: {command}"

@@ -19,6 +19,8 @@ import pytest
 from cof.models.named import embedded_folder
 from cof.probe.check import check
 
+pytestmark = pytest.mark.long
+
 START = 120.0  # seconds that a server may take to load
 
 

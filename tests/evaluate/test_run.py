@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,6 +22,7 @@ from cof.models.scripted import ScriptedModel
 from cof.runs import RunDir
 from cof.scoring.traces import score_trace
 from cof.types import Box, Question, Stop, ViewSpec
+from tests.commands import cof
 from tests.killing import run_killed
 
 N = 4
@@ -167,7 +167,7 @@ def test_a_picture_that_cannot_be_read_is_not_tried_again(tmp_path: Path) -> Non
 
 def command(out: Path) -> list[str]:
     options = ["--n", "6", "--side", "448", "--resolutions", "224,448", "--concurrency", "2", "--out", str(out)]
-    return [sys.executable, "-m", "cof", "eval", "needle", *options]
+    return ["eval", "needle", *options]
 
 
 def untimed(report: object) -> object:
@@ -179,11 +179,14 @@ def untimed(report: object) -> object:
             return report
 
 
+@pytest.mark.long
 def test_an_evaluation_killed_at_random_moments_ends_as_an_unbroken_one(tmp_path: Path) -> None:
     """Killed at ten random counts of journaled lines; the reports agree byte for byte but for times."""
-    subprocess.run(command(tmp_path / "whole"), check=True, capture_output=True)
+    assert cof(*command(tmp_path / "whole")).returncode == 0
     moments = sorted(random.Random(0).sample(range(24), KILLS))
-    run_killed(command(tmp_path / "broken"), tmp_path / "broken" / "traces.jsonl", moments)
+    run_killed(
+        [sys.executable, "-m", "cof", *command(tmp_path / "broken")], tmp_path / "broken" / "traces.jsonl", moments
+    )
     reports = [
         json.dumps(untimed(json.loads((tmp_path / name / "report.json").read_text()))) for name in ("whole", "broken")
     ]
@@ -192,7 +195,7 @@ def test_an_evaluation_killed_at_random_moments_ends_as_an_unbroken_one(tmp_path
 
 
 def test_a_run_with_other_settings_does_not_mix(tmp_path: Path) -> None:
-    subprocess.run(command(tmp_path / "run"), check=True, capture_output=True)
-    other = subprocess.run([*command(tmp_path / "run"), "--budget", "64"], capture_output=True, text=True)
+    assert cof(*command(tmp_path / "run")).returncode == 0
+    other = cof(*command(tmp_path / "run"), "--budget", 64)
     assert other.returncode == 2
     assert "has other settings: setting.spec.max_pixels" in other.stderr

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +21,7 @@ from cof.probe.pictures import drawn
 from cof.probe.rows import CheckRow, context_row
 from cof.probe.trips import Chosen, candidates_for
 from cof.vision.urls import Wire
+from tests.commands import cof
 from tests.models.endpoints import Reply, chat, in_turn, listening
 from tests.probe.seeing import Seeing, parts, pictures_of, pixels, thousandths, y_first
 from tests.properties import cases
@@ -326,10 +325,6 @@ def test_an_endpoint_that_wants_a_picture_is_no_obstacle() -> None:
     assert rows["zoom"].good
     with listening(lambda _: Reply(b'{"error": "no"}', 400)) as server:
         assert next(row for row in check(server.url, "m", "") if row.name == "text").good is False
-
-
-def cof(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "cof", *arguments], capture_output=True, text=True, timeout=300)
 
 
 def test_the_exit_code_says_whether_a_zoom_worked() -> None:

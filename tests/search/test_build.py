@@ -137,6 +137,7 @@ def test_what_ends_first_does_not_matter(tmp_path):
     assert published(tmp_path / "one") == published(tmp_path / "eight")
 
 
+@pytest.mark.long
 def test_a_build_killed_at_random_moments_publishes_the_same(tmp_path):
     def command(out: Path) -> list[str]:
         options = ["--n", "300", "--concurrency", "8", "--expert-error", "0.2", "--out", str(out)]

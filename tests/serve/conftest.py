@@ -22,6 +22,13 @@ QUIET = [
 ]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is seen in a browser takes long."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.long)
+
+
 def start(*options: str) -> tuple[subprocess.Popen[bytes], str]:
     """`cof serve` on a free port: its process, and its address once it answers."""
     port = free_port()

@@ -18,6 +18,8 @@ from PIL import Image
 
 from tests.serve.test_api import JSON, PLAZA, QUESTION, asked
 
+pytestmark = pytest.mark.long
+
 MOST_MEMORY = 2 * 2**30  # bytes of the server's process
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 TELLS = re.compile(r"/work|/tmp|/home|/usr|site-packages|Traceback|File \"|127\.0\.0\.1|root:")

@@ -12,6 +12,8 @@ import pytest
 
 from tests.serve.test_api import ANSWER, EXAMPLES, QUESTION
 
+pytestmark = pytest.mark.long
+
 HERE = Path(__file__).parent / "node"
 INSTALL = ["npm", "ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"]
 

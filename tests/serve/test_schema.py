@@ -25,6 +25,8 @@ from tests.properties import cases
 from tests.serve.conftest import start
 from tests.serve.test_hostile import as_url, picture
 
+pytestmark = pytest.mark.long
+
 HEADERS = {"Authorization": "Bearer secret"}
 FREE = ("/", "/health")  # what wants no key
 SMALL = {"type": "image_url", "image_url": {"url": as_url(picture())}}

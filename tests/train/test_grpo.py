@@ -60,6 +60,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, flo
     return out, train(out)
 
 
+@pytest.mark.long
 def test_a_run_leaves_a_model_that_loads_and_weights_that_moved(alone: tuple[Path, dict[str, float]]) -> None:
     out, metrics = alone
     assert metrics["step"] == 2
@@ -73,11 +74,13 @@ def test_a_run_leaves_a_model_that_loads_and_weights_that_moved(alone: tuple[Pat
     assert 0 < max(apart) < 0.01
 
 
+@pytest.mark.long
 def test_passes_are_a_matter_of_memory_alone(alone: tuple[Path, dict[str, float]], tmp_path: Path) -> None:
     once = train(tmp_path / "run", "accumulate=1", "branches=1")
     assert [once[name] for name in COUNTED] == [pytest.approx(alone[1][name], rel=0.05, abs=2e-3) for name in COUNTED]
 
 
+@pytest.mark.long
 def test_two_processes_reward_the_same_groups_as_one(alone: tuple[Path, dict[str, float]], tmp_path: Path) -> None:
     """Twelve rollouts, six for each of two processes, which split the second of the three groups."""
     launch = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(free_port()), "-m")

@@ -22,6 +22,7 @@ from cof.train.progress import last_checkpoint, start_of
 from cof.train.reinforce import ReinforceConfig
 from cof.train.sft import SupervisedConfig
 from cof.worlds.outside import NEEDLE
+from tests.commands import cof
 from tests.tiny import write_checkpoint
 from tests.train.test_traces import SPEC, write_traces
 
@@ -87,6 +88,7 @@ def reinforced_adapters(folder):
     return "grpo", RECIPES / "cof-7b" / "grpo.toml", f"model={model}", f"questions={traces}", *sizes
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stage", [perception, full_weights, adapters, reinforced, reinforced_adapters])
 def test_a_killed_run_ends_as_an_unbroken_one(stage, tmp_path):
     name, recipe, *overrides = stage(tmp_path)
@@ -120,8 +122,8 @@ def weights_of(out):
     ],
 )
 def test_a_recipe_that_cannot_run_is_one_line(stage: str, setting: str, told: str, tmp_path: Path) -> None:
-    argv = [sys.executable, "-m", "cof", "train", stage, "--config", str(RECIPES / "nano" / f"{stage}.toml")]
-    done = subprocess.run([*argv, "--out", str(tmp_path / "run"), "--set", setting], capture_output=True, text=True)
+    recipe = RECIPES / "nano" / f"{stage}.toml"
+    done = cof("train", stage, "--config", recipe, "--out", tmp_path / "run", "--set", setting)
     assert done.returncode != 0
     assert told in done.stderr
     assert "Traceback" not in done.stderr
