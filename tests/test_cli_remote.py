@@ -241,7 +241,9 @@ def test_an_evaluation_in_which_nothing_could_be_read_says_so(tmp_path: Path) ->
         done = cof("eval", "needle", "--url", server.url, "--dialect", "cof", *run, tmp_path / "none")
     assert done.returncode == 1, done.stdout
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("cof: no turn of 2 questions could be read, so that no figure counts; in the first, none of ")
+    assert last.startswith(
+        "cof: no turn of 2 questions could be read, so that no figure counts; in the first, none of "
+    )
     assert "in the dialect 'cof'; the last was '<zap>B</zap>'; want the model's own --dialect, or plain" in last
     assert "focus" in done.stdout
     with listening(in_turn(*[Reply("<zap>B</zap>")] * 2, *[Reply(ANSWER)] * 20)) as server:
@@ -249,7 +251,8 @@ def test_an_evaluation_in_which_nothing_could_be_read_says_so(tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     assert "could be read" not in done.stderr
     with listening(by_turn("<zap>B</zap>")) as server:
-        server.say = lambda body: Reply(ANSWER if "image_zoom_in_tool" in json.dumps(body) else "<zap>B</zap>")
+        order = json.dumps(dialect_of("cof").answer_now)[1:-1]
+        server.say = lambda body: Reply("<zap>B</zap>" if order in json.dumps(body) else ANSWER)
         both = ["--arms", "direct,focus", "--out", tmp_path / "both"]
         done = cof("eval", "needle", "--url", server.url, "--dialect", "cof", *run[:2], *run[4:-1], *both)
     assert done.returncode == 0, done.stderr
