@@ -5,10 +5,9 @@ Owns the sentences on stderr and the failure of an evaluation that measured noth
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
-from cof.cli.console import printable
+from cof.cli.console import say
 from cof.errors import ModelError
 from cof.evaluate.run import Record
 from cof.focus.loop import NO_VIEW
@@ -27,7 +26,7 @@ def check_outcome(found: Sequence[Record]) -> None:
         again = "the same command tries them again; " if retried else ""
         if len(failed) == len(found):
             raise ModelError(f"all of {len(found)} questions failed; {again}{first}")
-        _print(f"{len(failed)} of {len(found)} failed; {again}{first}")
+        say(f"{len(failed)} of {len(found)} failed; {again}{first}")
     _check_read(found)
 
 
@@ -41,14 +40,10 @@ def _check_read(found: Sequence[Record]) -> None:
         raise ModelError(f"no turn of {count} questions could be read, so that no figure counts; in the first, {first}")
     for arm, each in troubles.items():
         if all(each):
-            _print(f"no turn of {len(each)} questions in the arm {arm} could be read; in the first, {each[0]}")
+            say(f"no turn of {len(each)} questions in the arm {arm} could be read; in the first, {each[0]}")
 
 
 def _print_outside(found: Sequence[Record]) -> None:
     if outside := {record.trace.question.image for record in found if record.trace.outside}:
         pictures = {record.trace.question.image for record in found}
-        _print(f"{len(outside)} of {len(pictures)} pictures: {OUTSIDE}")
-
-
-def _print(text: str) -> None:
-    print(f"cof: {printable(' '.join(text.split()))}", file=sys.stderr)
+        say(f"{len(outside)} of {len(pictures)} pictures: {OUTSIDE}")

@@ -37,9 +37,8 @@ def view(
     for run, called in zip(runs, _names(runs), strict=True):
         for name, shown in _read(run, called):
             if (not arm or shown.trace.mode in arm) and (not wrong or _wrong(shown)):
-                found.setdefault(name, [])
-                if len(found[name]) < n:
-                    found[name].append(shown)
+                found.setdefault(name, []).append(shown)
+    found = _first(found, n)
     if not found:
         raise InputError(f"there are no traces to show in {', '.join(map(str, runs))}; want other runs or filters")
     missing, total = list[str](), sum(map(len, found.values()))
@@ -48,6 +47,12 @@ def view(
     if missing:
         print(f"{len(missing)} without a picture; the first: {missing[0]}", file=sys.stderr)
     print(f"{total} traces in {index}")
+
+
+def _first(found: dict[str, list[Shown]], n: int) -> dict[str, list[Shown]]:
+    """The first `n` of each run, the same questions of each: those that the first run has come first."""
+    rank = {key: place for place, key in enumerate(dict.fromkeys(each.key for run in found.values() for each in run))}
+    return {name: sorted(run, key=lambda each: rank[each.key])[:n] for name, run in found.items()}
 
 
 def _names(runs: Sequence[Path]) -> list[str]:
