@@ -98,7 +98,8 @@ def pictures_in(images: Sequence[str], largest: LoadLimits) -> list[str]:
     if found.count(STDIN) > 1:
         raise InputError("standard input (-) was given twice; want it once, as it can be read once")
     if refused:
-        say(f"{len(refused)} files in folders are no pictures that can be read; the first: {refused[0]}")
+        count = "1 file" if len(refused) == 1 else f"{len(refused)} files"
+        say(f"left out of the folders: {count} that cannot be read as pictures; the first: {refused[0]}")
     return found
 
 

@@ -81,7 +81,7 @@ class _Printed:
             write_traces(self.folder, ANSWERS, self.shown)
             index = write_index(self.folder, [ANSWERS], self.entries)
             if not self.as_json:
-                print(f"\n{len(self.entries)} pages in {index}")
+                print(f"\n{len(self.entries)} page{'s' * (len(self.entries) != 1)} in {index}")
 
     def _print(self, each: Answered) -> None:
         heading = f"{each.asked.image}: {each.asked.text}" if self.named else each.asked.image
