@@ -62,8 +62,8 @@ def run() -> None:
     except CofError as error:
         sys.exit(_fail(error, 1))
     except OSError as error:  # a folder that is a file, a full disk, a file without permission
-        where = f"{error.filename}: " if error.filename else ""
-        sys.exit(_fail(InputError(f"{where}{error.strerror or error}; want a place that can be read and written"), 2))
+        where = error.filename or "standard output, or a file"
+        sys.exit(_fail(InputError(f"{where}: {error.strerror or error}; want a place that can be read and written"), 2))
 
 
 def _keep_memory() -> None:

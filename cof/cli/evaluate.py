@@ -49,7 +49,7 @@ from cof.focus.setting import MODES, Mode, Setting, setting_of
 from cof.models.base import Usage
 from cof.models.remote import RemoteModel
 from cof.plain import to_json
-from cof.runs import RunDir, digest, publish
+from cof.runs import RunDir, fingerprint, publish
 from cof.scoring.judge import judged, remembered
 from cof.types import Limits, Metric, Sampling, ViewSpec
 
@@ -265,7 +265,7 @@ def _manifest(model: Any, setting: Setting, data: Path | None) -> dict[str, Any]
         "wire": str(model.wire) if isinstance(model, RemoteModel) else None,
         "setting": to_json(setting) | {"mode": None, "dialect": setting.dialect.name},
         "prompts": setting.dialect.fingerprint(),
-        "data": None if data is None else digest(data),
+        "data": None if data is None else fingerprint(data),
         "versions": {"cof": cof.__version__} | {name: version(name) for name in VERSIONED if find_spec(name)},
     }
 
