@@ -12,6 +12,15 @@
 Bad model *output* is not an error: it is parsed into `Malformed` and told to the model.
 """
 
+import json
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+PACKAGE = "chain-of-focus"
+
 
 class CofError(Exception):
     """Root of every error raised on purpose by this package."""
@@ -41,9 +50,29 @@ class MissingExtra(InputError):
     """An optional dependency, of an `extra` of this package, that `doing` something needs is not installed."""
 
     def __init__(self, doing: str, missing: str | None, extra: str) -> None:
-        how = f"pip install 'chain-of-focus[{extra}]', or -e '.[{extra}]' in a clone"
-        super().__init__(f"{doing} needs {missing}; want it installed: {how}")
+        super().__init__(f"{doing} needs {missing}; want it installed: {how_to_install(extra)}")
 
 
 class ModelError(CofError):
     """A model could not be loaded, or failed while it completed a turn."""
+
+
+def how_to_install(extra: str) -> str:
+    """The command that installs an `extra` of this package, from the clone or the wheel that pip took it from (PEP 610)."""
+    found = _direct_url()
+    path = Path(unquote(urlsplit(str(found.get("url", ""))).path))
+    if not found or not path.exists():
+        return f"pip install '.[{extra}]' in the clone, or 'chain_of_focus-VERSION-py3-none-any.whl[{extra}]' with the wheel"
+    folder = found.get("dir_info")
+    editable = "-e " if isinstance(folder, dict) and folder.get("editable") else ""
+    return f"{sys.executable} -m pip install {editable}'{path}[{extra}]'"
+
+
+def _direct_url() -> dict[str, Any]:
+    """Where pip took this package from; empty where that is not known."""
+    try:
+        text = distribution(PACKAGE).read_text("direct_url.json")
+    except PackageNotFoundError:
+        return {}
+    found = json.loads(text) if text else {}
+    return found if isinstance(found, dict) else {}

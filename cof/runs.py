@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import threading
@@ -18,6 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from cof.errors import CofError, InvalidRun
+
+LISTED = 1000  # files whose sizes a fingerprint has; more would be megabytes of a manifest
+NAMED = 3  # files that a message names
+HASH = re.compile("[0-9a-f]{16}")
 
 
 class RunDir(ExitStack):
@@ -63,7 +68,7 @@ class Journal:
         with self._turn:
             new, end = self._fresh_id(record), self._file.seek(0, os.SEEK_END)
             try:
-                _write(self._file.fileno(), line)
+                _write(self._file.fileno(), line, self.path)
                 self.done.add(new)
             except BaseException:  # a full disk or Ctrl-C must leave neither half a line nor an id without its line
                 self.done.discard(new)
@@ -91,7 +96,7 @@ def publish(path: Path, content: str | bytes) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")  # same folder, so that the move is atomic
     try:
         with draft.open("xb", buffering=0) as file:
-            _write(file.fileno(), content.encode() if isinstance(content, str) else content)
+            _write(file.fileno(), content.encode() if isinstance(content, str) else content, path)
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
@@ -100,11 +105,24 @@ def publish(path: Path, content: str | bytes) -> None:
     os.close(folder)
 
 
-def digest(path: Path) -> str:
-    """A hash of the names and sizes of what lies at `path`, a file or a folder: another copy is something else."""
+def fingerprint(path: Path) -> dict[str, Any]:
+    """What lies at `path`, a file or a folder, for a manifest: a hash of names and sizes, and these themselves as `files`, by
+    which a message names the one that has changed. Of more than `LISTED` files there is the count alone."""
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    told = "\n".join(f"{file.name} {file.stat().st_size}" for file in files if file.exists())
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    sizes = {(file.relative_to(path).as_posix() if file != path else file.name): _size(file) for file in files}
+    hashed = hashlib.sha256(json.dumps(sizes).encode()).hexdigest()[:16]
+    return {"digest": hashed, "files": sizes if len(sizes) <= LISTED else len(sizes)}
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Gives an error of the system that names no file, such as that of a full disk, the name of the one that is written."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        raise
 
 
 @contextmanager
@@ -149,9 +167,35 @@ def _settle_manifest(folder: Path, given: dict[str, Any]) -> None:
 
 
 def _differing(was: Any, now: Any, key: str = "") -> list[str]:
+    if was == now:
+        return []
+    name = key.lstrip(".")
+    if isinstance(was, dict) and isinstance(now, dict):
+        if "digest" in was and "digest" in now:
+            return [f"{name} ({'; '.join(_changed(was['files'], now['files']))})"]
+        return [text for part in was | now for text in _differing(was.get(part), now.get(part), f"{key}.{part}")]
+    if all(isinstance(each, str) and HASH.fullmatch(each) for each in (was, now)):
+        return [f"{name} (another than before)"]
+    return [f"{name} (was {was!r}, now {now!r})"]
+
+
+def _changed(was: Any, now: Any) -> list[str]:
+    """Which files have changed by their `fingerprint`."""
     if not (isinstance(was, dict) and isinstance(now, dict)):
-        return [] if was == now else [f"{key.lstrip('.')} (was {was!r}, now {now!r})"]
-    return [told for name in was | now for told in _differing(was.get(name), now.get(name), f"{key}.{name}")]
+        count, other = (len(files) if isinstance(files, dict) else files for files in (was, now))
+        return [f"{count} files before, {other} now" if count != other else f"one of {count} files has changed"]
+    found = [
+        f"{name} is gone" if name not in now
+        else f"{name} is new" if name not in was
+        else f"{name} was {was[name]:,} byte{'s' * (was[name] != 1)} long, and is {now[name]:,}"
+        for name in was | now
+        if was.get(name) != now.get(name)
+    ]  # fmt: skip
+    return found if len(found) <= NAMED else [*found[:NAMED], f"and {len(found) - NAMED} more"]
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
 
 
 def _json_object(text: bytes, where: str) -> dict[str, Any]:
@@ -163,7 +207,8 @@ def _json_object(text: bytes, where: str) -> dict[str, Any]:
     return found
 
 
-def _write(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
-    os.fsync(descriptor)
+def _write(descriptor: int, data: bytes, path: Path) -> None:
+    with naming(path):
+        while data:
+            data = data[os.write(descriptor, data) :]
+        os.fsync(descriptor)

@@ -144,7 +144,7 @@ def test_where_something_failed_the_evaluation_has_a_report(tmp_path: Path) -> N
     with listening(in_turn(Reply(b"odd", 400), Reply("B"))) as server:
         done = cof("eval", *NEEDLES, "--n", 2, "--url", server.url, "--model", "m", "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
-    assert "1 failed; the first: m at " in done.stderr
+    assert "cof: 1 of 2 failed; the same command tries them again; the first: m at " in done.stderr
 
 
 def test_the_only_model_of_an_endpoint_needs_no_name(tmp_path: Path) -> None:
@@ -233,12 +233,36 @@ def test_an_evaluation_in_which_nothing_could_be_read_says_so(tmp_path: Path) ->
     run = ["--model", "m", "--arms", "focus", "--n", 2, "--side", 448, "--out"]
     with listening(by_turn("<zap>B</zap>")) as server:
         done = cof("eval", "needle", "--url", server.url, "--dialect", "cof", *run, tmp_path / "none")
-    assert done.returncode == 0, done.stderr
-    assert "cof: none of 2 traces could be read; in the first, none of " in done.stderr
-    assert "in the dialect 'cof'; the last was '<zap>B</zap>'; want the model's own --dialect, or plain" in done.stderr
+    assert done.returncode == 1, done.stdout
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(
+        "cof: no turn of 2 questions could be read, so that no figure counts; in the first, none of "
+    )
+    assert "in the dialect 'cof'; the last was '<zap>B</zap>'; want the model's own --dialect, or plain" in last
+    assert "focus" in done.stdout
     with listening(in_turn(*[Reply("<zap>B</zap>")] * 2, *[Reply(ANSWER)] * 20)) as server:
         done = cof("eval", "needle", "--url", server.url, "--dialect", "cof", *run, tmp_path / "some")
+    assert done.returncode == 0, done.stderr
     assert "could be read" not in done.stderr
+    with listening(by_turn("<zap>B</zap>")) as server:
+        order = json.dumps(dialect_of("cof").answer_now)[1:-1]
+        server.say = lambda body: Reply("<zap>B</zap>" if order in json.dumps(body) else ANSWER)
+        both = ["--arms", "direct,focus", "--out", tmp_path / "both"]
+        done = cof("eval", "needle", "--url", server.url, "--dialect", "cof", *run[:2], *run[4:-1], *both)
+    assert done.returncode == 0, done.stderr
+    assert "no turn of 2 questions in the arm direct could be read; in the first, none of 1 " in done.stderr
+
+
+def test_pictures_that_cannot_be_read_are_no_failure_of_the_model(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("hello")
+    line = {"question": "What?", "image": "a.png", "answer": "red"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(line) + "\n")
+    options = ["--data", tmp_path / "rows.jsonl", "--model", "m", "--out", tmp_path / "run"]
+    with listening(by_turn(ANSWER)) as server:
+        done = cof("eval", "jsonl", "--url", server.url, *options)
+    assert done.returncode == 1
+    assert "cof: all of 2 questions failed; the first: picture '" in done.stderr.splitlines()[-1]
+    assert "tries them again" not in done.stderr
 
 
 def test_boxes_are_scored_in_a_dialect_of_a_file(tmp_path: Path) -> None:

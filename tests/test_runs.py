@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import cof.runs
 from cof.errors import InvalidRun
-from cof.runs import Journal, RunDir, publish, read_records
+from cof.runs import LISTED, Journal, RunDir, fingerprint, naming, publish, read_records
 from tests.properties import cases
 
 MANIFEST = {"seed": 0, "limits": {"turns": 6, "zooms": 4}, "sizes": (1, 2)}
@@ -132,7 +132,7 @@ def test_a_write_that_fails_half_way_leaves_no_half_line(tmp_path: Path) -> None
     path = tmp_path / "j.jsonl"
     with closing(Journal(path)) as journal:
         journal.append({"id": "a"})
-        with _largest_file(200_000), pytest.raises(OSError, match="large"):
+        with _largest_file(200_000), pytest.raises(OSError, match=r"large: .*j\.jsonl"):
             journal.append({"id": "b", "text": "x" * 300_000})
         assert path.read_bytes() == b'{"id": "a"}\n'
         assert journal.done == {"a"}
@@ -159,7 +159,7 @@ def test_publish_replaces_whole_files_and_leaves_no_draft(tmp_path: Path) -> Non
     publish(path, "é old")
     publish(path, b"new")
     assert path.read_bytes() == b"new"
-    with _largest_file(200_000), pytest.raises(OSError, match="large"):
+    with _largest_file(200_000), pytest.raises(OSError, match=r"large: .*j\.jsonl"):
         publish(path, b"x" * 300_000)
     assert path.read_bytes() == b"new"
     assert [p.name for p in tmp_path.iterdir()] == ["report.md"]
@@ -227,3 +227,71 @@ def _append_all(path: Path, records: list[dict[str, str]]) -> None:
     with closing(Journal(path)) as journal:
         for record in records:
             journal.append(record)
+
+
+def test_a_message_names_the_file_that_changed(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("a.jsonl", "b.png", "c.png"):
+        (data / name).write_text("12345")
+    with RunDir(tmp_path / "run", {"data": fingerprint(data)}):
+        pass
+    with (data / "a.jsonl").open("a") as file:
+        file.write("678")
+    (data / "b.png").unlink()
+    (data / "d.png").write_text("1")
+    with pytest.raises(InvalidRun) as refused, RunDir(tmp_path / "run", {"data": fingerprint(data)}):
+        pass
+    assert "other settings: data (a.jsonl was 5 bytes long, and is 8; b.png is gone; d.png is new); use" in str(
+        refused.value
+    )
+    one = fingerprint(data / "a.jsonl")
+    assert one["files"] == {"a.jsonl": 8}
+    moved = tmp_path / "moved.jsonl"
+    (data / "a.jsonl").rename(moved)
+    assert fingerprint(moved)["digest"] != one["digest"]
+    with RunDir(tmp_path / "one", {"data": one, "weights": "0123456789abcdef"}):
+        pass
+    with (
+        pytest.raises(InvalidRun) as refused,
+        RunDir(tmp_path / "one", {"data": fingerprint(moved), "weights": "f" * 16}),
+    ):
+        pass
+    assert "data (a.jsonl is gone; moved.jsonl is new), weights (another than before)" in str(refused.value)
+
+
+def refusal(run, **manifest):
+    with pytest.raises(InvalidRun) as refused, RunDir(run, manifest):
+        pass
+    return str(refused.value)
+
+
+def test_of_many_files_few_are_named(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for n in range(9):
+        (data / f"{n}.png").write_text("1")
+    with RunDir(tmp_path / "few", {"data": fingerprint(data)}):
+        pass
+    for n in range(5):
+        (data / f"{n}.png").write_text("22")
+    assert "data (0.png was 1 byte long, and is 2; 1" in refusal(tmp_path / "few", data=fingerprint(data))
+    assert "; 2.png was 1 byte long, and is 2; and 2 more)" in refusal(tmp_path / "few", data=fingerprint(data))
+    for n in range(LISTED):
+        (data / f"{n}.txt").touch()
+    large = fingerprint(data)
+    assert large["files"] == LISTED + 9
+    with RunDir(tmp_path / "many", {"data": large}):
+        pass
+    (data / "0.png").write_text("333")
+    assert "data (one of 1009 files has changed)" in refusal(tmp_path / "many", data=fingerprint(data))
+    (data / "0.png").unlink()
+    assert "data (1009 files before, 1008 now)" in refusal(tmp_path / "many", data=fingerprint(data))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full device")
+def test_a_full_disk_names_the_file(tmp_path):
+    file = tmp_path / "full"
+    file.symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: '.*full'"), naming(file):
+        file.write_bytes(b"x")

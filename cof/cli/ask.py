@@ -1,4 +1,7 @@
-"""`cof ask`: one question about one picture, the answer, and where the model looked."""
+"""`cof ask`: questions about pictures, the answers, and where the model looked.
+
+One question about one picture is printed alone; several are printed as they end, in order, each under a heading.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from PIL import Image
 
 from cof.api import opened_picture, session_of
-from cof.cli.console import two_columns
+from cof.cli import status
+from cof.cli.answers import print_answer, print_line, summary
+from cof.cli.asking import STDIN, is_single, pictures_in, questions_in, split_words
 from cof.cli.options import (
     Adapter,
     Budget,
@@ -27,29 +33,36 @@ from cof.cli.options import (
     opened,
     print_dialect,
 )
+from cof.cli.several import ask_several, check_folder
 from cof.config import replace_fields
 from cof.dialects.named import dialect_of
 from cof.errors import CofError, InputError, ModelError
 from cof.focus.loop import Session
-from cof.focus.notes import notes, unreadable
+from cof.focus.notes import unreadable
 from cof.focus.question import question_of
 from cof.focus.setting import setting_of
+from cof.models.base import Model
+from cof.models.opening import NANO
 from cof.runs import publish
-from cof.scoring.traces import listed
 from cof.serve.page import trace_page
-from cof.types import Answer, Limits, Sampling, Trace, Zoom
-from cof.vision.boxes import in_words, rounded
+from cof.types import Limits, Sampling, Trace
 from cof.vision.load import MEGAPIXELS, limits_of, read_stdin
 from cof.vision.views import Picture
 from cof.worlds.outside import OUTSIDE
 
-STDIN = "-"
-COLUMN = 11  # characters before what a line says
-
 
 def ask(
-    image: Annotated[str, typer.Argument(help="A picture file, - for standard input, or a URL with --fetch.")],
-    question: str,
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PICTURE... QUESTION",
+            help="Picture files, folders of them, - for standard input, or URLs with --fetch; last the question.",
+        ),
+    ],
+    question: Annotated[
+        list[str], typer.Option("--question", "-q", help="A further question about every picture; repeatable.")
+    ] = [],  # noqa: B006
+    questions: Annotated[Path | None, typer.Option(help="A file of further questions, one a line.")] = None,
     choice: Annotated[list[str], typer.Option("--choice", help="A possible answer; repeatable.")] = [],  # noqa: B006
     model: ModelName = None,
     adapter: Adapter = None,
@@ -61,35 +74,57 @@ def ask(
     budget: Budget = None,
     crop_budget: CropBudget = None,
     turn_tokens: TurnTokens = None,
-    fetch: Annotated[bool, typer.Option("--fetch", help="Allow the picture to be an http(s) URL.")] = False,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Allow a picture to be an http(s) URL.")] = False,
     max_megapixels: Annotated[float, typer.Option(help="The largest picture that is read.")] = MEGAPIXELS,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each answer.")] = False,
     trace: Annotated[
         Path | None,
-        typer.Option("--trace", help="Write the trace page to this HTML file, or the trace to a .json file."),
+        typer.Option(
+            "--trace",
+            help="Write the trace page to this HTML file, or the trace to a .json file; of several answers, to a folder.",
+        ),
     ] = None,
 ) -> None:
-    """Ask a question about a picture, and see where the model looked."""
+    """Ask questions about pictures, and see where the model looked. The model is loaded once."""
+    status.show(f"cof: opening {url[0]} ..." if url else f"cof: loading {model or NANO} ...")
     with _error_as_json(as_json):
         limits, spoken = replace_fields(Limits(), limit), None if dialect is None else dialect_of(dialect)
-        largest = limits_of(max_megapixels)
-        name, picture = opened_picture(read_stdin(largest) if image == STDIN else image, fetch, largest)
-        asked, sampling = question_of(name, question, choice), Sampling(tokens=turn_tokens) if turn_tokens else None
+        images, texts = split_words(words, [*question, *questions_in(questions)])
+        largest, single = limits_of(max_megapixels), is_single(images, texts)
+        if single:
+            given = read_stdin(largest) if images[0] == STDIN else images[0]
+            name, picture = opened_picture(given, fetch, largest)
+        else:
+            images = pictures_in(images, largest)
+            check_folder(trace, len(images) * len(texts))
+        asked = [question_of(name if single else "", text, choice) for text in texts]
+        sampling = Sampling(tokens=turn_tokens) if turn_tokens else None
         loaded = opened(model, adapter, urls=url, key_file=key_file, seconds=limits.seconds, wire=wire)
         setting = setting_of(loaded, limits, sampling, budget, spoken, crop_budget)
         if url and spoken is None:
             print_dialect(loaded, setting.dialect)
-        found = _answered(loaded, session_of(loaded, asked, Picture(picture), setting), quiet=as_json)
+        if single:
+            found = _answered(loaded, session_of(loaded, asked[0], Picture(picture), setting), quiet=as_json)
+    if single:
+        _finish(found, picture, as_json, trace)
+    else:
+        ask_several(loaded, images, texts, choice, setting, (fetch, largest), as_json, trace)
+
+
+def _finish(found: Trace, picture: Image.Image, as_json: bool, page: Path | None) -> None:
+    """Print the answer, and write its page. Raises ModelError where the model failed."""
+    status.clear()
     if trouble := unreadable(found):
         print(f"cof: {trouble}", file=sys.stderr)
     if as_json:
         print(json.dumps(summary(found), ensure_ascii=False))
     else:
-        _print(found)
-    if trace is not None:  # last, so that a page that cannot be written costs no answer
-        as_data = trace.suffix.lower() == ".json"
-        _write(trace, json.dumps(found.to_json(), ensure_ascii=False) + "\n" if as_data else trace_page(found, picture))
-        _line("trace", str(trace), as_json)
+        print_answer(found)
+    if page is not None:  # last, so that a page that cannot be written costs no answer
+        as_data = page.suffix.lower() == ".json"
+        _write(page, json.dumps(found.to_json(), ensure_ascii=False) + "\n" if as_data else trace_page(found, picture))
+        if not as_json:
+            print_line("trace", str(page))
     if found.error is not None:
         raise ModelError(found.error)
 
@@ -101,55 +136,19 @@ def _error_as_json(wanted: bool) -> Iterator[None]:
         yield
     except CofError as error:
         if wanted:
+            status.clear()
             print(json.dumps({"answer": None, "error": " ".join(str(error).split())}, ensure_ascii=False))
         raise
 
 
-def _answered(model: Any, session: Session, quiet: bool) -> Trace:
+def _answered(model: Model, session: Session, quiet: bool) -> Trace:
     """The trace of the question; that the picture is outside what the model knows is printed before, unless `quiet`."""
-    if session.trace.outside:
-        _line("outside", OUTSIDE, quiet)
+    if session.trace.outside and not quiet:
+        status.clear()
+        print_line("outside", OUTSIDE)
+    status.show(f"cof: asking {model.name} ...")
     model.converse([session])
     return session.trace
-
-
-def summary(trace: Trace) -> dict[str, Any]:
-    """What `--json` prints: the answer, where the model looked (boxes in source pixels), what it cost, and what limits did."""
-    return {
-        "answer": trace.answer,
-        "listed": listed(trace),
-        "outside": trace.outside,
-        "stop": trace.stop.value,
-        "error": trace.error,
-        "model": trace.model,
-        "dialect": trace.dialect,
-        "zooms": trace.zooms,
-        "tokens": trace.tokens,
-        "visual_tokens": trace.visual_tokens,
-        "boxes": [rounded(box) for box in trace.looked],
-        "thoughts": [turn.action.thought for turn in trace.turns if isinstance(turn.action, Zoom | Answer)],
-        "notes": list(notes(trace)),
-        "seconds": round(trace.seconds, 2),
-    }
-
-
-def _print(trace: Trace) -> None:
-    for turn in trace.turns:
-        if isinstance(turn.action, Zoom):
-            for box in turn.action.boxes[: len(turn.views)]:
-                _line("looked at", f"{turn.action.label or 'a region'}  {in_words(box)}")
-    _line("answer", "(none)" if trace.answer is None else trace.answer)
-    if listed(trace) is False:
-        _line("", f"This answer is none of the choices: {', '.join(trace.question.choices)}.")
-    zooms = f"{trace.zooms} zoom{'s' * (trace.zooms != 1)}"
-    _line("stop", f"{trace.stop.value}, {zooms}, {trace.visual_tokens} visual tokens, {trace.seconds:.1f} s")
-    for note in notes(trace):
-        _line("note", note)
-
-
-def _line(name: str, text: str, quiet: bool = False) -> None:
-    if not quiet:
-        print(two_columns(name, text, COLUMN))
 
 
 def _write(path: Path, text: str) -> None:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 import textwrap
+
+from cof.cli import status
 
 NARROWEST, WIDEST = 60, 110  # characters of a line
 # controls, what turns text round, and half characters
@@ -17,6 +20,12 @@ CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud
 def printable(text: str) -> str:
     """The text with control characters spelt out; line ends and tabs stay."""
     return CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def say(text: str) -> None:
+    """Print a line on stderr, under the name of the command, and with what is under way out of the way."""
+    status.clear()
+    print(f"cof: {printable(' '.join(text.split()))}", file=sys.stderr, flush=True)
 
 
 def two_columns(name: str, text: str, column: int) -> str:

@@ -25,7 +25,7 @@ from cof.dialects.named import dialect_of
 from cof.errors import InputError, InvalidConfig, InvalidImage, ModelError
 from cof.evaluate.benchmarks.left_out import LeftOut
 from cof.plain import to_json
-from cof.runs import RunDir, digest, read_records
+from cof.runs import RunDir, fingerprint, read_records
 from cof.search.build import METHODS, publish_kept
 from cof.search.build import build as run_build
 from cof.search.calls import Players, Task
@@ -102,7 +102,11 @@ def build(
     players, played = _players(roles, source, expert_error, seed)
     filters, left_out = Filters(evaluation=frozenset(_hashes(against))), LeftOut()
     tasks, total = _tasks(source, drawn, view, tokens, dialect_of(dialect), left_out)
-    asked = {"source": source, "drawn": to_json(drawn) if source == NEEDLE else digest(Path(source)), "method": method}
+    asked = {
+        "source": source,
+        "drawn": to_json(drawn) if source == NEEDLE else fingerprint(Path(source)),
+        "method": method,
+    }
     asked |= {} if dialect == COF.name else {"dialect": dialect}
     asked |= {"budgets": list(tokens), "spec": to_json(view), "rules": to_json(rules), "roles": played}
     with RunDir(out, asked | {"version": cof.__version__}) as run:

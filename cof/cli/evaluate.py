@@ -30,29 +30,28 @@ from cof.cli.options import (
     print_dialect,
     split_of,
 )
+from cof.cli.outcome import check_outcome
 from cof.cli.progress import counting
-from cof.cli.tables import print_pairs, print_rows
+from cof.cli.tables import own_pairs, print_brief, print_details, run_pairs
 from cof.config import replace_fields
 from cof.dialects.named import dialect_of
-from cof.errors import InputError, InvalidConfig, ModelError
+from cof.errors import InputError, InvalidConfig
 from cof.evaluate.benchmarks import needle
 from cof.evaluate.benchmarks.base import Item
 from cof.evaluate.benchmarks.known import BENCHMARKS
 from cof.evaluate.benchmarks.left_out import LeftOut
-from cof.evaluate.compare import markdown, markdown_table, read_runs, rows_of
+from cof.evaluate.compare import markdown, markdown_table, names_of, read_report, read_runs, rows_of
 from cof.evaluate.inspect_log import PICTURES, write_logs
 from cof.evaluate.pairs import HEADINGS, VERDICTS, as_json, read_pairs
 from cof.evaluate.report import report
-from cof.evaluate.run import NATIVE, SOURCES, Plan, Source, evaluate, records, scored_by
-from cof.focus.notes import unreadable
+from cof.evaluate.run import NATIVE, SOURCES, Plan, Record, Source, evaluate, records, scored_by
 from cof.focus.setting import MODES, Mode, Setting, setting_of
 from cof.models.base import Usage
 from cof.models.remote import RemoteModel
 from cof.plain import to_json
-from cof.runs import RunDir, digest, publish
+from cof.runs import RunDir, fingerprint, publish
 from cof.scoring.judge import judged, remembered
 from cof.types import Limits, Metric, Sampling, ViewSpec
-from cof.worlds.outside import OUTSIDE
 
 NEEDLE = "needle"
 SIDE, SPLIT = 1792, "test"
@@ -65,6 +64,9 @@ TURN_TOKENS = 512  # most tokens of one turn, as the released checkpoints are ev
 METRICS: tuple[Metric, ...] = get_args(Metric)
 
 Items = Callable[[int], Iterable[Item]]
+Details = Annotated[
+    bool, typer.Option("--details", help="Also every figure by resolution, category, depth, tag and metric.")
+]
 
 
 def evaluation(
@@ -99,8 +101,9 @@ def evaluation(
     ] = 0.0,
     limit: LimitItems = [],  # noqa: B006
     concurrency: Annotated[int, typer.Option(min=1, help="Questions that run together.")] = 16,
+    details: Details = False,
 ) -> None:
-    """Measure a model on a benchmark: accuracy with its interval, zooms and tokens, by arm, resolution and category."""
+    """Measure a model on a benchmark: accuracy with its interval, zooms and tokens of each arm, and how far arms differ."""
     plan = Plan(_arms(arms), _resolutions(resolutions), _source(source), tuple(range(seed, seed + seeds)))
     limits, sampling = (
         replace_fields(Limits(pixels=PIXELS), limit),
@@ -123,21 +126,25 @@ def evaluation(
         asked["left_out_rows"] = len(unusable)
     run = RunDir(out, asked | to_json(plan) | _manifest(loaded, setting, data))
     asked_judge = RemoteModel(judge, judge_model) if judge else None
-    figures, errors = _measure(loaded, items, plan, setting, run, total, asked_judge)
+    figures, found = _measure(loaded, items, plan, setting, run, total, asked_judge)
     figures["left_out_rows"] = len(unusable)
     if left_out := sorted(loaded.known.lacks) if isinstance(loaded, RemoteModel) else []:
         figures["left_out"] = left_out
         print(f"the endpoint refuses {', '.join(left_out)}; turns were asked for without", file=sys.stderr)
-    _tell(figures, out, loaded.usage)
-    if errors and all(arm["failed"] and not arm["n"] for arm in figures["arms"].values()):
-        raise ModelError(f"the model failed at every question, and the same command tries them again; {errors[0]}")
-
-
-def _tell(figures: dict[str, Any], out: Path, used: Usage) -> None:
     publish(out / "report.json", json.dumps(figures, indent=1))
-    print_rows(rows_of(out.name, figures))
-    told = f"read {used.prefilled} tokens and {used.images} pictures, sampled {used.decoded}, {used.seconds:.0f} s in the model"
-    print(told, file=sys.stderr)
+    _print_report(figures, out, details, loaded.usage)
+    check_outcome(found)
+
+
+def _print_report(figures: dict[str, Any], out: Path, details: bool, used: Usage) -> None:
+    rows = rows_of(out.name, figures)
+    print_brief(rows, own_pairs("", figures), named=False)
+    if details:
+        print_details(rows, named=False)
+    work = f"read {used.prefilled} tokens and {used.images} pictures, sampled {used.decoded}, {used.seconds:.0f} s in the model"
+    print(work, file=sys.stderr)
+    if not details:
+        print(f"every figure: {out / 'report.json'}, or cof report {out} --details", file=sys.stderr)
 
 
 def comparison(
@@ -151,16 +158,24 @@ def comparison(
         int | None,
         typer.Option(min=0, help=f"--inspect: samples of a log that show what the model saw, else {PICTURES}."),
     ] = None,
+    details: Details = False,
 ) -> None:
     """Lay evaluations side by side, with published figures where the protocol is the same, and pair them with the first."""
     if pictures is not None and inspect is None:
         raise InputError(f"--pictures {pictures} is for --inspect alone; want both, or neither")
     rows = read_runs(runs)
     pairs, apart = read_pairs(runs, mean)
-    print_rows(rows)
-    print_pairs(pairs)
-    for told in apart:
-        print(told, file=sys.stderr)
+    several = len(runs) > 1
+    own = [
+        line
+        for folder, name in zip(runs, names_of(runs), strict=True)
+        for line in own_pairs(name if several else "", read_report(folder))
+    ]
+    print_brief(rows, [*own, *run_pairs(pairs, details)], several)
+    if details:
+        print_details(rows, several)
+    for reason in apart:
+        print(reason, file=sys.stderr)
     if out is not None:
         from cof.evaluate.plots import draw
 
@@ -250,7 +265,7 @@ def _manifest(model: Any, setting: Setting, data: Path | None) -> dict[str, Any]
         "wire": str(model.wire) if isinstance(model, RemoteModel) else None,
         "setting": to_json(setting) | {"mode": None, "dialect": setting.dialect.name},
         "prompts": setting.dialect.fingerprint(),
-        "data": None if data is None else digest(data),
+        "data": None if data is None else fingerprint(data),
         "versions": {"cof": cof.__version__} | {name: version(name) for name in VERSIONED if find_spec(name)},
     }
 
@@ -262,25 +277,16 @@ def _count(items: Items, plan: Plan) -> int:
 
 def _measure(
     model: Any, items: Items, plan: Plan, setting: Setting, folder: RunDir, total: int, judge: RemoteModel | None
-) -> tuple[dict[str, Any], list[str]]:
-    """Do the evaluation's work in its run folder, with progress; returns the report of all its traces, and their errors."""
+) -> tuple[dict[str, Any], list[Record]]:
+    """Do the evaluation's work in its run folder, with progress; returns the report of all its records, and these."""
     with folder as run, counting("answering", total, len(run.journal("traces").done)) as advance:
         evaluate(model, items, plan, setting, run, lambda _: advance())
         found = list(records(run.folder))
-        if outside := {record.trace.question.image for record in found if record.trace.outside}:
-            print(
-                f"{len(outside)} of {len({r.trace.question.image for r in found})} pictures: {OUTSIDE}", file=sys.stderr
-            )
-        if errors := [record.trace.error for record in found if record.trace.error]:
-            print(f"{len(errors)} failed; the first: {errors[0]}", file=sys.stderr)
-        troubles = [unreadable(record.trace) for record in found if record.trace.own]
-        if troubles and all(troubles):
-            print(f"cof: none of {len(troubles)} traces could be read; in the first, {troubles[0]}", file=sys.stderr)
         if judge is None:
-            return report(found), errors
+            return report(found), found
         answers = [(record.trace.question, record.trace.answer) for record in found]
         scored = judged(judge, answers, run.journal("verdicts"))
         if missing := sum(asked.answer is not None and scored(asked, said).value is None for asked, said in answers):
-            told = f"{missing} answers have no verdict of the judge; the same command asks it again"
-            print(told, file=sys.stderr)
-        return report(found, scored), errors
+            reason = f"{missing} answers have no verdict of the judge; the same command asks it again"
+            print(reason, file=sys.stderr)
+        return report(found, scored), found

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from cof.cli.console import say
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_for
 from cof.errors import InputError, InvalidConfig, MissingExtra
@@ -86,14 +86,14 @@ def opened(
     waits = max(SECONDS, seconds)
     found = open_model(model, url=urls or None, key=key, wire=form, seconds=waits, adapter=adapter, batch=batch)
     if urls and model is None:
-        print(f"cof: the model is {found.name}, the only one at {urls[0]}", file=sys.stderr)
+        say(f"the model is {found.name}, the only one at {urls[0]}")
     return found
 
 
 def print_dialect(model: Model, dialect: Dialect) -> None:
     """Says on stderr which dialect was taken for a model behind an endpoint, where none was given, and why."""
     by = "the model's name" if dialect_for(model.name) else "default, as the model's name names no family"
-    print(f"cof: the dialect is {dialect.name}, by {by}; --dialect changes it", file=sys.stderr)
+    say(f"the dialect is {dialect.name}, by {by}; --dialect changes it")
 
 
 def key_in(file: Path) -> str:

@@ -17,10 +17,10 @@ EVERY = 30.0  # seconds from one plain line to the next
 def counting(what: str, total: int | None, done: int = 0) -> Iterator[Callable[[], None]]:
     """Gives a function that counts one more of `total`, None where that is not known; `done` were there before.
 
-    For work that is journaled: who interrupts it is told that nothing is lost.
+    For work that is journaled: an interruption ends in a line which says that nothing is lost.
     """
     try:
-        with _counting(what, total, done) as advance:
+        with counted(what, total, done) as advance:
             yield advance
     except KeyboardInterrupt:
         print(f"{what}: stopped; what is done is kept, and the same command continues", file=sys.stderr)
@@ -28,7 +28,8 @@ def counting(what: str, total: int | None, done: int = 0) -> Iterator[Callable[[
 
 
 @contextmanager
-def _counting(what: str, total: int | None, done: int) -> Iterator[Callable[[], None]]:
+def counted(what: str, total: int | None, done: int = 0) -> Iterator[Callable[[], None]]:
+    """`counting` for work that begins anew where it is interrupted."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _Lines(what, total, done).advance

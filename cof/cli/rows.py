@@ -17,6 +17,7 @@ from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.errors import InputError, InvalidConfig
 from cof.evaluate.benchmarks.left_out import LeftOut
+from cof.runs import naming
 from cof.search.check import check, in_columns
 from cof.search.conversations import Trajectory, trajectories
 from cof.search.formats import write_sharegpt, write_trl, write_verl
@@ -99,7 +100,8 @@ def _with_file(found: Trajectory, out: Path) -> Trace:
         return trace
     (out / "images").mkdir(parents=True, exist_ok=True)
     file = out / "images" / f"{trace.id}.png"
-    found.picture().save(file)
+    with naming(file):
+        found.picture().save(file)
     return replace(trace, question=replace(trace.question, image=str(file.resolve())))
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from cof.errors import InputError
-from cof.plain import trace_from_json
+from cof.cli.progress import counted
+from cof.errors import InputError, InvalidRun
+from cof.evaluate.run import NATIVE
+from cof.plain import checked_trace
 from cof.runs import read_records
 from cof.scoring.traces import score_trace
 from cof.serve.browse import Shown, write_pages
@@ -32,32 +34,57 @@ def view(
 ) -> None:
     """Write pages that show every step of runs; two runs, or two arms of one, stand side by side, question by question."""
     found: dict[str, list[Shown]] = {}
-    for run in runs:
-        for name, shown in _read(run):
+    for run, called in zip(runs, _names(runs), strict=True):
+        for name, shown in _read(run, called):
             if (not arm or shown.trace.mode in arm) and (not wrong or _wrong(shown)):
-                found.setdefault(name, [])
-                if len(found[name]) < n:
-                    found[name].append(shown)
+                found.setdefault(name, []).append(shown)
+    found = _first(found, n)
     if not found:
         raise InputError(f"there are no traces to show in {', '.join(map(str, runs))}; want other runs or filters")
-    missing = list[str]()
-    index = write_pages(found, out, missing.append)
+    missing, total = list[str](), sum(map(len, found.values()))
+    with counted("writing pages", total) as advance:
+        index = write_pages(found, out, missing.append, advance)
     if missing:
         print(f"{len(missing)} without a picture; the first: {missing[0]}", file=sys.stderr)
-    print(f"{sum(map(len, found.values()))} traces in {index}")
+    print(f"{total} traces in {index}")
 
 
-def _read(run: Path) -> Iterator[tuple[str, Shown]]:
-    """The traces of a run, each with the name that it goes by: the run's, and the arm's in an evaluation."""
-    file = run / TRACES if run.is_dir() else run
+def _first(found: dict[str, list[Shown]], n: int) -> dict[str, list[Shown]]:
+    """The first `n` of each run, the same questions of each: those that the first run has come first."""
+    rank = {key: place for place, key in enumerate(dict.fromkeys(each.key for run in found.values() for each in run))}
+    return {name: sorted(run, key=lambda each: rank[each.key])[:n] for name, run in found.items()}
+
+
+def _names(runs: Sequence[Path]) -> list[str]:
+    """What runs are called: their folders, with a number where another has that name."""
+    files = [_file(run).absolute() for run in runs]
+    names = [file.parent.name if file.name == TRACES else file.stem for file in files]
+    return [name if name not in names[:n] else f"{name} ({names[:n].count(name) + 1})" for n, name in enumerate(names)]
+
+
+def _file(run: Path) -> Path:
+    return run / TRACES if run.is_dir() else run
+
+
+def _read(run: Path, name: str) -> Iterator[tuple[str, Shown]]:
+    """The traces of a run, each under the `name` of the run, with the arm's in an evaluation."""
+    file = _file(run)
     if not file.is_file():
         raise InputError(f"{run} holds no traces; want a run folder with {TRACES}, or such a file")
-    name = file.parent.name if file.name == TRACES else file.stem
-    for record in read_records(file):
-        trace = _located(trace_from_json(record.get("trace", record)), file)
+    for number, record in enumerate(read_records(file), 1):
+        try:
+            trace = _located(checked_trace(record.get("trace", record)), file)
+        except InvalidRun as error:
+            raise InvalidRun(f"{file} line {number}: {error}") from None
         cell = [str(record[part]) for part in ("resolution", "seed") if part in record]
         own = f"{name} {record['arm']}" if "arm" in record else name
-        yield own, Shown("/".join([*cell, trace.id]), trace)
+        yield own, Shown("/".join([*cell, trace.id]), trace, _in_words(record))
+
+
+def _in_words(record: dict[str, Any]) -> str:
+    """The cell of an evaluation's plan: the resolution, and the seed where it is not the first."""
+    side, seed = record.get("resolution", NATIVE), record.get("seed", 0)
+    return ", ".join([*([f"asked at {side} px"] if side != NATIVE else []), *([f"seed {seed}"] if seed else [])])
 
 
 def _located(trace: Trace, file: Path) -> Trace:

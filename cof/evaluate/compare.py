@@ -46,18 +46,6 @@ COLUMNS: tuple[tuple[str, Callable[[Group], str]], ...] = (
     ("unscored", lambda f: str(f.get("unscored", "-"))),
     ("failed", lambda f: str(f.get("failed", "-"))),
 )
-BRIEF = (
-    "n",
-    "accuracy %",
-    "95% interval",
-    "zooms",
-    "zoomed %",
-    "MCC",
-    "visual tokens",
-    "box IoU",
-    "unscored",
-    "failed",
-)
 HEADINGS = ("run", "arm", "group", *(name for name, _ in COLUMNS))
 
 
@@ -91,7 +79,7 @@ def read_runs(folders: Sequence[Path]) -> list[Row]:
     rows: list[Row] = []
     beside: dict[tuple[str, str, int], Row] = {}
     for folder, name in zip(folders, names_of(folders), strict=True):
-        manifest, figures = (_read(folder / file) for file in ("manifest.json", "report.json"))
+        manifest, figures = _read(folder / "manifest.json"), read_report(folder)
         try:
             rows += rows_of(name, figures)
             found = published(manifest, figures)
@@ -100,6 +88,11 @@ def read_runs(folders: Sequence[Path]) -> list[Row]:
         for model, arm, side, part in found:
             beside[model, arm, side] = _at_side(f"{model}{PUBLISHED}", arm, side, part)
     return [*rows, *beside.values()]
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """The figures of a finished evaluation. Raises InvalidRun."""
+    return _read(folder / "report.json")
 
 
 def names_of(folders: Sequence[Path]) -> list[str]:
@@ -143,9 +136,14 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
+def metric_name(figures: Group) -> str:
+    """The metric of the figures; several, comma-separated."""
+    return str(figures.get("metric", PLAIN))
+
+
 def _accuracy(figures: Group) -> str:
     """The accuracy, with the name of its metric where that is not plain right or wrong."""
-    value, metric = _percent(figures.get("accuracy")), figures.get("metric", PLAIN)
+    value, metric = _percent(figures.get("accuracy")), metric_name(figures)
     return value if metric == PLAIN else f"{value} {metric}"
 
 

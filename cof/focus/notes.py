@@ -10,6 +10,7 @@ from cof.types import Box, Malformed, Stop, Trace, Turn, View, Zoom
 from cof.vision import boxes, views
 
 QUOTED = 80  # characters of a turn that are quoted
+TOGETHER = " of the overview and all crops together; --limit pixels=N changes it"
 
 
 def notes(trace: Trace) -> tuple[str, ...]:
@@ -34,7 +35,7 @@ def stop_note(trace: Trace) -> str:
     if trace.mode == "direct":
         asked = "asked to zoom" if trace.stop is Stop.ZOOMS else "gave no answer that could be read"
         return f"The model had to answer at once, and {asked}."
-    limit = f"{getattr(trace.limits, trace.stop.value):,}"
+    limit = f"{getattr(trace.limits, trace.stop.value):,}{TOGETHER if trace.stop is Stop.PIXELS else ''}"
     then = "then answered when asked to" if trace.answer is not None else "was asked for its answer, and gave none"
     return f"The model reached its limit on {trace.stop.value} ({limit}), {then}."
 

@@ -23,7 +23,7 @@ from cof.errors import InputError, InvalidImage, MissingExtra
 from cof.evaluate.benchmarks.conversation import PICTURE
 from cof.evaluate.benchmarks.left_out import LeftOut, usable
 from cof.evaluate.benchmarks.rows import Row
-from cof.runs import publish
+from cof.runs import naming, publish
 from cof.search.kept import NAME as TRACES
 from cof.types import Trace, View
 from cof.vision import views
@@ -95,7 +95,8 @@ def write_verl(kept: Iterable[Trace], out: Path, left_out: LeftOut | None = None
     rows = list(_written(kept, row, left_out))
     for n, each in enumerate(rows):
         each["extra_info"] = {"index": n} | each["extra_info"]
-    parquet.write_table(arrow.Table.from_pylist(rows), out / f"{NAME}.parquet")
+    with naming(out / f"{NAME}.parquet"):
+        parquet.write_table(arrow.Table.from_pylist(rows), out / f"{NAME}.parquet")
     return len(rows)
 
 
@@ -128,7 +129,8 @@ def _save(trace: Trace, shown: Sequence[View], out: Path) -> list[str]:
     (out / "images").mkdir(parents=True, exist_ok=True)
     for n, view in enumerate(shown):
         names.append(f"images/{_file_name(trace.id)}-{n}.png")
-        views.render(picture, view, trace.overview, trace.spec).save(out / names[-1])
+        with naming(out / names[-1]):
+            views.render(picture, view, trace.overview, trace.spec).save(out / names[-1])
     return names
 
 

@@ -1,77 +1,137 @@
 """Runs as a folder that a browser opens: an index with filters, a page for each trace, runs side by side. Needs no server.
 
-The pages are those of `page.py`; a picture that cannot be read spoils its own page alone. What models said is in the index as
-data alone, never as markup. Omits editing.
+The pages are those of `page.py`; a picture that cannot be read spoils its own page alone, and one that several traces are about
+is read and encoded once. What models said is in the index as data alone, never as markup. Omits editing.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import groupby
+from pathlib import Path, PurePath
 from typing import Any
 
 from markupsafe import Markup
 
-from cof.errors import InvalidImage
+from cof.errors import InputError
 from cof.plain import to_json
 from cof.runs import publish
 from cof.scoring.traces import score_trace
+from cof.serve.encoded import EncodedPicture
 from cof.serve.page import page_without_picture, template, trace_page
 from cof.types import Trace
 from cof.worlds.pictures import picture_in
 
+Entry = dict[str, Any]
+
 
 @dataclass(frozen=True)
 class Shown:
-    """A trace to be shown. Traces of the same `key`, from different runs, are shown side by side."""
+    """A trace to be shown. Traces of the same `key`, from different runs, are shown side by side. `cell` says in words at which
+    resolution and with which seed an evaluation asked, "" elsewhere."""
 
     key: str
     trace: Trace
+    cell: str = ""
 
 
 def write_pages(
-    runs: Mapping[str, Sequence[Shown]], folder: Path, on_missing: Callable[[str], None] = lambda _: None
+    runs: Mapping[str, Sequence[Shown]],
+    folder: Path,
+    on_missing: Callable[[str], None] = lambda _: None,
+    on_page: Callable[[], None] = lambda: None,
 ) -> Path:
     """Write the runs, by name, to `folder`; returns its `index.html`. Each run's traces are in `NAME/traces.jsonl`.
 
-    Where a trace's picture cannot be read, its page and the index say so, and `on_missing` gets the reason.
+    Where a trace's picture cannot be read, its page and the index say so, and `on_missing` gets the reason. `on_page` is
+    called after every page.
     """
-    entries = list[dict[str, Any]]()
-    for name, traces in runs.items():
-        own = folder / name
-        own.mkdir(parents=True, exist_ok=True)
-        for n, shown in enumerate(traces, 1):
-            try:
-                page, missing = trace_page(shown.trace, picture_in(shown.trace)), ""
-            except InvalidImage as error:
-                page, missing = page_without_picture(shown.trace, str(error)), str(error)
-                on_missing(missing)
-            publish(own / f"{n}.html", page)
-            entries.append(_entry(name, f"{name}/{n}.html", shown, missing))
-        lines = (json.dumps({"id": shown.key, "trace": to_json(shown.trace)}) + "\n" for shown in traces)
-        publish(own / "traces.jsonl", "".join(lines))
-    data = Markup(json.dumps(entries).replace("<", "\\u003c"))
-    index = template("index.html").render(title=", ".join(runs), runs=len(runs), data=data)
+    entries = dict[tuple[str, int], Entry]()
+    for run, n, shown, picture in _by_picture(runs):
+        entry = write_page(folder, run, n, shown, picture)
+        entries[run, n] = entry
+        if entry["missing"]:
+            on_missing(entry["missing"])
+        on_page()
+    for run, traces in runs.items():
+        write_traces(folder, run, traces)
+    ordered = [entries[run, n] for run, traces in runs.items() for n in range(1, len(traces) + 1)]
+    return write_index(folder, list(runs), ordered)
+
+
+def write_page(folder: Path, run: str, n: int, shown: Shown, picture: EncodedPicture | str) -> Entry:
+    """Write the page of the `n`-th trace of a run; returns what the index knows of it.
+
+    `picture` is the trace's, or why it cannot be read.
+    """
+    page, missing = "", picture if isinstance(picture, str) else ""
+    if isinstance(picture, EncodedPicture):
+        try:
+            page = trace_page(shown.trace, picture)
+        except InputError as error:  # a view that lies outside the picture
+            missing = str(error)
+    (folder / run).mkdir(parents=True, exist_ok=True)
+    publish(folder / run / f"{n}.html", page or page_without_picture(shown.trace, missing))
+    return _entry(run, f"{run}/{n}.html", shown, missing)
+
+
+def write_traces(folder: Path, run: str, traces: Sequence[Shown]) -> None:
+    """Write the traces of a run beside its pages, in the form that `cof view` reads."""
+    (folder / run).mkdir(parents=True, exist_ok=True)
+    lines = (json.dumps({"id": shown.key, "trace": to_json(shown.trace)}) + "\n" for shown in traces)
+    publish(folder / run / "traces.jsonl", "".join(lines))
+
+
+def write_index(folder: Path, runs: Sequence[str], entries: Sequence[Entry]) -> Path:
+    """Write the page that lists all others; returns it."""
+    data = Markup(json.dumps(list(entries)).replace("<", "\\u003c"))
+    index = template("index.html").render(title=", ".join(runs), runs=list(runs), data=data)
     publish(folder / "index.html", index)
     return folder / "index.html"
 
 
-def _entry(run: str, page: str, shown: Shown, missing: str) -> dict[str, Any]:
+def _by_picture(runs: Mapping[str, Sequence[Shown]]) -> Iterator[tuple[str, int, Shown, EncodedPicture | str]]:
+    """Every trace with its run, its number and its picture, those about one picture after one another."""
+    found = [(run, n, shown) for run, traces in runs.items() for n, shown in enumerate(traces, 1)]
+
+    def image_of(each: tuple[str, int, Shown]) -> tuple[str, tuple[float, float, float, float]]:
+        return each[2].trace.question.image, each[2].trace.overview.region.as_tuple()
+
+    for _, same in groupby(sorted(found, key=image_of), image_of):
+        each = list(same)
+        picture = _read(each[0][2].trace)
+        yield from ((*one, picture) for one in each)
+
+
+def _read(trace: Trace) -> EncodedPicture | str:
+    """The picture of the trace, or why it cannot be read."""
+    try:
+        return EncodedPicture(picture_in(trace))
+    except InputError as error:
+        return str(error)
+
+
+def _entry(run: str, page: str, shown: Shown, missing: str) -> Entry:
     """What the index knows of a trace; `missing` says why there is no picture, "" where there is one."""
     trace, question = shown.trace, shown.trace.question
+    region = trace.overview.region
     return {
         "run": run,
         "page": page,
         "key": shown.key,
         "id": trace.id,
+        "picture": PurePath(question.image).name,
+        "size": [round(region.width), round(region.height)],
+        "cell": shown.cell,
         "question": question.text,
         "category": question.category or "",
         "answer": trace.answer,
         "truth": question.answer,
         "right": score_trace(trace).right,
         "zooms": trace.zooms,
+        "refused": len(trace.asked) - len(trace.looked),
         "stop": trace.stop.value,
         "missing": missing,
     }

@@ -9,6 +9,7 @@ out. Omits pages about many traces.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import re
 from collections.abc import Iterator
@@ -25,18 +26,14 @@ from PIL import Image
 from cof.focus.notes import limit_notes, stop_note
 from cof.scoring import answers
 from cof.scoring.traces import listed, score_trace
+from cof.serve.encoded import EncodedPicture, GreyPicture
 from cof.types import Box, Stop, Trace, Turn, View, Zoom
-from cof.vision import boxes, views
+from cof.vision import boxes
 from cof.vision.load import load
-from cof.vision.urls import jpeg_url, png_url
 from cof.worlds.outside import OUTSIDE
 from cof.worlds.pictures import picture_in
 
-PICTURE_SIDE = 1600  # pixels of the longer side: the picture on the page is for people
-PICTURE_QUALITY = 85
-LOSSLESS_PIXELS = 1_000_000  # a larger view becomes a JPEG of the same size, or the page would weigh tens of megabytes
-VIEW_QUALITY = 95
-GREY = (128, 128, 128)
+UNNAMED = "ask"  # the id of a question that was asked alone
 UNLISTED = "The answer is none of the choices."
 HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -74,28 +71,30 @@ class Step:
     looks: tuple[Look, ...]
 
 
-def trace_page(trace: Trace, image: Image.Image) -> str:
+def trace_page(trace: Trace, image: Image.Image | EncodedPicture) -> str:
     """`trace` as a self-contained HTML file, to be written as UTF-8; `image` is its picture, as `load` gives it.
 
-    Raises InvalidImage when `image` is not of the size that the trace was made for.
+    An `EncodedPicture` is encoded once for several pages. Raises InvalidImage when the picture is not of the size that the
+    trace was made for.
     """
-    return _page(trace, image, warnings(trace))
+    picture = image if isinstance(image, EncodedPicture) else EncodedPicture(image)
+    return _page(trace, picture, warnings(trace))
 
 
 def page_without_picture(trace: Trace, reason: str) -> str:
     """The page of a trace whose picture cannot be read: grey is in its place, and `reason` says why."""
     region = trace.overview.region
-    grey = Image.new("RGB", (round(region.width), round(region.height)), GREY)
+    grey = GreyPicture((round(region.width), round(region.height)))
     return _page(trace, grey, (f"Grey is in the place of the picture: {reason}", *warnings(trace)))
 
 
-def _page(trace: Trace, image: Image.Image, sentences: tuple[str, ...]) -> str:
-    size = boxes.full(image.size)
+def _page(trace: Trace, picture: EncodedPicture, sentences: tuple[str, ...]) -> str:
+    size = boxes.full(picture.size)
     return template("trace.html").render(
         trace=trace,
-        steps=tuple(_steps(trace, image)),
-        picture=jpeg_url(_shrink(image), PICTURE_QUALITY),
-        overview=_shown(trace.overview, trace, image),
+        steps=tuple(_steps(trace, picture)),
+        picture=picture.whole,
+        overview=picture.view(trace.overview, trace),
         truth=[_percent(box, size) for box in trace.question.targets],
         right=_right(trace),
         warnings=sentences,
@@ -116,23 +115,23 @@ def warnings(trace: Trace) -> tuple[str, ...]:
     return tuple(sentence for sentence, holds in said.items() if holds)
 
 
-def _steps(trace: Trace, image: Image.Image) -> Iterator[Step]:
+def _steps(trace: Trace, picture: EncodedPicture) -> Iterator[Step]:
     numbers = count(1)
     for number, turn in enumerate(trace.turns, 1):
         asked = turn.action.boxes if isinstance(turn.action, Zoom) else ()
         looks = (
-            _look(box, view, next(numbers), trace, image) if view else Look(box, why=_why(box, number, trace))
+            _look(box, view, next(numbers), trace, picture) if view else Look(box, why=_why(box, number, trace))
             for box, view in zip_longest(asked, turn.views)
         )
         kind = "refused" if asked and not turn.views else type(turn.action).__name__.lower()
         yield Step(number, turn, kind, tuple(looks))
 
 
-def _look(asked: Box, view: View, number: int, trace: Trace, image: Image.Image) -> Look:
+def _look(asked: Box, view: View, number: int, trace: Trace, picture: EncodedPicture) -> Look:
     first = trace.overview
     closer = (view.size[0] / view.region.width) / (first.size[0] / first.region.width)
-    place, picture = _percent(view.region, first.region), _shown(view, trace, image)
-    return Look(asked, number, view, place, closer, picture, trace.views[: number - 1].count(view))
+    place, shown = _percent(view.region, first.region), picture.view(view, trace)
+    return Look(asked, number, view, place, closer, shown, trace.views[: number - 1].count(view))
 
 
 def _why(asked: Box, number: int, trace: Trace) -> str:
@@ -152,18 +151,6 @@ def _percent(box: Box, picture: Box) -> Box:
     return boxes.scale(box, 100 / picture.width, 100 / picture.height)
 
 
-def _shown(view: View, trace: Trace, image: Image.Image) -> str:
-    """The view as the model saw it, as a data URL."""
-    pixels = views.render(image, view, trace.overview, trace.spec)
-    return png_url(pixels) if view.pixels <= LOSSLESS_PIXELS else jpeg_url(pixels, VIEW_QUALITY)
-
-
-def _shrink(image: Image.Image) -> Image.Image:
-    small = image.convert("RGB")
-    small.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
-    return small
-
-
 def _right(trace: Trace) -> bool | None:
     """Whether scoring takes the answer for the truth; None where either is missing."""
     return None if trace.answer is None else score_trace(trace).right
@@ -177,18 +164,21 @@ def _same(answer: str | None, truth: str | None) -> bool:
 def _settings(trace: Trace) -> dict[str, dict[str, object]]:
     """What the run was given, by heading; of the picture's path only its name, as a page travels."""
     question = trace.question
-    about = {"question": question.id, "category": question.category, "depth": question.depth}
-    run = {"trace": trace.id, "model": trace.model, "dialect": trace.dialect, "picture": PurePath(question.image).name}
+    names = {name: value for name, value in (("trace", trace.id), ("question", question.id)) if value != UNNAMED}
+    about = {"arm": trace.mode, "category": question.category, "depth": question.depth}
+    picture = PurePath(question.image).name or None
+    run = names | {"model": trace.model, "dialect": trace.dialect, "picture": picture}
     return {
-        "Run": run | {name: value for name, value in about.items() if value is not None},
+        "Run": {name: value for name, value in (run | about).items() if value is not None},
         "Views": asdict(trace.spec),
         "Limits": asdict(trace.limits),
         "Sampling": asdict(trace.sampling),
     }
 
 
+@functools.cache
 def template(name: str) -> Template:
-    """A page of this room. Text is escaped, and hidden characters in it are spelt out."""
+    """A page of this room, compiled once. Text is escaped, and hidden characters in it are spelt out."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_visible
     )

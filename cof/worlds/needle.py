@@ -17,6 +17,7 @@ from pathlib import Path
 from PIL import Image
 
 from cof.errors import InputError
+from cof.runs import naming
 from cof.types import Box, Question, View, ViewSpec
 from cof.vision import boxes, views
 from cof.worlds.drawing import draw_full
@@ -129,8 +130,10 @@ def write(found: Iterator[Sample], folder: Path) -> int:
     for sample in found:
         place = folder / sample.needle.category
         place.mkdir(parents=True, exist_ok=True)
-        (place / f"{sample.question.id}.jpg").write_bytes(sample.jpeg())
-        (place / f"{sample.question.id}.json").write_text(json.dumps(_vstar(sample), indent=1))
+        for end, content in ((".jpg", sample.jpeg()), (".json", json.dumps(_vstar(sample), indent=1).encode())):
+            file = place / f"{sample.question.id}{end}"
+            with naming(file):
+                file.write_bytes(content)
         count += 1
     return count
 

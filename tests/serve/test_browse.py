@@ -20,7 +20,7 @@ from cof.focus.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.plain import to_json
 from cof.serve.browse import Shown, write_pages
-from cof.types import Answer, Box, Question, Stop, ViewSpec, Zoom
+from cof.types import Answer, Box, Limits, Question, Stop, ViewSpec, Zoom
 from cof.vision import views
 from cof.vision.load import load
 from tests.serve.conftest import CHROMIUM
@@ -58,6 +58,10 @@ def test_a_folder_holds_an_index_a_page_a_trace_and_the_traces(runs: dict[str, l
     entries = entries_of(index)
     assert [entry["right"] for entry in entries] == [True, True, False, False]
     assert [entry["zooms"] for entry in entries] == [1, 1, 0, 0]
+    assert [(entry["id"], entry["picture"], entry["size"]) for entry in entries[:2]] == [
+        ("0", "0.png", [336, 224]),
+        ("1", "1.png", [336, 224]),
+    ]
     assert HOSTILE in entries[0]["question"]
     assert HOSTILE not in index.read_text()
 
@@ -69,7 +73,7 @@ def test_a_browser_filters_runs_shows_them_side_by_side_and_runs_nothing_of_thei
     page.goto(write_pages(runs, tmp_path / "view").as_uri())
     assert page.title() == "good, bad"
     expect(page.get_by_role("status")).to_have_text("2 of 2 questions")
-    expect(page.get_by_text("✓ good: B, 1 zooms").first).to_be_visible()
+    expect(page.get_by_text("✓ good: B, 1 zoom", exact=True).first).to_be_visible()
     expect(page.get_by_text("✗ bad: C, 0 zooms").first).to_be_visible()
     assert page.locator("iframe").count() == 2
     page.get_by_label("Answer").select_option("not scored")
@@ -86,6 +90,70 @@ def test_a_browser_filters_runs_shows_them_side_by_side_and_runs_nothing_of_thei
     frame = page.frame_locator("iframe").first
     expect(frame.get_by_role("heading", name="Zoomed in")).to_be_visible()
     assert page.title() == "good, bad"
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_questions_are_told_apart_and_a_refused_zoom_is_no_zoom(
+    runs: dict[str, list[Shown]], tmp_path: Path, page: Page
+) -> None:
+    """The same words about two pictures, one of them at another resolution; no zoom is allowed."""
+    asked, first = runs["good"][0].trace.question, runs["good"][0].trace.overview
+    zoom = COF.write(Zoom((Box(20, 20, 120, 120),), "it", "Closer."), first)
+    setting = Setting(SPEC, Limits(zooms=0))
+    lines = [zoom, COF.write(Answer("B", "I see."), first)]
+    trace = run(ScriptedModel(lines), asked, load(asked.image), setting)
+    shown = [Shown("0", trace, "asked at 448 px"), replace(runs["good"][1])]
+    page.goto(write_pages({"one": shown}, tmp_path / "view").as_uri())
+    items = page.locator("#list li")
+    expect(items.nth(0).locator(".from")).to_have_text("00.png336 × 224 pxasked at 448 px")
+    expect(items.nth(1).locator(".from")).to_have_text("11.png336 × 224 px")
+    expect(items.nth(0)).to_contain_text("one: B, 1 refused")
+    expect(page.locator("figcaption")).to_have_text(
+        "one · right · 1 refused · 0 · 0.png · 336 × 224 px · asked at 448 px"
+    )
+    frame = page.frame_locator("iframe").first
+    expect(frame.get_by_role("heading", name="Asked to zoom in on “it”: refused")).to_be_visible()
+    page.get_by_label("Search").fill("1.png")
+    expect(page.get_by_role("status")).to_have_text("1 of 2 questions")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_of_more_than_two_runs_the_two_that_are_chosen_stand_side_by_side(
+    runs: dict[str, list[Shown]], tmp_path: Path, page: Page
+) -> None:
+    four = runs | {"third": runs["bad"][:1], "fourth": runs["good"]}
+    page.goto(write_pages(four, tmp_path / "view").as_uri())
+    captions = page.locator("figcaption")
+    expect(captions).to_have_count(2)
+    expect(captions.nth(1)).to_contain_text("bad · wrong")
+    page.get_by_label("Right page").select_option("fourth")
+    expect(captions.nth(1)).to_contain_text("fourth · right")
+    page.get_by_label("Left page").select_option("third")
+    expect(captions.nth(0)).to_contain_text("third · wrong")
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")  # the third run was not asked the second question
+    expect(captions).to_have_count(1)
+    expect(captions).to_contain_text("fourth")
+
+
+def test_two_runs_of_one_name_are_two_runs(runs: dict[str, list[Shown]], tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name / "run").mkdir(parents=True)
+        lines = [json.dumps({"id": shown.key, "trace": to_json(shown.trace)}) + "\n" for shown in runs["good"]]
+        (tmp_path / name / "run" / "traces.jsonl").write_text("".join(lines))
+    command = [*VIEW, str(tmp_path / "a" / "run"), str(tmp_path / "b" / "run"), "--out", str(tmp_path / "view")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    entries = entries_of(tmp_path / "view" / "index.html")
+    assert [entry["run"] for entry in entries] == ["run", "run", "run (2)", "run (2)"]
+
+
+def test_a_line_that_is_no_trace_is_named(tmp_path: Path) -> None:
+    (tmp_path / "traces.jsonl").write_text('{"id": "1", "trace": {"version": 2}}\n')
+    done = subprocess.run([*VIEW, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "traces.jsonl line 1: this is no trace" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_right_is_what_scoring_takes_for_the_truth_by_any_metric(runs: dict[str, list[Shown]], tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from cof.focus.loop import run
 from cof.focus.setting import Setting
 from cof.models.scripted import Line, ScriptedModel
 from cof.serve import page as page_module
+from cof.serve.encoded import EncodedPicture
 from cof.serve.page import UNLISTED, page_without_picture, trace_page
 from cof.types import Action, Answer, Box, Limits, Malformed, Question, Trace, ViewSpec, Zoom
 from cof.vision import views
@@ -226,12 +227,12 @@ def test_a_limit_is_named_and_what_was_refused_is_said() -> None:
 
 def test_a_zoom_that_showed_nothing_does_not_read_as_one() -> None:
     page = shown(zoom(ASKED, label="roof"), answer(), setting=Setting(limits=Limits(zooms=0)))
-    assert "1. Asked to zoom in on “roof”: not shown" in page.text
+    assert "1. Asked to zoom in on “roof”: refused" in page.text
     assert "Zoomed in" not in page.text
     assert "this was not shown. The limit on zooms was reached." in page.text
     partly = shown(zoom(ASKED, OTHER, label="roof"), answer(), setting=Setting(limits=Limits(zooms=1)))
     assert "1. Zoomed in on “roof”" in partly.text
-    assert "not shown\n" not in partly.text
+    assert "refused" not in partly.text
 
 
 @pytest.mark.parametrize(
@@ -289,6 +290,35 @@ def test_a_trace_whose_picture_is_gone_is_shown_on_grey() -> None:
     assert "Too small." in page.text
     (red, green, blue), *_ = [colour for _, colour in pixels(page.of("img")[0]["src"]).getcolors() or []]
     assert max(red, green, blue) - min(red, green, blue) <= 2
+
+
+def test_a_page_without_its_picture_is_small_however_large_that_was() -> None:
+    question, spec = Question("q", "gone.jpg", "What?"), ViewSpec(max_pixels=20_000_000)
+    size = (30_000, 20_000)
+    trace = replace(traced(answer()), question=question, spec=spec, overview=views.overview(size, spec))
+    page = page_without_picture(trace, "it is gone")
+    assert len(page) < 100_000
+    assert "30000 × 20000 px" in page
+
+
+def test_pages_about_one_picture_share_what_was_encoded() -> None:
+    encoded = EncodedPicture(picture())
+    first, second = (Page(trace_page(traced(zoom(ASKED), answer()), encoded)) for _ in range(2))
+    assert [a["src"] for a in first.of("img")] == [a["src"] for a in second.of("img")]
+    assert encoded.whole is encoded.whole
+    trace = traced(zoom(ASKED), answer())
+    assert encoded.view(trace.overview, trace) is encoded.view(trace.overview, trace)
+    resized = replace(trace, spec=replace(SPEC, source="resized"))
+    assert encoded.view(trace.views[0], trace) != encoded.view(trace.views[0], resized)
+
+
+def test_what_was_asked_alone_has_no_made_up_name() -> None:
+    trace = traced(answer())
+    settings = Page(trace_page(replace(trace, id="ask", question=replace(trace.question, id="ask")), picture())).of(
+        "dt"
+    )
+    named = Page(trace_page(trace, picture())).of("dt")
+    assert len(named) - len(settings) == 2
 
 
 def test_a_run_without_an_answer_is_not_called_wrong() -> None:

@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 
 import cof
-from cof.cli import ask, check, data, evaluate, serve, train, view, world
+from cof.cli import ask, check, data, evaluate, serve, status, train, view, world
 from cof.cli import dialect as dialects
-from cof.cli.console import printable
+from cof.cli.console import say
 from cof.errors import CofError, InputError
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
@@ -49,8 +49,9 @@ def root(
     pass
 
 
-def main() -> None:
+def run() -> None:
     """Run the command line."""
+    status.clear()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # threads that wait for one another leave a busy core to others
     _keep_memory()
@@ -61,8 +62,8 @@ def main() -> None:
     except CofError as error:
         sys.exit(_fail(error, 1))
     except OSError as error:  # a folder that is a file, a full disk, a file without permission
-        where = f"{error.filename}: " if error.filename else ""
-        sys.exit(_fail(InputError(f"{where}{error.strerror or error}; want a place that can be read and written"), 2))
+        where = error.filename or "standard output, or a file"
+        sys.exit(_fail(InputError(f"{where}: {error.strerror or error}; want a place that can be read and written"), 2))
 
 
 def _keep_memory() -> None:
@@ -75,5 +76,5 @@ def _keep_memory() -> None:
 
 
 def _fail(error: Exception, code: int) -> int:
-    print(f"cof: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+    say(str(error))
     return code

@@ -1,0 +1,52 @@
+"""What `cof ask` prints of an answer: for people in two columns, for programs as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cof.cli.console import two_columns
+from cof.focus.notes import notes
+from cof.scoring.traces import listed
+from cof.types import Answer, Trace, Zoom
+from cof.vision.boxes import in_words, rounded
+
+COLUMN = 11  # characters before what a line says
+
+
+def summary(trace: Trace) -> dict[str, Any]:
+    """What `--json` prints: the answer, where the model looked (boxes in source pixels), what it cost, and what limits did."""
+    return {
+        "answer": trace.answer,
+        "listed": listed(trace),
+        "outside": trace.outside,
+        "stop": trace.stop.value,
+        "error": trace.error,
+        "model": trace.model,
+        "dialect": trace.dialect,
+        "zooms": trace.zooms,
+        "tokens": trace.tokens,
+        "visual_tokens": trace.visual_tokens,
+        "boxes": [rounded(box) for box in trace.looked],
+        "thoughts": [turn.action.thought for turn in trace.turns if isinstance(turn.action, Zoom | Answer)],
+        "notes": list(notes(trace)),
+        "seconds": round(trace.seconds, 2),
+    }
+
+
+def print_answer(trace: Trace) -> None:
+    """Where the model looked, its answer, why it stopped, what that cost, and what limits did."""
+    for turn in trace.turns:
+        if isinstance(turn.action, Zoom):
+            for box in turn.action.boxes[: len(turn.views)]:
+                print_line("looked at", f"{turn.action.label or 'a region'}  {in_words(box)}")
+    print_line("answer", "(none)" if trace.answer is None else trace.answer)
+    if listed(trace) is False:
+        print_line("", f"This answer is none of the choices: {', '.join(trace.question.choices)}.")
+    zooms = f"{trace.zooms} zoom{'s' * (trace.zooms != 1)}"
+    print_line("stop", f"{trace.stop.value}, {zooms}, {trace.visual_tokens} visual tokens, {trace.seconds:.1f} s")
+    for note in notes(trace):
+        print_line("note", note)
+
+
+def print_line(name: str, text: str) -> None:
+    print(two_columns(name, text, COLUMN), flush=True)

@@ -1,0 +1,177 @@
+"""Many questions of `cof ask`: several pictures, folders of them, and several questions about each, to a model loaded once.
+
+Owns which pictures and questions the words of the command line are, and the order of answers: they are delivered in the order
+of the questions, each as soon as it and those before it have ended. A picture that cannot be read spoils its own questions
+alone. Omits printing of answers (`several.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from threading import Lock
+
+from cof.api import opened_picture, session_of
+from cof.cli.console import say
+from cof.errors import InputError
+from cof.focus.loop import Session, not_asked
+from cof.focus.question import question_of
+from cof.focus.setting import Setting
+from cof.models.base import Model
+from cof.types import Question, Trace
+from cof.vision.addresses import url_of
+from cof.vision.load import LoadLimits, pixels_of, read_stdin
+from cof.vision.views import Picture
+
+STDIN = "-"
+PATH = re.compile(r"\S*/\S*|\S+\.\w{2,5}")  # a word that reads as a path, and as no question
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question about one picture: the `place` in the order of answers, and `image` as the command line has it."""
+
+    place: int
+    image: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A question with its trace, and its picture where that could be read."""
+
+    asked: Asked
+    trace: Trace
+    picture: Picture | None
+
+
+def split_words(words: Sequence[str], further: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The pictures and the questions: the last word is a question, unless there are `further` ones and it names a picture.
+
+    Raises InputError where either is missing.
+    """
+    if further and (len(words) == 1 or _names_picture(words[-1])):
+        return list(words), list(further)
+    if len(words) < 2:
+        raise InputError(
+            f"{words[0]!r} is all that was given; want a picture and a question: cof ask PICTURE... QUESTION"
+        )
+    return list(words[:-1]), [words[-1], *further]
+
+
+def questions_in(file: Path | None) -> list[str]:
+    """The questions of a file, one a line; empty lines are passed over. Raises InputError."""
+    if file is None:
+        return []
+    try:
+        found = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise InputError(f"{file} cannot be read ({reason}); want a text file with a question a line") from None
+    if not found:
+        raise InputError(f"{file} holds no question; want a question a line")
+    return found
+
+
+def pictures_in(images: Sequence[str], largest: LoadLimits) -> list[str]:
+    """The pictures, with those in a folder in its place, by name; stderr names the files in folders that cannot be read.
+
+    Hidden files and folders within folders are passed over. Raises InputError for a folder without a picture.
+    """
+    found, refused = list[str](), list[str]()
+    for image in images:
+        if not _is_folder(image):
+            found.append(image)
+            continue
+        files = [file for file in sorted(Path(image).iterdir()) if file.is_file() and not file.name.startswith(".")]
+        reasons = {str(file): _unreadable(file, largest) for file in files}
+        readable = [file for file, reason in reasons.items() if not reason]
+        if not readable:
+            raise InputError(
+                f"folder {image!r} holds no picture that can be read; want JPEG, PNG or other picture files"
+            )
+        found += readable
+        refused += [reason for reason in reasons.values() if reason]
+    if found.count(STDIN) > 1:
+        raise InputError("standard input (-) was given twice; want it once, as it can be read once")
+    if refused:
+        count = "1 file" if len(refused) == 1 else f"{len(refused)} files"
+        say(f"left out of the folders: {count} that cannot be read as pictures; the first: {refused[0]}")
+    return found
+
+
+def is_single(images: Sequence[str], questions: Sequence[str]) -> bool:
+    """Whether one picture and one question were given; a folder counts as several pictures."""
+    return len(images) == 1 and len(questions) == 1 and not _is_folder(images[0])
+
+
+def ask_all(
+    model: Model,
+    images: Sequence[str],
+    questions: Sequence[str],
+    choices: Sequence[str],
+    setting: Setting,
+    read: tuple[bool, LoadLimits],
+    deliver: Callable[[Answered], None],
+) -> None:
+    """Ask every question about every picture. `read` is whether addresses may be fetched, and the largest picture."""
+    ordered = _InOrder(deliver)
+
+    def sessions() -> Iterator[Session]:
+        for n, image in enumerate(images):
+            asked = [Asked(n * len(questions) + m, image, text) for m, text in enumerate(questions)]
+            try:
+                name, pixels = opened_picture(read_stdin(read[1]) if image == STDIN else image, *read)
+            except InputError as error:
+                for each in asked:
+                    failed = not_asked(model.name, Question("ask", image, each.text), setting, str(error))
+                    ordered.end(each, None, failed)
+                continue
+            picture = Picture(pixels)
+            for each in asked:
+                question = question_of(name, each.text, choices)
+                yield session_of(model, question, picture, setting, partial(ordered.end, each, picture))
+
+    model.converse(sessions())
+
+
+class _InOrder:
+    """Holds back answers until those before them were delivered. Turns may end in several threads."""
+
+    def __init__(self, deliver: Callable[[Answered], None]) -> None:
+        self._deliver, self._lock = deliver, Lock()
+        self._waiting, self._next = dict[int, Answered](), 0
+
+    def end(self, asked: Asked, picture: Picture | None, trace: Trace) -> None:
+        with self._lock:
+            self._waiting[asked.place] = Answered(asked, trace, picture)
+            while self._next in self._waiting:
+                self._deliver(self._waiting.pop(self._next))
+                self._next += 1
+
+
+def _is_folder(image: str) -> bool:
+    try:
+        return image != STDIN and Path(image).is_dir()
+    except (OSError, ValueError):  # a name that is too long, such as a data URL
+        return False
+
+
+def _names_picture(word: str) -> bool:
+    try:
+        there = Path(word).exists()
+    except (OSError, ValueError):
+        there = False
+    return there or word == STDIN or url_of(word) is not None or PATH.fullmatch(word) is not None
+
+
+def _unreadable(file: Path, largest: LoadLimits) -> str:
+    """Why a file is no picture by its header; "" where it is one."""
+    try:
+        pixels_of(file, largest)
+    except InputError as error:
+        return str(error)
+    return ""

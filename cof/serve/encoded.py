@@ -1,0 +1,61 @@
+"""A picture as pages show it: data URLs of the whole and of its views, each made once, however many pages show them.
+
+A small view is a PNG, exactly what the model saw, as single pixels may matter there; a larger one is a JPEG of the same size,
+and the whole picture, which is for people, is shrunk.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from PIL import Image
+
+from cof.types import Trace, View
+from cof.vision import views
+from cof.vision.urls import jpeg_url, png_url
+
+PICTURE_SIDE = 1600  # pixels of the longer side of the whole picture
+PICTURE_QUALITY = 80
+LOSSLESS_PIXELS = 250_000  # of a PNG; a larger one would weigh more than the rest of its page
+VIEW_QUALITY = 90
+GREY = (128, 128, 128)
+
+
+class EncodedPicture:
+    """A picture (RGB, as `load` gives it) with its data URLs. Raises InvalidImage where views were made for another size."""
+
+    def __init__(self, image: Image.Image) -> None:
+        self.image, self.size = image, image.size
+        self._views = dict[tuple[View, View, str, str], str]()
+
+    @cached_property
+    def whole(self) -> str:
+        """The picture with a longer side of at most `PICTURE_SIDE`."""
+        by = max(1, max(self.image.size) // PICTURE_SIDE)
+        small = self.image.convert("RGB").reduce(by) if by > 1 else self.image.convert("RGB")
+        small.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
+        return jpeg_url(small, PICTURE_QUALITY)
+
+    def view(self, view: View, trace: Trace) -> str:
+        """A view of the trace, at the size at which the model saw it."""
+        key = view, trace.overview, trace.spec.source, trace.spec.resample
+        if key not in self._views:
+            pixels = views.render(self.image, view, trace.overview, trace.spec)
+            self._views[key] = png_url(pixels) if view.pixels <= LOSSLESS_PIXELS else jpeg_url(pixels, VIEW_QUALITY)
+        return self._views[key]
+
+
+class GreyPicture(EncodedPicture):
+    """Grey in the place of a picture of `size` = (width, height) pixels that cannot be read; all of it is small."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__(_grey(size))
+        self.size = size
+
+    def view(self, view: View, trace: Trace) -> str:  # noqa: ARG002
+        return png_url(_grey(view.size))
+
+
+def _grey(size: tuple[int, int]) -> Image.Image:
+    by = min(1.0, PICTURE_SIDE / max(size))
+    return Image.new("RGB", (max(1, round(size[0] * by)), max(1, round(size[1] * by))), GREY)
