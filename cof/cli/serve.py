@@ -61,6 +61,7 @@ def serve(
     ] = None,
 ) -> None:
     """Serve /v1/chat/completions: every question is looked into by the focus loop."""
+    origins = tuple(map(_origin, cors))
     modules = ("uvicorn", "cof.serve.api", "cof.serve.fetch", "cof.serve.service")
     uvicorn, api, fetch, room = (needed(module, "serving", "serve") for module in modules)
     key = key_in(key_file) if key_file else checked_key(os.environ.get(KEY, ""))
@@ -72,7 +73,6 @@ def serve(
     fetching = fetch.Fetching(hosts) if fetch_from else None
     limits = replace_fields(Limits(), limit)
     spoken = None if dialect is None else dialect_of(dialect)
-    origins = tuple(map(_origin, cors))
     service = room.Service(
         limits, spoken, key, together=concurrency, waiting=waiting, fetching=fetching, origins=origins
     )

@@ -25,6 +25,7 @@ from starlette.requests import ClientDisconnect
 from cof.focus.loop import not_asked
 from cof.focus.setting import Setting
 from cof.models.base import Model
+from cof.models.remote import OWNER
 from cof.plain import to_json
 from cof.serve import document, fields, finish, responses, wire
 from cof.serve.page import UNLISTED, template
@@ -103,7 +104,7 @@ def _described(name: str, model: Model) -> dict[str, str]:
     """The model of that name, as OpenAI's clients want it. Raises Refused where it is another."""
     if name != model.name:
         raise no_model(model.name)
-    return {"id": model.name, "object": "model", "owned_by": "cof"}
+    return {"id": model.name, "object": "model", "owned_by": OWNER}
 
 
 def _guard(server: Server) -> Callable[[Request], None]:

@@ -43,7 +43,7 @@ class Wire(BaseModel):
         return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, eq=False)  # Annotated keeps equal ones once, and False equals 0
 class Only:
     """Declares a field of which only `values` are taken, as they ask for nothing. Others are refused with the text `why`."""
 
@@ -69,7 +69,7 @@ class Only:
 
 
 NO_EFFORT = "how long the model thinks cannot be chosen here; leave it out, or set cof.limits"
-NO_TOOLS = "this server calls no tools of a client; leave it out"
+NO_TOOLS = "this server calls no tools of a client; leave it out, or ask for the form of an answer by response_format"
 NOT_KEPT = "no conversations are kept here; want false, and the whole conversation in every request"
 NO_TIER = 'there is one tier of service; want "auto" or "default", or leave it out'
 NO_LOGPROBS = "this server gives no log-probabilities; leave it out"
@@ -99,7 +99,7 @@ class WithTools(WithoutEffect):
     @classmethod
     def uncalled(cls, tools: Any, info: ValidationInfo) -> Any:
         if tools != [] and info.data.get("tool_choice") != "none":
-            raise ValueError(f'{NO_TOOLS}, or send tool_choice "none"')
+            raise ValueError(f'{NO_TOOLS}; or send tool_choice "none"')
         return tools
 
 

@@ -85,7 +85,10 @@ def _plan(name: str, node: Any, root: Mapping[str, Any], depth: int) -> Part | N
 
 
 def _object(node: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> Fields | None:
-    """The plan of an object of which exactly one property takes the answer."""
+    """The plan of an object of which exactly one property takes the answer.
+
+    The others are thoughts, constants, or may be left out: they are null, or have their default, where they must be there.
+    """
     needed, parts = node.get("required", ()), dict[str, Part]()
     must, may, thoughts = list[str](), list[str](), list[str]()
     for name, raw in node["properties"].items():
@@ -95,13 +98,14 @@ def _object(node: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> Fie
             thoughts.append(name)
             continue
         plan = _plan(name, raw, root, depth + 1)
-        if name in needed and not nullable:
+        given = found is not None and "default" in found
+        if name in needed and not (nullable or given):
             if plan is None:
                 return None
             parts[name] = plan
             must += [name] * (slot_in(plan) is not None)
         else:
-            parts[name] = Fixed(None) if name in needed else Fixed(...)
+            parts[name] = Fixed((found or {}).get("default")) if name in needed else Fixed(...)
             may += [name] * (plan is not None and slot_in(plan) is not None)
     named = [name for name in may if name.casefold() in ANSWERS]
     taking = must or (named if len(named) == 1 else may) or thoughts
