@@ -11,7 +11,7 @@ export GOMP_SPINCOUNT := 1000
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 EDITABLE := --config-settings editable_mode=compat --editable  # a path, so that a clone named cof does not hide the package
 
-.PHONY: demo test test-all mutants lint bench fuzz train-nano clean
+.PHONY: demo test test-all mutants lint bench clients fuzz train-nano clean
 
 demo: $(VENV)/.local
 	$(BIN)/cof ask examples/plaza.jpg "$$(cat examples/plaza.txt)" --trace trace.html
@@ -38,6 +38,9 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/rollouts.py
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/serving.py
+
+clients: $(VENV)/.dev  # official clients against the server, each in an environment of its own under .venv-clients
+	$(BIN)/python examples/clients/run.py
 
 fuzz: $(VENV)/.fuzz  # ten minutes
 	for target in calls turns requests; do $(BIN)/python -m tests.fuzz.run $$target --seconds 200 || exit 1; done
@@ -68,4 +71,4 @@ $(VENV)/.fuzz: $(VENV)/.dev
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) .venv-clients build dist *.egg-info

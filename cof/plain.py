@@ -12,6 +12,7 @@ from cof.types import (
     Answer,
     Box,
     Completion,
+    Exchange,
     Limits,
     Malformed,
     Question,
@@ -66,7 +67,8 @@ def checked_trace(data: Any) -> Trace:
 def question_from_json(data: dict[str, Any]) -> Question:
     """The inverse of `to_json` for a question."""
     texts = {name: tuple(data.get(name, ())) for name in ("choices", "tags", "aliases")}  # aliases: since version 2
-    return Question(**{**data, **texts, "targets": tuple(Box(**box) for box in data["targets"])})
+    earlier = tuple(Exchange(**each) for each in data.get("earlier", ()))
+    return Question(**{**data, **texts, "targets": tuple(Box(**box) for box in data["targets"]), "earlier": earlier})
 
 
 def _fields(value: Any) -> dict[str, Any]:

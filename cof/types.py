@@ -121,13 +121,22 @@ Metric = Literal["match", "anls", "relaxed", "iou"]
 
 
 @dataclass(frozen=True)
+class Exchange:
+    """An earlier question about the same picture, and the answer that it got. Either may be empty."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
 class Question:
     """What is asked of one picture. `answer`, `category`, `depth` and `targets` are ground truth, None where unknown.
 
     `image` is a path; `targets` are boxes in source pixels, in the order in which a careful reader would visit them;
     `depth` is the number of zooms needed at the overview budget the question was made for; `tags` are further names that
     results are grouped by. `aliases` are further true answers, each as right as `answer`; `metric` says how an answer is
-    compared with the truth.
+    compared with the truth. `system` is what follows the dialect's own system prompt; `earlier` are the exchanges about the
+    picture that came before.
     """
 
     id: str
@@ -141,6 +150,8 @@ class Question:
     tags: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     metric: Metric = "match"
+    system: str = ""
+    earlier: tuple[Exchange, ...] = ()
 
 
 @dataclass(frozen=True)

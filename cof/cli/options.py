@@ -14,6 +14,7 @@ from cof.cli.console import say
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_for
 from cof.errors import InputError, InvalidConfig, MissingExtra
+from cof.focus.setting import SERVED
 from cof.models.base import Model
 from cof.models.endpoint import KEY, checked_key
 from cof.models.opening import open_model
@@ -92,8 +93,9 @@ def opened(
 
 def print_dialect(model: Model, dialect: Dialect) -> None:
     """Says on stderr which dialect was taken for a model behind an endpoint, where none was given, and why."""
-    by = "the model's name" if dialect_for(model.name) else "default, as the model's name names no family"
-    say(f"the dialect is {dialect.name}, by {by}; --dialect changes it")
+    by = "by the model's name" if dialect_for(model.name) else "by default, as the model's name names no family"
+    by = "as the endpoint is a server of cof" if dialect.name == SERVED else by
+    say(f"the dialect is {dialect.name}, {by}; --dialect changes it")
 
 
 def key_in(file: Path) -> str:

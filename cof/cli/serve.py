@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +28,7 @@ from cof.models.endpoint import checked_key
 from cof.types import Limits
 
 KEY = "COF_SERVER_KEY"  # environment variable
+ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
 
 
 def serve(
@@ -51,11 +53,15 @@ def serve(
     fetch_from: Annotated[
         list[str], typer.Option(metavar="HOST", help="Host that pictures may be fetched from; any: all public ones.")
     ] = [],  # noqa: B006
+    cors: Annotated[
+        list[str], typer.Option(metavar="ORIGIN", help="Origin of web pages that may ask, such as https://example.com.")
+    ] = [],  # noqa: B006
     key_file: Annotated[
         Path | None, typer.Option(help=f"File with the key that clients must send; else ${KEY}.")
     ] = None,
 ) -> None:
     """Serve /v1/chat/completions: every question is looked into by the focus loop."""
+    origins = tuple(map(_origin, cors))
     modules = ("uvicorn", "cof.serve.api", "cof.serve.fetch", "cof.serve.service")
     uvicorn, api, fetch, room = (needed(module, "serving", "serve") for module in modules)
     key = key_in(key_file) if key_file else checked_key(os.environ.get(KEY, ""))
@@ -67,13 +73,24 @@ def serve(
     fetching = fetch.Fetching(hosts) if fetch_from else None
     limits = replace_fields(Limits(), limit)
     spoken = None if dialect is None else dialect_of(dialect)
-    service = room.Service(limits, spoken, key, together=concurrency, waiting=waiting, fetching=fetching)
+    service = room.Service(
+        limits, spoken, key, together=concurrency, waiting=waiting, fetching=fetching, origins=origins
+    )
     with _bound(host, port) as listening:
         loaded = opened(model, adapter, concurrency, upstream, upstream_key_file, limits.seconds, wire)
         place = f"[{host}]" if ":" in host else host
         print(f"serving {loaded.name} at http://{place}:{listening.getsockname()[1]}/v1", flush=True)
         app = api.make_app(loaded, service)
         uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run(sockets=[listening])
+
+
+def _origin(text: str) -> str:
+    """An origin as browsers send it. Raises InputError."""
+    if not ORIGIN.fullmatch(text):
+        raise InputError(
+            f"{text!r} is no origin; want a scheme, a host and perhaps a port, such as https://example.com"
+        )
+    return text.lower()
 
 
 def _bound(host: str, port: int) -> socket.socket:

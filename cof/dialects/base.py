@@ -9,6 +9,7 @@ from cof.types import View
 
 Part = str | View
 
+JSON_REQUEST = "Answer with one JSON object and nothing else. It must be valid by this JSON schema: {schema}"
 LETTER_REQUEST = "Answer with the letter of the right option."  # of options that are written in the picture
 
 

@@ -47,7 +47,9 @@ def spelt_in(trace: Trace, own: str) -> str | None:
 
 def spelt_in_question(question: Question) -> str | None:
     """Where a question spells a control token; None where nowhere."""
-    for place, texts in (("question", (question.text,)), ("choices", question.choices)):
+    earlier = tuple(text for each in question.earlier for text in (each.question, each.answer))
+    places = {"question": (question.text,), "choices": question.choices, "system prompt": (question.system,)}
+    for place, texts in (places | {"earlier turns": earlier}).items():
         if token := next(filter(None, map(control_token, texts)), None):
             return f"{token!r} in its {place}"
     return None

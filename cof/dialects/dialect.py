@@ -111,12 +111,23 @@ class Dialect:
         self, question: Question, overview: View, turns: Sequence[Turn] = (), direct: bool = False
     ) -> tuple[Message, ...]:
         """The conversation so far; earlier messages never change from turn to turn. `direct` forbids zooming throughout."""
-        opening = (Message("system", (self.system,)), Message("user", (overview, self.ask(question, direct))))
+        opening = self._opening(question, overview, direct)
         shown, later = 0, list[Message]()
         for turn in turns:
             later += [Message("assistant", (turn.completion.text,)), *self._reply(question, turn, shown)]
             shown += len(turn.views)
         return (*opening, *later)
+
+    def _opening(self, question: Question, overview: View, direct: bool) -> tuple[Message, ...]:
+        """The system prompt, the earlier exchanges and the question; the overview is in the first user turn."""
+        system = "\n\n".join(filter(None, (self.system, question.system)))
+        texts = [_fill(self.user, {"question": each.question.strip()}) for each in question.earlier]
+        answers = [self.write(Answer(each.answer), overview) for each in question.earlier]
+        first, *later = [*texts, self.ask(question, direct)]
+        turns = [Message("user", (overview, first))]
+        for answer, text in zip(answers, later, strict=True):
+            turns += [Message("assistant", (answer,)), Message("user", (text,))]
+        return (Message("system", (system,)), *turns)
 
     def told(self, trace: Trace) -> tuple[Message, ...]:
         """The whole conversation of a trace."""

@@ -19,6 +19,7 @@ from cof.types import Limits, Sampling, ViewSpec
 Mode = Literal["focus", "direct", "always", "oracle"]
 MODES: tuple[Mode, ...] = ("focus", "direct", "always", "oracle")
 TURN_TOKENS = 4096  # most tokens of a turn: room for a model that thinks at length
+SERVED = "served"  # the dialect of a server of cof, which zooms by itself
 UNTRAINED = "plain"  # the dialect of a model behind an endpoint whose name names no family
 
 
@@ -77,9 +78,11 @@ def turn_tokens_of(model: Model) -> int:
 
 def dialect_of_model(model: Model) -> Dialect:
     """The dialect of a model that none was given for: that of the family its name names, else COF for a model in this
-    process, and "plain" for one behind an endpoint."""
+    process, and "plain" for one behind an endpoint. Behind a server of cof it is "served", whatever the model's name."""
     if getattr(model, "carded", False):
         return COF
+    if isinstance(model, RemoteModel) and model.served_by_cof:
+        return dialect_of(SERVED)
     family = dialect_for(model.name)
     if family is None:
         return dialect_of(UNTRAINED) if isinstance(model, RemoteModel) else COF

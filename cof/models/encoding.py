@@ -1,8 +1,8 @@
 """From messages to token ids, for models and for training alike: chat templates, image placeholders, rotary positions.
 
-Structure is the chat template's alone. A control token that the text of a user turn spells (`<|im_end|>`, `<|image_pad|>`) is
-tokenised as the characters it is made of: the turn is marked inside every such spelling before it is rendered, and the
-rendered text is cut at the marks before it is tokenised. An assistant turn is left as it was sampled.
+Structure is the chat template's alone. A control token that the text of a user or system turn spells (`<|im_end|>`,
+`<|image_pad|>`) is tokenised as the characters it is made of: the turn is marked inside every such spelling before it is
+rendered, and the rendered text is cut at the marks before it is tokenised. An assistant turn is left as it was sampled.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class PromptTokens:
 def template_messages(messages: Sequence[Message], tokenizer: Any) -> list[dict[str, Any]]:
     """Messages in the form that Hugging Face chat templates take; a view becomes an image placeholder.
 
-    User turns are marked for `token_ids`. Raises ModelError on a text that UTF-8 cannot hold.
+    System and user turns are marked for `token_ids`. Raises ModelError on a text that UTF-8 cannot hold.
     """
     if any(HALF.search(part) for message in messages for part in message.parts if isinstance(part, str)):
         raise ModelError("a text holds half of a character (a lone surrogate); want text that UTF-8 can hold")
@@ -121,7 +121,7 @@ def template_messages(messages: Sequence[Message], tokenizer: Any) -> list[dict[
     def content(part: Part, role: str) -> dict[str, str]:
         if isinstance(part, View):
             return {"type": "image"}
-        return {"type": "text", "text": spelling.sub(rf"\g<0>{CUT}", part) if role == "user" else part}
+        return {"type": "text", "text": spelling.sub(rf"\g<0>{CUT}", part) if role != "assistant" else part}
 
     return [{"role": m.role, "content": [content(part, m.role) for part in m.parts]} for m in messages]
 

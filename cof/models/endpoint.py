@@ -111,13 +111,19 @@ def models_at(url: str, key: str | None = None) -> list[str]:
 
 def listed(endpoint: Endpoint, place: str, until: float) -> list[str] | Fault:
     """The names of the models at `place`, which is an address up to `/v1`, or why there is no list."""
+    found = owners(endpoint, place, until)
+    return found if isinstance(found, Fault) else list(found)
+
+
+def owners(endpoint: Endpoint, place: str, until: float) -> dict[str, str] | Fault:
+    """The owner of each model at `place` by the model's name, in the endpoint's order, or why there is no list."""
     found = endpoint.get(f"{place}/models", until)
     if isinstance(found, Fault):
         return found
     rows = found.get("data") if isinstance(found, dict) else found  # together.ai sends the bare list
     if not isinstance(rows, list):
         return Fault("its reply is no list")
-    return [str(row["id"]) for row in rows if isinstance(row, dict) and row.get("id")]
+    return {str(row["id"]): str(row.get("owned_by")) for row in rows if isinstance(row, dict) and row.get("id")}
 
 
 def own_key(key: str | None) -> str:

@@ -8,6 +8,7 @@ turn that must begin with given text.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -16,7 +17,7 @@ from threading import Event, Lock
 
 from cof.errors import InputError, ModelError
 from cof.models.base import Conversation, Request, Usage
-from cof.models.endpoint import CHAT, LISTING, Endpoint, address, listed, own_key
+from cof.models.endpoint import CHAT, LISTING, Endpoint, address, listed, own_key, owners
 from cof.models.faults import Fault
 from cof.models.refusals import Known, Lack, lack_of, refuses_several, refuses_tools
 from cof.models.replicas import Replica, Replicas
@@ -29,6 +30,7 @@ from cof.vision.urls import Wire
 SECONDS = 120.0  # for a turn
 RETRIES = 4
 PAUSE = 0.5  # seconds before the first retry; doubled each time
+OWNER = "cof"  # of a model, as a server of cof names it
 LISTED = 10  # names of an endpoint's models that an error shows
 GLANCE = 0.2  # seconds between looks at whether anybody still waits
 
@@ -82,6 +84,13 @@ class RemoteModel:
         """Where the model is: what lies there cannot be seen from here."""
         places = sorted(each.url.removesuffix(CHAT[1:]) for each in self.replicas.every)
         return f"{','.join(places)}{self.name}"
+
+    @functools.cached_property
+    def served_by_cof(self) -> bool:
+        """Whether the endpoint is a server of cof, whose reply is an answer already: by its list of models, asked for once."""
+        place = self.replicas.every[0].url.removesuffix(CHAT)
+        found = owners(self._endpoint, place, time.monotonic() + LISTING)
+        return not isinstance(found, Fault) and found.get(self.name) == OWNER
 
     def converse(self, conversations: Iterable[Conversation]) -> None:
         pool, stopping = ThreadPoolExecutor(self.batch), Event()

@@ -9,70 +9,129 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from cof.errors import InputError
-from cof.serve.wire import (
-    FAILED,
+from cof.serve.fields import NO_EFFORT, NO_LOGPROBS, NO_VERBOSITY, NOT_KEPT, Only, Wire, WithTools
+from cof.serve.request import (
     ChatMessage,
     ChatRequest,
     Extension,
-    Form,
     ImageUrl,
+    JsonSchema,
     Part,
-    Reply,
-    Wire,
-    extension,
-    step,
-    thoughts_of,
-    usage,
+    ResponseFormat,
 )
-from cof.types import Stop, Trace
+from cof.serve.service import Refused, bad
+from cof.serve.wire import Form, Reply, answered, extension, step, thoughts_of, usage
+from cof.types import Trace
+
+NO_FILES = "no files are kept here; want the picture as a data URL in image_url"
 
 
 class InputPart(Wire):
-    type: Literal["input_text", "output_text", "input_image"]
+    """A part of an item. What was noted beside an earlier answer is taken and not read."""
+
+    type: Literal["input_text", "output_text", "input_image", "refusal"]
     text: str = ""
+    refusal: str = ""
     image_url: str | None = None
+    detail: Literal["auto", "low", "high"] = "auto"
+    file_id: Annotated[Any, Only(why=NO_FILES)] = None
+    annotations: Annotated[Any, Only([], why="this server takes no annotations of an answer; leave it out")] = None
+    logprobs: Any = None
 
 
 class Item(Wire):
-    """What was said before, and is asked now."""
+    """What was said before, and is asked now. `id`, `status` and `phase` of an earlier answer are taken and not read."""
 
     type: Literal["message"] = "message"
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[InputPart] = ""
+    id: Any = None
+    status: Any = None
+    phase: Any = None
 
 
 class Reasoning(Wire):
-    """Earlier thoughts, as they were sent to the client: not read."""
+    """Earlier thoughts, as they were sent to the client: taken and not read."""
 
     type: Literal["reasoning"]
+    id: Any = None
+    summary: Any = None
+    content: Any = None
+    encrypted_content: Any = None
+    status: Any = None
 
 
-class ResponsesRequest(Wire):
+class TextFormat(Wire):
+    """As `response_format` of a chat request, with the schema beside the type."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    name: Any = None
+    description: str = ""
+    strict: Any = None
+    schema_: dict[str, Any] | None = Field(default=None, alias="schema")
+
+    @model_validator(mode="after")
+    def with_schema(self) -> TextFormat:
+        if (self.type == "json_schema") != (self.schema_ is not None):
+            raise ValueError("schema goes with the type json_schema; want both, or neither")
+        return self
+
+
+class Text(Wire):
+    format: TextFormat | None = None
+    verbosity: Annotated[Any, Only("medium", why=NO_VERBOSITY)] = None
+
+
+class Effort(Wire):
+    """`summary` asks for a form of the thoughts, which are sent in any case."""
+
+    effort: Annotated[Any, Only("medium", why=NO_EFFORT)] = None
+    summary: Any = None
+    generate_summary: Any = None
+
+
+class StreamOptions(Wire):
+    include_obfuscation: Any = None
+
+
+class ResponsesRequest(WithTools):
     """The body of a request; `max_output_tokens` is the length of the answer, not of the thoughts."""
 
     input: str | list[Reasoning | Item]
+    instructions: str = ""
     model: str = ""
     stream: bool = False
+    stream_options: StreamOptions = StreamOptions()
     max_output_tokens: int | None = Field(default=None, ge=1)
     temperature: float = Field(default=0.0, ge=0, le=2, allow_inf_nan=False)
     top_p: float = Field(default=1.0, gt=0, le=1, allow_inf_nan=False)
-    previous_response_id: str | None = None
+    text: Text = Text()
     cof: Extension = Extension()
+    max_tool_calls: Any = None
+    reasoning: Effort = Effort()
+    include: Annotated[Any, Only([], ["reasoning.encrypted_content"], why="nothing more is included; leave it out")] = (
+        None
+    )
+    truncation: Annotated[Any, Only("auto", "disabled", why='want "auto" or "disabled"')] = None
+    background: Annotated[Any, Only(False, why="answers are not kept for later; want false")] = None
+    top_logprobs: Annotated[Any, Only(0, why=NO_LOGPROBS)] = None
+    previous_response_id: Annotated[Any, Only("", why=f"{NOT_KEPT.partition(';')[0]}; want all of it in input")] = None
+    conversation: Annotated[Any, Only(why=f"{NOT_KEPT.partition(';')[0]}; want all of it in input")] = None
+    prompt: Annotated[Any, Only(why="no prompts are kept here; want its text in instructions or input")] = None
 
 
 def as_chat(request: ResponsesRequest) -> ChatRequest:
-    """The same question as a chat request. Raises InputError."""
-    if request.previous_response_id:
-        raise InputError("no conversations are kept here; want all of it in input, without previous_response_id")
+    """The same question as a chat request. Raises Refused."""
     items = request.input if isinstance(request.input, list) else [Item(role="user", content=request.input)]
     messages = [ChatMessage(role=item.role, content=_content(item)) for item in items if isinstance(item, Item)]
     if not messages:
-        raise InputError("input is empty; want a user message with a question and its picture")
+        raise bad("input is empty; want a user message with a question and its picture", "input")
+    if request.instructions:
+        messages.insert(0, ChatMessage(role="system", content=request.instructions))
     return ChatRequest(
         messages=messages,
         model=request.model,
@@ -80,8 +139,16 @@ def as_chat(request: ResponsesRequest) -> ChatRequest:
         max_tokens=request.max_output_tokens,
         temperature=request.temperature,
         top_p=request.top_p,
+        response_format=_format(request.text.format),
         cof=request.cof,
     )
+
+
+def _format(wanted: TextFormat | None) -> ResponseFormat | None:
+    if wanted is None or wanted.schema_ is None:
+        return None if wanted is None else ResponseFormat(type=wanted.type)
+    schema = JsonSchema(schema=wanted.schema_, description=wanted.description)
+    return ResponseFormat(type="json_schema", json_schema=schema)
 
 
 def response(name: str, trace: Trace, reply: Reply) -> dict[str, Any]:
@@ -97,14 +164,14 @@ def response(name: str, trace: Trace, reply: Reply) -> dict[str, Any]:
             "output_tokens": cost["completion_tokens"],
             "total_tokens": cost["total_tokens"],
         },
-        "cof": extension(trace),
+        "cof": extension(trace, reply),
     }
 
 
 async def pieces(
-    name: str, trace: Trace, heard: AsyncIterator[Trace], reply_of: Callable[[Trace], Reply]
+    name: str, trace: Trace, heard: AsyncIterator[Trace], reply_of: Callable[[Trace], Reply], _counted: bool
 ) -> AsyncIterator[str]:
-    """Server-sent events: an item of reasoning for each turn as it comes, then the message, then all of it."""
+    """Server-sent events: an item of reasoning for each turn as it comes, then the message, then all of it, with its cost."""
     numbers, told = count(), 0
 
     def event(kind: str, **data: Any) -> str:
@@ -118,11 +185,12 @@ async def pieces(
             for kind, data in _item(item, told, "reasoning_text"):
                 yield event(kind, **data, **(extra if kind.endswith("item.done") else {}))
             told += 1
-    if trace.stop is Stop.FAILED:
-        fault = {"code": "server_error", "message": FAILED}
+    try:
+        reply = answered(trace, reply_of)
+    except Refused as refused:
+        fault = {"code": "server_error", "message": refused.message}
         yield event("response.failed", response=_envelope(name, trace, "failed") | {"error": fault})
         return
-    reply = reply_of(trace)
     for kind, data in _item(_message(trace, reply), told, "output_text"):
         yield event(kind, **data)
     yield event("response.incomplete" if reply.cut else "response.completed", response=response(name, trace, reply))
@@ -152,14 +220,15 @@ def _message(trace: Trace, reply: Reply) -> dict[str, Any]:
 
 
 def _content(item: Item) -> str | list[Part]:
-    if isinstance(item.content, str):
-        return item.content
-    return [
-        Part(type="image_url", image_url=ImageUrl(url=part.image_url) if part.image_url else None)
-        if part.type == "input_image"
-        else Part(type="text", text=part.text)
-        for part in item.content
-    ]
+    return item.content if isinstance(item.content, str) else [_part(part) for part in item.content]
+
+
+def _part(part: InputPart) -> Part:
+    if part.type != "input_image":
+        return Part(type="text", text=part.refusal if part.type == "refusal" else part.text)
+    if not part.image_url:
+        raise bad("there is no picture in a part of the type input_image; want a data URL in image_url", "input")
+    return Part(type="image_url", image_url=ImageUrl(url=part.image_url, detail=part.detail))
 
 
 def _envelope(name: str, trace: Trace, status: str) -> dict[str, Any]:
@@ -177,4 +246,4 @@ def _envelope(name: str, trace: Trace, status: str) -> dict[str, Any]:
     }
 
 
-FORM = Form(ResponsesRequest, as_chat, response, pieces)
+FORM = Form(ResponsesRequest, "input", as_chat, response, pieces)

@@ -50,7 +50,12 @@ def test_a_family_is_known_by_the_name_of_its_models(model: str, family: str | N
 
 
 def test_every_family_but_plain_is_known_by_a_name() -> None:
-    assert {name for name in FAMILIES if not dialect_of(name).models} == {"plain", "plain-pixel", "plain-unit"}
+    assert {name for name in FAMILIES if not dialect_of(name).models} == {
+        "plain",
+        "plain-pixel",
+        "plain-unit",
+        "served",
+    }
     assert all(dialect_for(name) == name for name in FAMILIES)
 
 

@@ -40,7 +40,7 @@ def test_every_family_that_is_known() -> None:
     assert set(FAMILIES) == {
         "adaptvision", "claude", "cof", "deepeyes", "ergo", "gemini", "gemma", "glm-v", "internvl2.5", "internvl3", "keye-vl",
         "kimi-vl", "mgpo", "mini-o3", "minicpm-v", "nano", "pixel-reasoner", "plain", "plain-pixel", "plain-unit",
-        "qwen2-vl", "qwen2.5-vl", "qwen3-vl",
+        "qwen2-vl", "qwen2.5-vl", "qwen3-vl", "served",
         "qwen3.5",
     }  # fmt: skip
     assert all(dialect_of(name).name == name for name in FAMILIES)

@@ -21,7 +21,12 @@ from cof.dialects.named import dialect_of, names
 from cof.dialects.turns import NAMED_SHAPES, SAID, Tags
 from cof.errors import InputError, InvalidImage
 from cof.plain import to_json
-from cof.serve import wire
+from cof.serve import request
+from cof.serve.conversation import conversation_in
+from cof.serve.prepare import picture_in
+from cof.serve.schema import plan_of
+from cof.serve.service import Refused
+from cof.serve.structured import problem_of
 from cof.types import Answer, Box, Malformed, View, Zoom
 from cof.vision.load import pixels_of
 
@@ -91,17 +96,30 @@ def read_request(data: bytes) -> None:
     try:
         match data[0] % 3 if data else URL:
             case 0:
-                pixels_of(wire.picture_in(_plain(rest)))
+                pixels_of(picture_in(_plain(rest)))
             case 1:
-                pixels_of(wire.picture_in(wire.question_in(wire.ChatRequest.model_validate_json(rest))[1]))
+                _read_body(rest)
             case _:
-                file = wire.picture_in(HEAD + base64.b64encode(rest).decode())
+                file = picture_in(HEAD + base64.b64encode(rest).decode())
                 assert file == rest
                 pixels_of(file)
     except ValidationError as error:
         str(error.errors(include_url=False, include_input=False)[0]["msg"]).encode()
     except (InputError, InvalidImage) as error:
         str(error).encode()
+    except Refused as refused:
+        refused.message.encode()
+
+
+def _read_body(data: bytes) -> None:
+    """A request, its conversation, the plan of its schema, and its picture."""
+    wanted = request.ChatRequest.model_validate_json(data)
+    talk = conversation_in(wanted.messages, "messages")
+    form = wanted.response_format
+    if form and form.json_schema and not problem_of(form.json_schema.schema_):
+        plan_of(form.json_schema.schema_)
+    for url in talk.pictures:
+        pixels_of(picture_in(url))
 
 
 def _plain(data: bytes) -> str:
@@ -172,11 +190,11 @@ def _tags() -> tuple[str, ...]:
 
 TAGS = _tags()
 FIELDS = (
-    *wire.ChatRequest.model_fields,
-    *wire.ChatMessage.model_fields,
-    *wire.Part.model_fields,
-    *wire.Extension.model_fields,
-    *wire.WireLimits.model_fields,
+    *request.ChatRequest.model_fields,
+    *request.ChatMessage.model_fields,
+    *request.Part.model_fields,
+    *request.Extension.model_fields,
+    *request.WireLimits.model_fields,
 )
 SENT = (
     *FIELDS,

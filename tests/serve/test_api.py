@@ -16,6 +16,8 @@ import httpx
 import openai
 import pytest
 
+from cof.focus.setting import dialect_of_model
+from cof.models.remote import RemoteModel
 from cof.worlds.needle import samples
 from tests.serve.conftest import start
 
@@ -74,12 +76,13 @@ def test_curl_gets_the_answer(url: str, tmp_path: Path) -> None:
 
 
 def test_cof_ask_asks_the_server(url: str) -> None:
-    """To the client the server is a model without training for zooms, that answers in plain words."""
-    options = ["--url", f"{url}/v1", "--dialect", "plain", "--json"]
+    """Whatever the model's name: the server is known by its list of models, and looks closer by itself."""
+    options = ["--url", f"{url}/v1", "--json"]
     command = [sys.executable, "-m", "cof", "ask", str(EXAMPLES / "plaza.jpg"), QUESTION, *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["answer"] == ANSWER
+    assert "the dialect is served, as the endpoint is a server of cof" in done.stderr
 
 
 def test_a_model_that_does_not_speak_the_dialect_is_told(url: str) -> None:
@@ -89,6 +92,11 @@ def test_a_model_that_does_not_speak_the_dialect_is_told(url: str) -> None:
     )
     assert done.returncode == 0
     assert "turns was a call or an answer in the dialect 'cof'; the last was '" in done.stderr
+
+
+def test_a_server_of_cof_is_asked_for_answers_also_by_a_familys_name(url: str) -> None:
+    assert dialect_of_model(RemoteModel(f"{url}/v1", "nano")).name == "served"
+    assert dialect_of_model(RemoteModel(f"{url}/v1", "qwen3-vl")).name == "qwen3-vl"  # it has no such model
 
 
 def test_traces_are_kept_and_shown(url: str) -> None:

@@ -1,0 +1,192 @@
+"""From a request to what is run: the question, how it is asked, its picture's file, and the form of its answer.
+
+Everything that can be checked without decoding the picture is checked here. What a model that takes single questions cannot be
+given is left out, and said in `notes`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cof.dialects.base import JSON_REQUEST
+from cof.dialects.control import control_token
+from cof.errors import InputError, InvalidImage
+from cof.focus.question import question_of
+from cof.focus.setting import Setting, setting_of, turn_tokens_of
+from cof.serve.conversation import WANTED, Conversation, conversation_in
+from cof.serve.fetch import fetched
+from cof.serve.request import ChatRequest, ResponseFormat
+from cof.serve.schema import Part, Slot, plan_of, slot_in
+from cof.serve.server import Brought, Server
+from cof.serve.service import Service, bad, no_model
+from cof.serve.structured import problem_of
+from cof.types import Question, Sampling
+from cof.vision.addresses import bytes_of_data_url
+from cof.vision.load import LoadLimits, pixels_of
+from cof.vision.readers import WEB
+from cof.worlds.outside import knows_needles_only
+
+TAKEN = LoadLimits(formats=WEB)
+LOW = 512 * 512  # pixels of an overview at `detail: "low"`, as OpenAI has it
+
+
+@dataclass(frozen=True)
+class Output:
+    """The form of the answer. `schema` is None for any JSON object; without a `plan` for it the model writes JSON itself."""
+
+    schema: dict[str, Any] | None = None
+    plan: Part | None = None
+
+    @property
+    def in_words(self) -> bool:
+        """Whether the model has to be asked for JSON, in words."""
+        return self.schema is not None and self.plan is None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """`brought` is None where there is no picture, so that no model is run; `output` is None for an answer in words."""
+
+    question: Question
+    brought: Brought | None = None
+    output: Output | None = None
+    notes: tuple[str, ...] = ()
+
+
+async def prepared(server: Server, wanted: ChatRequest, field: str) -> Prepared:
+    """What a request whose messages are in `field` asks for. Raises Refused."""
+    _check_model(server, wanted)
+    talk, output = conversation_in(wanted.messages, field), _output(wanted.response_format)
+    spoken = server.service.dialect.name if server.service.dialect else ""
+    alone = knows_needles_only(server.model, spoken)  # such models were trained on single questions (docs/serve.md)
+    question, notes = _question(wanted, talk, output, alone, server.model.name)
+    _check_letters(server.service, question, talk, output, field)
+    if not talk.pictures:
+        if output or question.choices:
+            raise bad(f"there is no picture in the user's messages; {WANTED}", field)
+        return Prepared(question, notes=notes)
+    try:
+        setting = _setting(server, wanted, talk.low)
+        file = await _file(server, talk.pictures)
+        return Prepared(question, Brought(question, setting, file, pixels_of(file, TAKEN)), output, notes)
+    except (InputError, InvalidImage) as error:
+        raise bad(str(error), field) from None
+
+
+def picture_in(url: str) -> bytes:
+    """The bytes in a data URL; nothing is fetched. Raises InputError."""
+    try:
+        return bytes_of_data_url(url)
+    except InputError as error:
+        raise InputError(f"{error}; {WANTED}") from None
+
+
+def _check_model(server: Server, wanted: ChatRequest) -> None:
+    if wanted.model not in ("", server.model.name):
+        raise no_model(server.model.name)
+
+
+def _output(wanted: ResponseFormat | None) -> Output | None:
+    """The form of the answer. Raises Refused."""
+    if wanted is None or wanted.type == "text":
+        return None
+    if wanted.json_schema is None:
+        return Output()
+    schema = wanted.json_schema.schema_
+    if problem := problem_of(schema):
+        raise bad(f"the schema: {problem}", "response_format")
+    if token := control_token(json.dumps(schema, ensure_ascii=False)):
+        raise bad(f"the schema holds {token}, which models read as a control token; leave it out", "response_format")
+    return Output(schema, plan_of(schema))
+
+
+def _question(
+    wanted: ChatRequest, talk: Conversation, output: Output | None, alone: bool, name: str
+) -> tuple[Question, tuple[str, ...]]:
+    """The question as the model is asked it, and what was left out, in sentences. Raises Refused."""
+    text, notes, slot = talk.text, list[str](), slot_in(output.plan) if output and output.plan else None
+    if alone and output and output.in_words:
+        why = f"the schema wants several answers, and {name} gives one short answer"
+        raise bad(f"{why}; want one property for the answer, others optional or nullable", "response_format")
+    if output and output.in_words:
+        text += "\n" + JSON_REQUEST.format(schema=json.dumps(output.schema, ensure_ascii=False))
+    about = " ".join(filter(None, (_described(wanted), slot.about if slot else "")))
+    if alone:
+        parts = (
+            ("The system prompt was", talk.system),
+            ("Earlier turns were", talk.earlier),
+            ("The description was", about),
+        )
+        notes += [f"{what} left out: {name} takes single questions." for what, given in parts if given]
+    elif about and slot:
+        text += f"\n({about})"
+    try:
+        question = question_of("", text, _choices(wanted, slot))
+    except InputError as error:
+        raise bad(str(error), "messages") from None
+    if alone:
+        return question, tuple(notes)
+    return replace(question, system=talk.system, earlier=talk.earlier), tuple(notes)
+
+
+def _described(wanted: ChatRequest) -> str:
+    form = wanted.response_format
+    return form.json_schema.description if form and form.json_schema else ""
+
+
+def _choices(wanted: ChatRequest, slot: Slot | None) -> Sequence[str]:
+    """The possible answers, by the extension or by the schema. Raises Refused where these differ."""
+    own, by_schema = wanted.cof.choices, slot.choices if slot else ()
+    if wanted.cof.letter and wanted.response_format and wanted.response_format.type != "text":
+        raise bad("a letter is no JSON; want cof.letter or response_format, and not both", "cof.letter")
+    if own and by_schema and set(own) != set(by_schema):
+        raise bad(f"cof.choices are not those of the schema: {', '.join(by_schema)}; want one of both", "cof.choices")
+    return own or by_schema
+
+
+def _check_letters(service: Service, question: Question, talk: Conversation, output: Output | None, field: str) -> None:
+    asked = len(talk.text) + sum(map(len, question.choices))
+    if asked > service.letters:
+        raise bad(f"the question has {asked} letters; want at most {service.letters}", field)
+    schema = len(json.dumps(output.schema)) if output and output.schema else 0
+    total = sum(map(len, talk.texts)) + sum(map(len, question.choices)) + schema
+    if total > service.conversation:
+        raise bad(f"the texts of the request have {total} letters; want at most {service.conversation}", field)
+
+
+def _setting(server: Server, wanted: ChatRequest, low: bool) -> Setting:
+    """How the question is asked: the request's limits where they are within the server's."""
+    most = server.service.limits
+    asked = {name: value for name, value in wanted.cof.limits.model_dump().items() if value is not None}
+    limits = replace(most, **{name: min(value, getattr(most, name) or value) for name, value in asked.items()})
+    sampling = Sampling(wanted.temperature, wanted.top_p, turn_tokens_of(server.model), wanted.seed)
+    setting = setting_of(server.model, limits, sampling, dialect=server.service.dialect)
+    one = setting.spec.factor**2
+    budgets = [budget for budget in (wanted.cof.budget, LOW // one if low else None) if budget is not None]
+    if budgets:
+        budget = min(*budgets, setting.spec.max_pixels // one)
+        setting = setting_of(server.model, limits, sampling, budget, server.service.dialect)
+    return replace(setting, mode=wanted.cof.mode)
+
+
+async def _file(server: Server, urls: Sequence[str]) -> bytes:
+    """The one picture's file. Raises InputError, InvalidImage, or Refused where there are several pictures."""
+    several = "there are several different pictures; want one, as a question is about one picture here"
+    own = [url for url in urls if url[:5].lower() == "data:"]
+    if len(urls) > 1 and len(own) < len(urls):
+        raise InputError(several)
+    if not own:
+        (url,) = urls
+        if url[:7].lower() in ("http://", "https:/") and not server.service.fetching:
+            raise InputError("this server fetches no pictures; want a data URL, or a server started with --fetch-from")
+        if server.service.fetching:
+            async with server.fetching:
+                return await fetched(url, server.service.fetching)
+        return picture_in(url)
+    file, *others = {picture_in(url) for url in own}
+    if others:
+        raise InputError(several)
+    return file

@@ -1,0 +1,315 @@
+"""Structured output: answers put into a JSON schema, refused schemas, and answers that do not fit."""
+
+from __future__ import annotations
+
+import enum
+import json
+from typing import Any, Literal
+
+import httpx
+import jsonschema_rs
+import openai
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field
+
+from cof.models.base import Request
+from cof.serve.schema import plan_of, slot_in
+from cof.serve.structured import Unfit, filled, problem_of, read
+from tests.serve.asking import ASKED, QUESTION, content, events, image, post, refused, user
+from tests.serve.test_hostile_model import served
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Inner(BaseModel):
+    value: int
+
+
+class Words(BaseModel):
+    answer: str
+
+
+class Thought(BaseModel):
+    reasoning: str
+    steps: list[str]
+    colour: Colour
+    unsure: str | None
+    note: str = "none"
+
+
+class Nested(BaseModel):
+    result: Inner
+    kind: Literal["count"]
+
+
+class Several(BaseModel):
+    colour: str
+    count: int
+
+
+def schema(name: str, **node: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: node}, "required": [name], "additionalProperties": False}
+
+
+def put(form: dict[str, Any], answer: str, thoughts: tuple[str, ...] = ("I see.", "It is.")) -> Any:
+    plan = plan_of(form)
+    assert plan is not None
+    return json.loads(filled(form, plan, answer, thoughts))
+
+
+@pytest.mark.parametrize(
+    ("node", "answer", "value"),
+    [
+        ({"type": "string"}, "a cat", "a cat"),
+        ({"type": "integer"}, "There are seven birds.", 7),
+        ({"type": "integer"}, "1,200", 1200),
+        ({"type": "number"}, "It costs $3.50", 3.5),
+        ({"type": "number"}, "minus 4", -4),
+        ({"type": "boolean"}, "Yes, it is.", True),
+        ({"type": "boolean"}, "No", False),
+        ({"type": "boolean"}, "false", False),
+        ({"enum": ["red", "blue"]}, "It is blue.", "blue"),
+        ({"type": "integer", "enum": [1, 2]}, "2", 2),
+        ({"anyOf": [{"const": "red"}, {"const": "blue"}]}, "(A)", "red"),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "3", 3),
+        ({"type": ["string", "null"]}, "a cat", "a cat"),
+        ({}, "a cat", "a cat"),
+        ({"allOf": [{"type": "integer"}]}, "5", 5),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_one_property_takes_the_answer(node: dict[str, Any], answer: str, value: Any) -> None:
+    assert put(schema("n", **node), answer) == {"n": value}
+
+
+def test_thoughts_constants_and_null_take_the_rest() -> None:
+    assert put(Thought.model_json_schema(), "blue") == {
+        "reasoning": "I see.\nIt is.",
+        "steps": ["I see.", "It is."],
+        "colour": "blue",
+        "unsure": None,
+    }
+    assert put(Nested.model_json_schema(), "about 12") == {"result": {"value": 12}, "kind": "count"}
+
+
+def test_of_optional_properties_the_one_that_is_named_as_an_answer_is_it() -> None:
+    both = {"type": "object", "properties": {"note": {"type": "string"}, "answer": {"type": "string"}}}
+    assert put(both, "a cat") == {"answer": "a cat"}
+    assert plan_of({"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}}) is None
+    only = {"type": "object", "properties": {"explanation": {"type": "string"}}, "required": ["explanation"]}
+    assert put(only, "a cat") == {"explanation": "a cat"}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        Several.model_json_schema(),
+        schema("n", type="array", items={"type": "string"}),
+        schema("n", anyOf=[{"type": "string"}, {"type": "integer"}]),
+        schema("n", **{"$ref": "#/properties/n"}),
+        {"type": "array", "items": {"type": "string"}},
+    ],
+    ids=str,
+)
+def test_a_schema_that_wants_more_has_no_plan(form: dict[str, Any]) -> None:
+    assert plan_of(form) is None
+
+
+@pytest.mark.parametrize(
+    ("node", "answer", "words"),
+    [
+        ({"type": "integer"}, "a cat", "'a cat' is not one whole number, which 'n' wants"),
+        ({"type": "integer"}, "2.5", "whole number"),
+        ({"type": "integer"}, "2 or 3", "whole number"),
+        ({"type": "boolean"}, "perhaps", "none of yes, no"),
+        ({"enum": ["red", "blue"]}, "green", "none of red, blue"),
+        ({"type": "string", "maxLength": 3}, "a cat", "does not fit n"),
+        ({"type": "integer", "minimum": 5}, "3", "does not fit n"),
+        ({"type": "string", "pattern": "^(a+)+$"}, "a" * 60 + "b", "does not fit n"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_answer_that_does_not_fit_is_told_by_its_property(node: dict[str, Any], answer: str, words: str) -> None:
+    with pytest.raises(Unfit, match="want another question") as fault:
+        put(schema("n", **node), answer)
+    assert words in str(fault.value)
+    assert str(fault.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"type": "objekt"},
+        {"$ref": "http://127.0.0.1:9/schema"},
+        {"$ref": "file:///etc/passwd"},
+        {"$ref": "#/$defs/none"},
+        {"type": "string", "pattern": "("},
+        {"$schema": "http://127.0.0.1:9/meta"},
+    ],
+    ids=str,
+)
+def test_what_is_no_schema_or_lies_elsewhere_is_refused(form: dict[str, Any]) -> None:
+    assert "no JSON schema that can be used" in problem_of(form)
+    with served(["<answer>7</answer>"]) as url:
+        field, message = refused(_asked(url, form))
+    assert field == "response_format"
+    assert "no JSON schema" in message
+
+
+SCHEMAS = st.recursive(
+    st.sampled_from([{"type": "string"}, {"type": "integer"}, {"enum": ["a", "b"]}, {"const": 1}, True, {}, {"type": "null"}]),
+    lambda each: st.one_of(
+        st.builds(lambda a, b: {"type": "object", "properties": {"a": a, "b": b}, "required": ["a"]}, each, each),
+        st.lists(each, max_size=3).map(lambda options: {"anyOf": options}),
+        st.sampled_from([{"$ref": "#"}, {"$ref": "#/properties/a"}, {"$ref": 5}, {"allOf": [{"$ref": "#"}]}, {"enum": []}]),
+    ),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(form=SCHEMAS.filter(lambda form: isinstance(form, dict)), answer=st.text(max_size=20))
+def test_what_is_put_into_any_schema_is_valid_by_it(form: dict[str, Any], answer: str) -> None:
+    if problem_of(form) or (plan := plan_of(form)) is None:
+        return
+    try:
+        text = filled(form, plan, answer, ("a",))
+    except Unfit:
+        return
+    assert jsonschema_rs.is_valid(form, json.loads(text))
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ('{"colour": "red", "count": 2}', {"colour": "red", "count": 2}),
+        ("```json\n{\"colour\": \"red\", \"count\": 2}\n```", {"colour": "red", "count": 2}),
+        ("{'colour': 'red', 'count': 2,}", {"colour": "red", "count": 2}),
+    ],
+)  # fmt: skip
+def test_json_of_the_model_itself_is_read_and_validated(said: str, value: Any) -> None:
+    assert json.loads(read(Several.model_json_schema(), said)) == value
+
+
+@pytest.mark.parametrize(
+    "said", ["red", "[1]", '{"colour": "red"}', '{"colour": "red", "count": 1e999}', '{"a":' * 99 + "1" + "}" * 99]
+)
+def test_json_that_does_not_fit_is_refused(said: str) -> None:
+    with pytest.raises(Unfit):
+        read(Several.model_json_schema(), said)
+
+
+def _asked(url: str, form: dict[str, Any], **fields: Any) -> httpx.Response:
+    described = {"name": "seen", "strict": True, "schema": form}
+    return post(url, ASKED, response_format={"type": "json_schema", "json_schema": described}, **fields)
+
+
+def test_openais_client_parses_what_the_server_puts_into_its_schema() -> None:
+    with (
+        served(["<think>I see.</think><answer>blue</answer>"]) as url,
+        openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client,
+    ):
+        chat = client.chat.completions.parse(model="scripted", messages=[ASKED], response_format=Thought)  # type: ignore[list-item]
+        parts = [
+            {"type": "input_text", "text": QUESTION},
+            {"type": "input_image", "image_url": image()["image_url"]["url"]},
+        ]
+        response = client.responses.parse(
+            model="scripted",
+            input=[{"role": "user", "content": parts}],
+            text_format=Thought,  # type: ignore[list-item,misc]
+        )
+    assert chat.choices[0].message.parsed is not None
+    assert chat.choices[0].message.parsed.colour is Colour.BLUE
+    assert response.output_parsed == chat.choices[0].message.parsed
+
+
+def test_an_enum_is_the_choices_of_the_question_and_a_description_is_read() -> None:
+    class Described(BaseModel):
+        colour: Colour = Field(description="The colour of the ball.")
+
+    kept: list[Request] = []
+
+    def say(request: Request) -> str:
+        kept.append(request)
+        return "<answer>red</answer>"
+
+    with served([say]) as url:
+        form = Described.model_json_schema()
+        reply = _asked(url, form)
+        assert json.loads(content(reply)) == {"colour": "red"}
+        assert reply.json()["cof"]["listed"] is True
+        assert refused(_asked(url, form, cof={"choices": ["a", "b"]}))[0] == "cof.choices"
+        assert refused(_asked(url, form, cof={"choices": ["red", "blue"], "letter": True}))[0] == "cof.letter"
+    asked = str(kept[0].messages[-1].parts)
+    assert "Choose one of: red, blue." in asked
+    assert "The colour of the ball." in asked
+
+
+def test_a_schema_of_several_answers_is_put_to_the_model_in_words() -> None:
+    kept: list[Request] = []
+
+    def say(request: Request) -> str:
+        kept.append(request)
+        return '<answer>{"colour": "red", "count": 2}</answer>'
+
+    with served([say]) as url:
+        assert json.loads(content(_asked(url, Several.model_json_schema()))) == {"colour": "red", "count": 2}
+    assert '"count"' in str(kept[0].messages[-1].parts)
+
+
+@pytest.mark.parametrize("form", [Several.model_json_schema(), schema("n", type="integer")])
+def test_an_answer_that_does_not_fit_is_an_error_of_its_own(form: dict[str, Any]) -> None:
+    with served(["<answer>a cat</answer>"]) as url:
+        reply = _asked(url, form)
+        assert reply.status_code == 502
+        assert "'a cat'" in reply.json()["error"]["message"]
+        assert reply.json()["error"]["code"] == "answer_unfit"
+        assert events(_asked(url, form, stream=True))[-1]["error"] == reply.json()["error"]
+        parts = [
+            {"type": "input_text", "text": QUESTION},
+            {"type": "input_image", "image_url": image()["image_url"]["url"]},
+        ]
+        text = {"format": {"type": "json_schema", "name": "seen", "schema": form}}
+        body = {"input": [{"role": "user", "content": parts}], "text": text}
+        assert httpx.post(f"{url}/v1/responses", json=body, timeout=60).json()["error"] == reply.json()["error"]
+        streamed = httpx.post(f"{url}/v1/responses", json=body | {"stream": True}, timeout=60).text
+    assert "response.failed" in streamed
+    assert "'a cat'" in streamed
+
+
+@pytest.mark.parametrize(("said", "value"), [("a cat", {"answer": "a cat"}), ('{"a": 1}', {"a": 1})])
+def test_any_json_object_is_the_answer_in_one(said: str, value: Any) -> None:
+    with served([f"<answer>{said}</answer>"]) as url:
+        assert json.loads(content(post(url, ASKED, response_format={"type": "json_object"}))) == value
+
+
+def test_a_schema_with_a_control_token_or_of_great_length_is_refused() -> None:
+    with served(["<answer>red</answer>"]) as url:
+        assert "<|im_end|>" in refused(_asked(url, schema("n", enum=["<|im_end|>", "b"])))[1]
+        assert "want at most" in refused(_asked(url, schema("n", type="string", description="x" * 50_000)))[1]
+
+
+def test_nano_refuses_a_schema_of_several_answers(url: str) -> None:
+    field, message = refused(_asked(url, Several.model_json_schema()))
+    assert field == "response_format"
+    assert "nano gives one short answer" in message
+
+
+def test_the_place_of_the_answer_has_a_name_and_its_choices() -> None:
+    plan = plan_of(Thought.model_json_schema())
+    assert plan is not None
+    slot = slot_in(plan)
+    assert slot is not None
+    assert (slot.name, slot.choices) == ("colour", ("red", "blue"))
+
+
+def test_a_schema_without_a_picture_is_refused() -> None:
+    with served(["<answer>red</answer>"]) as url:
+        form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema("n", type="string")}}
+        assert "no picture" in refused(post(url, user(QUESTION), response_format=form))[1]
