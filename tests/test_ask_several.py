@@ -25,6 +25,7 @@ from cof.models.base import Conversation
 from cof.models.scripted import ScriptedModel
 from cof.vision.load import LoadLimits
 from tests.models.endpoints import ANSWER, Reply, by_turn, listening, models
+from tests.patience import PATIENCE
 from tests.test_cli import cof
 
 ROOT = Path(__file__).parent.parent
@@ -193,7 +194,7 @@ def test_ctrl_c_keeps_what_was_printed(folder: Path, tmp_path: Path) -> None:
         assert running.stdout is not None
         first = [running.stdout.readline() for _ in range(3)]
         running.send_signal(signal.SIGINT)
-        rest, said = running.communicate(timeout=60)
+        rest, said = running.communicate(timeout=PATIENCE)
     assert first[1] == "answer     B\n"
     assert running.returncode == 130
     assert "Traceback" not in said

@@ -17,6 +17,7 @@ from cof.dialects.named import dialect_of
 from cof.models.remote import RemoteModel
 from tests.commands import cof
 from tests.models.endpoints import ANSWER, ZOOM, Asked, Reply, by_turn, in_turn, listening, models
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "examples" / "plaza.jpg"
@@ -197,7 +198,7 @@ def test_a_server_has_several_upstreams_and_their_key(tmp_path: Path) -> None:
             assert found is not None
             for _ in range(4):
                 body = {"messages": [{"role": "user", "content": parts}]}
-                reply = httpx.post(f"{found[0]}/chat/completions", json=body, timeout=60).json()
+                reply = httpx.post(f"{found[0]}/chat/completions", json=body, timeout=PATIENCE).json()
                 assert reply["choices"][0]["message"]["content"] == "B"
         finally:
             server.kill()

@@ -159,7 +159,7 @@ def test_publish_replaces_whole_files_and_leaves_no_draft(tmp_path: Path) -> Non
     publish(path, "é old")
     publish(path, b"new")
     assert path.read_bytes() == b"new"
-    with _largest_file(200_000), pytest.raises(OSError, match=r"large: .*j\.jsonl"):
+    with _largest_file(200_000), pytest.raises(OSError, match=r"large: .*report\.md"):
         publish(path, b"x" * 300_000)
     assert path.read_bytes() == b"new"
     assert [p.name for p in tmp_path.iterdir()] == ["report.md"]
@@ -178,6 +178,7 @@ with RunDir(Path(sys.argv[1]), {"seed": 0}) as run:
 """
 
 
+@pytest.mark.long
 def test_sigkill_loses_no_record_and_writes_none_twice(tmp_path: Path) -> None:
     rng, told = random.Random(0), list[int]()
     path = tmp_path / "traces.jsonl"

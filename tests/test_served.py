@@ -18,6 +18,7 @@ import pytest
 
 from cof.models.named import embedded_folder
 from cof.probe.check import check
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.long
 
@@ -47,7 +48,7 @@ def wait_for(page: str, server: subprocess.Popen[Any]) -> None:
     end = time.monotonic() + START
     while time.monotonic() < end and server.poll() is None:
         try:
-            if httpx.get(page).is_success:
+            if httpx.get(page, timeout=PATIENCE).is_success:
                 return
         except httpx.HTTPError:
             time.sleep(0.2)
@@ -59,7 +60,7 @@ def test_a_question_over_the_wire_gets_the_answer_it_gets_here(url: str) -> None
     question = (examples / "plaza.txt").read_text().strip()
     options = ["--url", url, "--model", str(embedded_folder()), "--dialect", "nano", "--json"]
     command = [sys.executable, "-m", "cof", "ask", str(examples / "plaza.jpg"), question, *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1000)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["answer"] == (examples / "plaza.answer").read_text().strip()
@@ -69,7 +70,7 @@ def test_a_question_over_the_wire_gets_the_answer_it_gets_here(url: str) -> None
 def test_an_evaluation_over_the_wire_counts_what_the_server_counts(url: str, tmp_path: Path) -> None:
     options = ["--url", url, "--model", str(embedded_folder()), "--dialect", "nano", "--n", "3", "--side", "448"]
     command = [sys.executable, "-m", "cof", "eval", "needle", *options, "--out", str(tmp_path / "run")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1000)
     assert done.returncode == 0, done.stderr
     arms = json.loads((tmp_path / "run" / "report.json").read_text())["arms"]
     assert arms["focus"]["n"] == arms["direct"]["n"] == 3
@@ -80,7 +81,7 @@ def test_an_evaluation_over_the_wire_counts_what_the_server_counts(url: str, tmp
 def test_an_evaluation_in_which_everything_failed_is_a_failure(tmp_path: Path) -> None:
     options = ["--url", f"http://127.0.0.1:{free_port()}/v1", "--model", "x", "--n", "1", "--side", "448"]
     command = [sys.executable, "-m", "cof", "eval", "needle", *options, "--out", str(tmp_path / "run")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1000)
     assert done.returncode == 1
     assert "the model failed at every question" in done.stderr.strip().splitlines()[-1]
     assert "ConnectError" in done.stderr.strip().splitlines()[-1]
@@ -90,7 +91,7 @@ def build(out: Path, roles: str) -> dict[str, float]:
     (out / "roles.toml").write_text(roles)
     options = ["--n", "3", "--side", "448", "--concurrency", "3", "--roles", str(out / "roles.toml")]
     command = [sys.executable, "-m", "cof", "data", "build", *options, "--out", str(out / "run")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1000)
     found: dict[str, float] = json.loads((out / "run" / "stats.json").read_text())
     assert done.returncode == (0 if found["asked"] else 1), done.stderr
     return found
@@ -121,7 +122,7 @@ def test_a_check_of_our_own_server_ends_and_says_why_it_cannot_zoom() -> None:
     try:
         wait_for(f"http://127.0.0.1:{port}/health", server)
         check_it = [sys.executable, "-m", "cof", "check", "--url", f"http://127.0.0.1:{port}/v1"]
-        done = subprocess.run(check_it, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(check_it, capture_output=True, text=True, timeout=1000)
     finally:
         server.kill()
         server.wait()

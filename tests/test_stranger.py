@@ -85,7 +85,9 @@ def test_every_family_zooms_into_a_photograph(family: str) -> None:
     check(family, textured(4000, 3000))
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name.startswith("192") else name for name in PICTURES]
+)
 def test_any_picture_can_be_zoomed_into(name: str, tmp_path: Path) -> None:
     picture = load(PICTURES[name](tmp_path))
     for family in FAMILIES:

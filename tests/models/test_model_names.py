@@ -12,6 +12,7 @@ from huggingface_hub import constants
 from cof.errors import ModelError
 from cof.models.named import EMBEDDED, embedded_folder, place_of, source_of
 from tests.models.endpoints import by_turn, listening
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 NOBODY = "http://127.0.0.1:9"
@@ -99,7 +100,7 @@ def test_a_wrong_name_imports_no_torch() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.stdout.splitlines()[-1] == "False", done.stderr
     assert "there is no such folder" in done.stdout

@@ -78,6 +78,7 @@ def test_plain_thoughts_are_grounded(tmp_path):
     assert set(stats["zooms"]) == {"0", "1", "2"}
 
 
+@pytest.mark.long
 def test_a_small_overview_needs_more_looks(tmp_path):
     with RunDir(tmp_path / "run", {}) as run:
         build(Experts(0.0), needle_tasks(Drawn(300), SPEC, (64, 256)), RULES, run)

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from tests.patience import PATIENCE
 from tests.serve.test_hostile import as_url, picture
 
 RED, BLUE = as_url(picture((300, 200))), as_url(picture((300, 201)))
@@ -27,7 +28,7 @@ ASKED = user(QUESTION, image())
 
 def post(url: str, *messages: dict[str, Any], **fields: Any) -> httpx.Response:
     body = {"messages": list(messages) or [ASKED], **fields}
-    return httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60)
+    return httpx.post(f"{url}/v1/chat/completions", json=body, timeout=PATIENCE)
 
 
 def content(reply: httpx.Response) -> str:

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.patience import PATIENCE
 from tests.test_served import free_port, wait_for
 
 CHROMIUM = shutil.which("chromium")
@@ -49,6 +50,7 @@ def url() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """For one file at a time: while it lives, its event loop runs in this thread."""
+    expect.set_options(timeout=1000 * PATIENCE)
     with sync_playwright() as play:
         yield play.chromium.launch(executable_path=CHROMIUM, args=QUIET)
 
@@ -57,6 +59,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """A page that may not complain."""
     page, said = browser.new_page(), list[str]()
+    page.set_default_timeout(1000 * PATIENCE)
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     yield page

@@ -19,6 +19,7 @@ import pytest
 from cof.focus.setting import dialect_of_model
 from cof.models.remote import RemoteModel
 from cof.worlds.needle import samples
+from tests.patience import PATIENCE
 from tests.serve.conftest import start
 
 JSON = {"Content-Type": "application/json"}
@@ -79,7 +80,7 @@ def test_cof_ask_asks_the_server(url: str) -> None:
     """Whatever the model's name: the server is known by its list of models, and looks closer by itself."""
     options = ["--url", f"{url}/v1", "--json"]
     command = [sys.executable, "-m", "cof", "ask", str(EXAMPLES / "plaza.jpg"), QUESTION, *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["answer"] == ANSWER
     assert "the dialect is served, as the endpoint is a server of cof" in done.stderr
@@ -100,23 +101,23 @@ def test_a_server_of_cof_is_asked_for_answers_also_by_a_familys_name(url: str) -
 
 
 def test_traces_are_kept_and_shown(url: str) -> None:
-    reply = httpx.post(f"{url}/v1/chat/completions", json={"messages": asked()}, timeout=60).json()
+    reply = httpx.post(f"{url}/v1/chat/completions", json={"messages": asked()}, timeout=PATIENCE).json()
     name = reply["cof"]["trace"]
-    trace = httpx.get(f"{url}/v1/traces/{name}").json()
+    trace = httpx.get(f"{url}/v1/traces/{name}", timeout=PATIENCE).json()
     assert trace["id"] == name
     assert trace["question"]["text"] == QUESTION
-    page = httpx.get(f"{url}/traces/{name}")
+    page = httpx.get(f"{url}/traces/{name}", timeout=PATIENCE)
     assert page.headers["content-type"].startswith("text/html")
     assert "<img" in page.text
-    assert httpx.get(f"{url}/v1/traces/none").status_code == 404
-    assert 'cof_questions_total{stop="answer"}' in httpx.get(f"{url}/metrics").text
-    assert httpx.get(f"{url}/v1/models").json()["data"][0]["id"] == "nano"
+    assert httpx.get(f"{url}/v1/traces/none", timeout=PATIENCE).status_code == 404
+    assert 'cof_questions_total{stop="answer"}' in httpx.get(f"{url}/metrics", timeout=PATIENCE).text
+    assert httpx.get(f"{url}/v1/models", timeout=PATIENCE).json()["data"][0]["id"] == "nano"
 
 
 def test_extensions(url: str) -> None:
     def ask(**cof: Any) -> dict[str, Any]:
         found: dict[str, Any] = httpx.post(
-            f"{url}/v1/chat/completions", json={"messages": asked(), "cof": cof}, timeout=60
+            f"{url}/v1/chat/completions", json={"messages": asked(), "cof": cof}, timeout=PATIENCE
         ).json()
         return found
 
@@ -128,7 +129,7 @@ def test_extensions(url: str) -> None:
 
 
 def test_a_body_that_is_too_large_is_refused(url: str) -> None:
-    reply = httpx.post(f"{url}/v1/chat/completions", content=b"x" * (33 * 2**20), headers=JSON, timeout=60)
+    reply = httpx.post(f"{url}/v1/chat/completions", content=b"x" * (33 * 2**20), headers=JSON, timeout=PATIENCE)
     assert reply.status_code == 413
 
 
@@ -156,7 +157,7 @@ def test_the_model_is_found_by_its_name_alone(client: openai.OpenAI) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_client_that_hangs_up_stops_costing(url: str, client: openai.OpenAI, stream: bool) -> None:
     def metric(*names: str) -> float:
-        text = httpx.get(f"{url}/metrics").text
+        text = httpx.get(f"{url}/metrics", timeout=PATIENCE).text
         return sum(float(line.split()[1]) for line in text.splitlines() if line.startswith(names))
 
     def running() -> float:
@@ -174,7 +175,7 @@ def test_a_client_that_hangs_up_stops_costing(url: str, client: openai.OpenAI, s
         one.start()
     for one in people:
         one.join()
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while running() and time.monotonic() < end:
         time.sleep(0.1)
     assert running() == 0
@@ -187,12 +188,17 @@ def test_too_many_are_told_to_try_again_and_strangers_to_show_a_key(tmp_path: Pa
     key.write_text("secret\n")
     server, url = start("--waiting", "1", "--concurrency", "1", "--key-file", str(key))
     try:
-        assert httpx.get(f"{url}/v1/models").status_code == 401
-        assert httpx.get(f"{url}/v1/models", headers={"Authorization": "Bearer wrong"}).status_code == 401
+        assert httpx.get(f"{url}/v1/models", timeout=PATIENCE).status_code == 401
+        assert (
+            httpx.get(f"{url}/v1/models", headers={"Authorization": "Bearer wrong"}, timeout=PATIENCE).status_code
+            == 401
+        )
         headers = {"Authorization": "Bearer secret"}
 
         def ask(_: int) -> httpx.Response:
-            return httpx.post(f"{url}/v1/chat/completions", json={"messages": asked()}, headers=headers, timeout=60)
+            return httpx.post(
+                f"{url}/v1/chat/completions", json={"messages": asked()}, headers=headers, timeout=PATIENCE
+            )
 
         with ThreadPoolExecutor(8) as pool:
             replies = list(pool.map(ask, range(8)))
@@ -206,7 +212,7 @@ def test_too_many_are_told_to_try_again_and_strangers_to_show_a_key(tmp_path: Pa
 def test_who_may_not_wait_may_still_be_asked() -> None:
     server, url = start("--waiting", "0", "--concurrency", "2")
     try:
-        reply = httpx.post(f"{url}/v1/chat/completions", json={"messages": asked()}, timeout=60)
+        reply = httpx.post(f"{url}/v1/chat/completions", json={"messages": asked()}, timeout=PATIENCE)
         assert reply.status_code == 200
     finally:
         server.kill()
@@ -223,7 +229,7 @@ def test_an_answer_that_a_limit_came_before_is_told_so(client: openai.OpenAI) ->
 
 def test_a_port_in_use_is_one_line(url: str) -> None:
     command = [sys.executable, "-m", "cof", "serve", "--port", url.rpartition(":")[2]]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2
     assert done.stdout == ""
     assert "want another --port" in done.stderr
@@ -232,6 +238,6 @@ def test_a_port_in_use_is_one_line(url: str) -> None:
 
 def test_a_host_that_others_reach_wants_a_key() -> None:
     command = [sys.executable, "-m", "cof", "serve", "--host", "0.0.0.0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2
     assert "no key is set" in done.stderr

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from cof.serve.service import Service
+from tests.patience import PATIENCE
 from tests.serve.asking import ASKED
 from tests.serve.test_hostile_model import served
 
@@ -18,12 +19,12 @@ PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-He
 
 
 def preflight(url: str, origin: str) -> httpx.Response:
-    return httpx.options(f"{url}/v1/chat/completions", headers={"Origin": origin, **PREFLIGHT})
+    return httpx.options(f"{url}/v1/chat/completions", headers={"Origin": origin, **PREFLIGHT}, timeout=PATIENCE)
 
 
 def ask(url: str, origin: str, key: str) -> httpx.Response:
     headers = {"Origin": origin, "Authorization": f"Bearer {key}"}
-    return httpx.post(f"{url}/v1/chat/completions", json={"messages": [ASKED]}, headers=headers, timeout=60)
+    return httpx.post(f"{url}/v1/chat/completions", json={"messages": [ASKED]}, headers=headers, timeout=PATIENCE)
 
 
 def test_a_page_of_a_named_origin_may_ask_with_the_key() -> None:
@@ -49,14 +50,14 @@ def test_pages_of_other_origins_may_not() -> None:
 
 def test_a_name_bound_anew_is_refused_also_for_a_named_origin() -> None:
     with served(["<answer>red</answer>"], Service(origins=(OWN,))) as url:
-        reply = httpx.get(f"{url}/v1/models", headers={"Origin": OWN, "Host": "rebound.example"})
+        reply = httpx.get(f"{url}/v1/models", headers={"Origin": OWN, "Host": "rebound.example"}, timeout=PATIENCE)
     assert reply.status_code == 403
 
 
 @pytest.mark.parametrize("origin", ["*", "https://app.example/page"])
 def test_what_is_no_origin_is_one_line(origin: str) -> None:
     command = [sys.executable, "-m", "cof", "serve", "--cors", origin]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2
     assert "is no origin" in done.stderr
     assert len(done.stderr.splitlines()) == 1

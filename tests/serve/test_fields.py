@@ -12,6 +12,7 @@ import pytest
 from cof.serve.fields import WithoutEffect
 from cof.serve.request import ChatMessage, ChatRequest
 from cof.serve.responses import ResponsesRequest
+from tests.patience import PATIENCE
 from tests.serve.asking import ASKED, BLUE, QUESTION, content, events, image, post, refused, user
 from tests.serve.test_hostile_model import served
 
@@ -164,13 +165,15 @@ def test_a_text_alone_gets_a_sentence_that_asks_for_a_picture(stream: bool) -> N
         whole = events(reply)[-1] if stream else reply.json()
         assert whole["cof"]["trace"] is None
         asked = {"input": "hello", "stream": stream}
-        assert "Please send" in httpx.post(f"{url}/v1/responses", json=asked, timeout=60).text
+        assert "Please send" in httpx.post(f"{url}/v1/responses", json=asked, timeout=PATIENCE).text
         form = {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}
         assert "no picture" in refused(post(url, user("hello"), response_format=form))[1]
 
 
 def test_a_body_of_another_type_is_told_which_header_to_set(url: str) -> None:
-    reply = httpx.post(f"{url}/v1/chat/completions", content=b"{}", headers={"Content-Type": "text/plain"})
+    reply = httpx.post(
+        f"{url}/v1/chat/completions", content=b"{}", headers={"Content-Type": "text/plain"}, timeout=PATIENCE
+    )
     assert reply.status_code == 415
     assert "Content-Type: application/json" in reply.json()["error"]["message"]
 
@@ -194,7 +197,7 @@ def test_a_body_of_another_type_is_told_which_header_to_set(url: str) -> None:
 )  # fmt: skip
 def test_fields_of_the_responses_api_are_refused_by_their_name(url: str, fields: dict[str, Any], name: str) -> None:
     asked = [{"role": "user", "content": [{"type": "input_text", "text": QUESTION}]}]
-    field, message = refused(httpx.post(f"{url}/v1/responses", json={"input": asked, **fields}, timeout=60))
+    field, message = refused(httpx.post(f"{url}/v1/responses", json={"input": asked, **fields}, timeout=PATIENCE))
     assert (field or "").startswith(name.partition("[")[0]), message
 
 

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from tests.patience import PATIENCE
 from tests.serve.test_api import JSON, PLAZA, QUESTION, asked
 
 pytestmark = pytest.mark.long
@@ -152,7 +153,7 @@ BODIES: dict[str, Any] = {
 
 def send(url: str, body: Any) -> httpx.Response:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return httpx.post(f"{url}/v1/chat/completions", content=content, headers=JSON, timeout=120)
+    return httpx.post(f"{url}/v1/chat/completions", content=content, headers=JSON, timeout=PATIENCE)
 
 
 def check_refused(reply: httpx.Response) -> None:
@@ -196,7 +197,7 @@ def test_hostile_words_are_words(url: str, words: str) -> None:
     assert reply.status_code in (200, 400, 502), reply.text
     assert not TELLS.search(reply.json().get("error", {}).get("message", ""))
     if reply.status_code == 200:
-        page = httpx.get(f"{url}/traces/{reply.json()['cof']['trace']}", timeout=60).text
+        page = httpx.get(f"{url}/traces/{reply.json()['cof']['trace']}", timeout=PATIENCE).text
         assert "<script>alert(1)</script>" not in page
 
 
@@ -215,7 +216,7 @@ def test_a_control_token_is_refused_by_its_name(url: str, token: str) -> None:
     "path", ["/v1/traces/..%2f..%2fetc%2fpasswd", "/traces/%00", "/v1/traces/" + "x" * 5000, "/etc/passwd"]
 )
 def test_no_path_leads_out(url: str, path: str) -> None:
-    reply = httpx.get(url + path)
+    reply = httpx.get(url + path, timeout=PATIENCE)
     assert reply.status_code in (404, 414, 400)
     assert "root:" not in reply.text
     assert reply.status_code != 404 or reply.json()["error"]["type"] == "invalid_request_error"
@@ -227,7 +228,7 @@ def test_a_large_body_is_refused_before_it_is_whole(url: str) -> None:
             yield b"x" * 2**20
 
     try:
-        reply = httpx.post(f"{url}/v1/chat/completions", content=parts(), headers=JSON, timeout=60)
+        reply = httpx.post(f"{url}/v1/chat/completions", content=parts(), headers=JSON, timeout=PATIENCE)
     except httpx.WriteError:
         return  # the server hung up, as it may
     assert reply.status_code == 413
@@ -258,7 +259,9 @@ def test_after_all_that_the_server_lives_and_is_small(url: str) -> None:
 def test_what_a_web_page_could_send_unasked_is_refused(url: str) -> None:
     """Without a question to the server first, a page of another site may post text, no JSON; or come by its own name."""
     body = json.dumps({"messages": asked()}).encode()
-    plain = httpx.post(f"{url}/v1/chat/completions", content=body, headers={"Content-Type": "text/plain"}, timeout=60)
+    plain = httpx.post(
+        f"{url}/v1/chat/completions", content=body, headers={"Content-Type": "text/plain"}, timeout=PATIENCE
+    )
     assert plain.status_code == 415
-    elsewhere = httpx.get(f"{url}/v1/models", headers={"Host": "rebound.example"})
+    elsewhere = httpx.get(f"{url}/v1/models", headers={"Host": "rebound.example"}, timeout=PATIENCE)
     assert elsewhere.status_code == 403

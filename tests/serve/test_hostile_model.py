@@ -18,6 +18,7 @@ from cof.models.base import Request
 from cof.models.scripted import Line, ScriptedModel
 from cof.serve.api import make_app
 from cof.serve.service import Service
+from tests.patience import PATIENCE
 from tests.serve.test_hostile import HEAD, as_url, picture
 
 MARKUP = '</script><script>document.title = "taken"</script><img src=x onerror="document.title=1">'
@@ -61,7 +62,7 @@ def call(box: str, label: str = "it") -> str:
 
 def test_what_cannot_be_read_is_a_line_for_the_operator(caplog: pytest.LogCaptureFixture) -> None:
     with served(["neither call nor answer \x1b[31m"]) as url:
-        reply = httpx.post(f"{url}/v1/chat/completions", json={"messages": [ASKED]}, timeout=30).json()
+        reply = httpx.post(f"{url}/v1/chat/completions", json={"messages": [ASKED]}, timeout=PATIENCE).json()
     assert reply["choices"][0]["finish_reason"] == "length"
     (line,) = (record.getMessage() for record in caplog.records if record.name == "cof.serve.server")
     assert reply["cof"]["trace"] in line
@@ -74,7 +75,7 @@ def test_a_model_that_fails_is_a_line_for_the_operator(caplog: pytest.LogCapture
         raise ModelError("the endpoint at 10.0.0.7 is on fire")
 
     with served([fail]) as url:
-        reply = httpx.post(f"{url}/v1/chat/completions", json={"messages": [ASKED]}, timeout=30)
+        reply = httpx.post(f"{url}/v1/chat/completions", json={"messages": [ASKED]}, timeout=PATIENCE)
     assert reply.status_code == 502
     (line,) = (record.getMessage() for record in caplog.records if record.name == "cof.serve.server")
     assert "10.0.0.7 is on fire" in line
@@ -84,8 +85,8 @@ def test_a_model_that_fails_is_a_line_for_the_operator(caplog: pytest.LogCapture
 def test_markup_stays_words() -> None:
     lines = [call("[10, 10, 100, 100]", MARKUP), f"<think>{MARKUP}</think><answer>{MARKUP}</answer>"]
     with served(lines) as url:
-        reply = httpx.post(f"{url}/v1/chat/completions", json={"messages": [ASKED]}, timeout=30)
-        page = httpx.get(f"{url}/traces/{reply.json()['cof']['trace']}")
+        reply = httpx.post(f"{url}/v1/chat/completions", json={"messages": [ASKED]}, timeout=PATIENCE)
+        page = httpx.get(f"{url}/traces/{reply.json()['cof']['trace']}", timeout=PATIENCE)
     assert reply.headers["content-type"] == "application/json"
     assert reply.json()["choices"][0]["message"]["content"] == MARKUP
     assert "<script>document" not in page.text
@@ -95,8 +96,8 @@ def test_markup_stays_words() -> None:
 @pytest.mark.parametrize("box", BOXES, ids=lambda box: box[:20])
 def test_a_box_that_is_none_is_answered(box: str) -> None:
     with served([call(box), "<think></think><answer>A</answer>"]) as url:
-        reply = httpx.post(f"{url}/v1/chat/completions", json={"messages": [ASKED]}, timeout=30).json()
-        trace = httpx.get(f"{url}/v1/traces/{reply['cof']['trace']}")
+        reply = httpx.post(f"{url}/v1/chat/completions", json={"messages": [ASKED]}, timeout=PATIENCE).json()
+        trace = httpx.get(f"{url}/v1/traces/{reply['cof']['trace']}", timeout=PATIENCE)
     assert reply["choices"][0]["message"]["content"] == "A"
     assert reply["cof"]["zooms"] == 0
     assert trace.status_code == 200
@@ -114,7 +115,14 @@ def test_few_traces_are_kept_and_their_files_have_a_limit() -> None:
     file = len(picture((300, 200)))
     with served(["<answer>A</answer>"] * 4, Service(kept=3, kept_bytes=2 * file)) as url:
         names = [
-            httpx.post(f"{url}/v1/chat/completions", json={"messages": [ASKED]}, timeout=30).json()["cof"]["trace"]
+            httpx.post(f"{url}/v1/chat/completions", json={"messages": [ASKED]}, timeout=PATIENCE).json()["cof"][
+                "trace"
+            ]
             for _ in range(4)
         ]
-        assert [httpx.get(f"{url}/v1/traces/{name}").status_code for name in names] == [404, 404, 200, 200]
+        assert [httpx.get(f"{url}/v1/traces/{name}", timeout=PATIENCE).status_code for name in names] == [
+            404,
+            404,
+            200,
+            200,
+        ]

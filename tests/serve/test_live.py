@@ -28,7 +28,7 @@ def ask(page: Page, url: str) -> None:
 
 def test_the_steps_arrive_one_by_one(page: Page, url: str) -> None:
     ask(page, url)
-    expect(page.get_by_role("status")).to_contain_text("answered, ", timeout=60_000)
+    expect(page.get_by_role("status")).to_contain_text("answered, ", timeout=240_000)
     steps = page.get_by_role("list").get_by_role("listitem")
     assert steps.count() >= 3
     assert page.evaluate("window.seen")[-1] == steps.count()
@@ -53,7 +53,7 @@ def test_the_trace_is_saved_and_a_phone_is_wide_enough(page: Page, url: str) -> 
     page.set_viewport_size({"width": 375, "height": 740})
     ask(page, url)
     with page.expect_download() as download:
-        page.get_by_role("button", name="Save the trace").click(timeout=60_000)
+        page.get_by_role("button", name="Save the trace").click(timeout=240_000)
     assert ANSWER in Path(download.value.path()).read_text()
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
 
@@ -75,7 +75,7 @@ def test_a_server_with_a_key_asks_for_it(browser: Browser, tmp_path: Path) -> No
         expect(page.get_by_role("alert")).to_contain_text("the key is missing or wrong")
         page.get_by_label("Key", exact=True).fill("secret")
         page.get_by_role("button", name="Ask").click()
-        expect(page.get_by_role("status")).to_contain_text("answered, ", timeout=60_000)
+        expect(page.get_by_role("status")).to_contain_text("answered, ", timeout=240_000)
     finally:
         page.close()
         server.kill()

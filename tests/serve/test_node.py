@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.serve.test_api import ANSWER, EXAMPLES, QUESTION
 
 pytestmark = pytest.mark.long
@@ -25,9 +26,9 @@ def told(url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     if missing:
         pytest.skip(f"needs {' and '.join(missing)}")
     folder = shutil.copytree(HERE, tmp_path_factory.mktemp("node") / "client")
-    subprocess.run(INSTALL, cwd=folder, check=True, capture_output=True, timeout=120)
+    subprocess.run(INSTALL, cwd=folder, check=True, capture_output=True, timeout=PATIENCE)
     command = ["node", "client.js", url, str(EXAMPLES / "plaza.jpg"), QUESTION]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found

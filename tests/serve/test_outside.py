@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from cof.serve.page import UNLISTED
 from cof.worlds.outside import OUTSIDE
+from tests.patience import PATIENCE
 from tests.photographs import photograph
 from tests.serve.conftest import CHROMIUM
 from tests.serve.test_api import EXAMPLES, PLAZA, QUESTION, asked, data_url
@@ -20,7 +21,7 @@ PHOTOGRAPH = data_url(photograph().read_bytes())
 
 
 def said(url: str, **body: Any) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60).json()
+    found: dict[str, Any] = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=PATIENCE).json()
     return found
 
 
@@ -34,8 +35,8 @@ def test_a_photograph_is_outside_nanos_world(url: str) -> None:
     assert reply["cof"]["outside"] is True
     assert reply["choices"][0]["message"]["reasoning_content"].startswith(OUTSIDE)
     name = reply["cof"]["trace"]
-    assert httpx.get(f"{url}/v1/traces/{name}").json()["outside"] is True
-    assert OUTSIDE in httpx.get(f"{url}/traces/{name}").text
+    assert httpx.get(f"{url}/v1/traces/{name}", timeout=PATIENCE).json()["outside"] is True
+    assert OUTSIDE in httpx.get(f"{url}/traces/{name}", timeout=PATIENCE).text
 
 
 def test_a_drawn_scene_is_inside(url: str) -> None:
@@ -43,7 +44,7 @@ def test_a_drawn_scene_is_inside(url: str) -> None:
     assert (reply["cof"]["outside"], reply["cof"]["listed"]) == (False, None)
     assert reply["cof"]["notes"] == ["The system prompt was left out: nano takes single questions."]
     assert OUTSIDE not in reply["choices"][0]["message"]["reasoning_content"]
-    assert OUTSIDE not in httpx.get(f"{url}/traces/{reply['cof']['trace']}").text
+    assert OUTSIDE not in httpx.get(f"{url}/traces/{reply['cof']['trace']}", timeout=PATIENCE).text
 
 
 @pytest.mark.parametrize(("picture", "outside"), [(PHOTOGRAPH, True), (PLAZA, False)])
@@ -93,7 +94,7 @@ def ask(page: Page, url: str, picture: str, choices: str = "") -> None:
     page.get_by_label("Question").fill(QUESTION)
     page.get_by_label("Choices").fill(choices)
     page.get_by_role("button", name="Ask").click()
-    expect(page.get_by_role("status")).to_contain_text("visual tokens", timeout=60_000)
+    expect(page.get_by_role("status")).to_contain_text("visual tokens", timeout=240_000)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")

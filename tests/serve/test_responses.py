@@ -8,6 +8,7 @@ import httpx
 import openai
 import pytest
 
+from tests.patience import PATIENCE
 from tests.serve.test_api import ANSWER, PLAZA, QUESTION
 
 TEXT = {"type": "input_text", "text": "What is it?"}
@@ -65,7 +66,7 @@ def test_an_earlier_reply_may_be_sent_back(client: openai.OpenAI) -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_answered_is_refused(url: str, body: dict[str, Any], fault: str) -> None:
-    reply = httpx.post(f"{url}/v1/responses", json=body)
+    reply = httpx.post(f"{url}/v1/responses", json=body, timeout=PATIENCE)
     assert reply.status_code == 400
     assert fault in reply.json()["error"]["message"]
 

@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.patience import PATIENCE
 from tests.properties import cases
 from tests.serve.conftest import start
 from tests.serve.test_hostile import as_url, picture
@@ -75,7 +76,7 @@ def test_no_request_about_a_picture_breaks_the_server(
 
 def test_all_that_is_described_wants_the_key(guarded: str, operations: list[schemathesis.APIOperation]) -> None:
     for one in operations:
-        reply = httpx.request(one.method, guarded + one.path.replace("{name}", "x"))
+        reply = httpx.request(one.method, guarded + one.path.replace("{name}", "x"), timeout=PATIENCE)
         assert (reply.status_code == 401) == (one.path not in FREE), one.label
 
 

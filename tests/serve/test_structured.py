@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 from cof.models.base import Request
 from cof.serve.schema import plan_of, slot_in
 from cof.serve.structured import Unfit, filled, problem_of, read
+from tests.patience import PATIENCE
 from tests.serve.asking import ASKED, QUESTION, content, events, image, post, refused, user
 from tests.serve.test_hostile_model import served
 
@@ -277,8 +278,8 @@ def test_an_answer_that_does_not_fit_is_an_error_of_its_own(form: dict[str, Any]
         ]
         text = {"format": {"type": "json_schema", "name": "seen", "schema": form}}
         body = {"input": [{"role": "user", "content": parts}], "text": text}
-        assert httpx.post(f"{url}/v1/responses", json=body, timeout=60).json()["error"] == reply.json()["error"]
-        streamed = httpx.post(f"{url}/v1/responses", json=body | {"stream": True}, timeout=60).text
+        assert httpx.post(f"{url}/v1/responses", json=body, timeout=PATIENCE).json()["error"] == reply.json()["error"]
+        streamed = httpx.post(f"{url}/v1/responses", json=body | {"stream": True}, timeout=PATIENCE).text
     assert "response.failed" in streamed
     assert "'a cat'" in streamed
 

@@ -12,6 +12,7 @@ from cof.models.base import Request
 from cof.serve.page import page_without_picture
 from cof.serve.service import Service
 from cof.types import Exchange, Trace
+from tests.patience import PATIENCE
 from tests.serve.asking import ASKED, BLUE, QUESTION, RED, content, image, post, refused, user
 from tests.serve.test_hostile_model import served
 
@@ -36,7 +37,7 @@ def said_to_the_model(*messages: dict[str, object], **fields: object) -> tuple[l
     with served([say]) as url:
         reply = post(url, *messages, **fields)
         assert content(reply) == "black"
-        trace = httpx.get(f"{url}/v1/traces/{reply.json()['cof']['trace']}").json()
+        trace = httpx.get(f"{url}/v1/traces/{reply.json()['cof']['trace']}", timeout=PATIENCE).json()
     return shown(kept[0]), Trace.from_json(trace)
 
 
@@ -85,7 +86,7 @@ def test_instructions_of_the_responses_api_are_a_system_prompt() -> None:
     answered = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "a cat"}]}
     talk = [{"role": "user", "content": parts}, answered, {"role": "user", "content": "And what colour?"}]
     with served([say]) as url:
-        reply = httpx.post(f"{url}/v1/responses", json={"input": talk, "instructions": "Be brief."}, timeout=60)
+        reply = httpx.post(f"{url}/v1/responses", json={"input": talk, "instructions": "Be brief."}, timeout=PATIENCE)
     assert reply.status_code == 200
     assert [text for _, text in shown(kept[0])] == [
         "Be brief.",

@@ -48,7 +48,7 @@ def train(out: Path, *overrides: str, launch: tuple[str, ...] = ("-m",)) -> dict
     """The metrics of a short run of nano's recipe."""
     options = [part for item in (*SMALL, *overrides) for part in ("--set", item)]
     argv = [sys.executable, *launch, "cof", "train", "grpo", "--config", str(RECIPES / "nano" / "grpo.toml")]
-    done = subprocess.run([*argv, "--out", str(out), *options], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([*argv, "--out", str(out), *options], capture_output=True, text=True, timeout=1000)
     assert done.returncode == 0, done.stderr[-2000:]
     last: dict[str, float] = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])
     return last

@@ -29,6 +29,7 @@ import cof.vision.load
 from cof.errors import InputError, InvalidImage
 from cof.vision.load import LoadLimits, limits_of, load, pixels_of, read_stdin
 from cof.vision.pixels import UPRIGHT
+from tests.patience import PATIENCE
 from tests.properties import cases
 from tests.vision.files import HERE, RED, WHITE, WRITTEN, chunk, colours, encoded, near, png, refusal, turned
 
@@ -275,7 +276,7 @@ def test_a_decompression_bomb_is_refused_from_its_header_in_little_memory(tmp_pa
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
     """
     command = [sys.executable, "-W", "error", "-c", script, str(tmp_path / "bomb.png")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE)
     message, memory = done.stdout.splitlines()
     assert "is 40000 x 40000 pixels; want at most 200,000,000 pixels in all" in message
     assert int(memory) < MEMORY_BYTES

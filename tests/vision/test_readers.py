@@ -18,6 +18,7 @@ import cof.vision.readers
 from cof.errors import MissingExtra
 from cof.vision.load import LoadLimits, load, pixels_of
 from cof.vision.readers import FORMATS, WEB, format_of
+from tests.patience import PATIENCE
 from tests.vision.files import RED, WHITE, WRITTEN, chunk, colours, encoded, near, png, refusal, turned
 
 ROOT = Path(cof.vision.readers.__file__).parents[2]
@@ -336,7 +337,7 @@ def test_what_unpacks_to_gigabytes_is_never_unpacked(tmp_path: Path, name: bytes
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
     """
     command = [sys.executable, "-W", "error", "-c", script, str(tmp_path / "bomb.png")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE)
     pixel, memory = done.stdout.splitlines()
     assert pixel == str(RED)
     assert int(memory) < MEMORY_BYTES
