@@ -127,11 +127,9 @@ def test_several_answers_have_headings_pages_and_a_count_of_failures(folder: Pat
     pages = tmp_path / "pages"
     with listening(by_turn(ANSWER)) as server:
         server.listing = models("m")
-        url = ["--url", server.url, "--dialect", "cof", "--questions", tmp_path / "q.txt"]
-        done = cof("ask", folder, QUESTIONS[0], *url, "--trace", pages)
-        lines = cof("ask", folder / "a.jpg", folder / "b.png", *url, "--json")
-        asked = len(server.asked)
-    assert asked == 4 + 1
+        options = ["--url", server.url, "--dialect", "cof", "--questions", tmp_path / "q.txt", "--trace", pages]
+        done = cof("ask", folder, QUESTIONS[0], *options)
+    assert len(server.asked) == 4
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("cof: 2 of 6 questions failed; the first: picture '")
     headings = [f"{folder / name}: {text}" for name in ("a.jpg", "b.png", "c.png") for text in QUESTIONS]
@@ -140,25 +138,36 @@ def test_several_answers_have_headings_pages_and_a_count_of_failures(folder: Pat
     assert [block.splitlines()[1].split()[:2] for block in blocks[:2]] == [["answer", "B"]] * 2
     assert all("error " in block for block in blocks[2:4])
     assert blocks[-1] == f"6 pages in {pages / 'index.html'}\n"
-    assert "Grey is in the place of the picture" in (pages / "answers" / "3.html").read_text()
-    found = [json.loads(line) for line in lines.stdout.splitlines()]
+    unread = (pages / "answers" / "3.html").read_text()
+    assert "The picture cannot be read." in unread
+    assert unread.count("cannot be decoded") == 1
+
+
+def test_several_answers_are_a_line_of_json_each(folder: Path) -> None:
+    with listening(by_turn(ANSWER)) as server:
+        options = ["--url", server.url, "--model", "m", "--dialect", "cof", "--json"]
+        done = cof("ask", folder / "a.jpg", folder / "b.png", "-q", "What?", *options)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(each["image"], each["question"], each["answer"]) for each in found] == [
-        (str(folder / "a.jpg"), QUESTIONS[1], "B"),
-        (str(folder / "b.png"), QUESTIONS[1], None),
+        (str(folder / "a.jpg"), "What?", "B"),
+        (str(folder / "b.png"), "What?", None),
     ]
     assert found[0]["error"] is None
     assert "cannot be decoded" in found[1]["error"]
-    assert (lines.returncode, len(lines.stderr.splitlines())) == (1, 2)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
 
 
-def test_one_picture_and_one_question_print_no_heading(folder: Path) -> None:
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_one_picture_and_one_question_print_no_heading(folder: Path, options: list[str]) -> None:
     with listening(by_turn(ANSWER)) as server:
-        options = ["--url", server.url, "--model", "m", "--dialect", "cof"]
-        alone = cof("ask", folder / "a.jpg", "What?", *options)
-        as_json = cof("ask", folder / "a.jpg", "What?", *options, "--json")
-    assert re.fullmatch(r"answer     B\nstop       answer, 0 zooms, \d+ visual tokens, \d\.\d s\n", alone.stdout)
-    assert alone.stderr == ""
-    assert "image" not in json.loads(as_json.stdout)
+        model = ["--url", server.url, "--model", "m", "--dialect", "cof"]
+        done = cof("ask", folder / "a.jpg", "What?", *model, *options)
+    assert done.stderr == ""
+    if options:
+        assert not {"image", "question"} & {*json.loads(done.stdout)}
+    else:
+        want = r"answer     B\nstop       answer, 0 zooms, \d+ visual tokens, \d\.\d s\n"
+        assert re.fullmatch(want, done.stdout)
 
 
 def test_a_file_for_several_traces_is_refused_before_a_model_is_opened(folder: Path, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_a_wheel_is_installed_again_with_the_extra(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", [None, {"url": "file:///gone/away"}, {"url": "https://example.org/a.git"}, [1]])
-def test_a_package_of_unknown_origin_is_told_both_ways(tmp_path: Path, url: object) -> None:
+def test_a_package_of_unknown_origin_has_both_hints(tmp_path: Path, url: object) -> None:
     assert hint(tmp_path, url).startswith("pip install '.[serve]' in the clone, or 'chain_of_focus-VERSION-py3")
 
 

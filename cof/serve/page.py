@@ -23,6 +23,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 from PIL import Image
 
+from cof.focus.loop import NO_VIEW
 from cof.focus.notes import limit_notes, stop_note
 from cof.scoring import answers
 from cof.scoring.traces import listed, score_trace
@@ -85,13 +86,16 @@ def page_without_picture(trace: Trace, reason: str) -> str:
     """The page of a trace whose picture cannot be read: grey is in its place, and `reason` says why."""
     region = trace.overview.region
     grey = GreyPicture((round(region.width), round(region.height)))
-    return _page(trace, grey, (f"Grey is in the place of the picture: {reason}", *warnings(trace)))
+    why = "Grey is in the place of the picture" if trace.overview != NO_VIEW else "The picture cannot be read"
+    sentence = f"{why}." if reason == trace.error else f"{why}: {reason}"
+    return _page(trace, grey, (sentence, *warnings(trace)))
 
 
 def _page(trace: Trace, picture: EncodedPicture, sentences: tuple[str, ...]) -> str:
     size = boxes.full(picture.size)
     return template("trace.html").render(
         trace=trace,
+        asked=trace.overview != NO_VIEW,
         steps=tuple(_steps(trace, picture)),
         picture=picture.whole,
         overview=picture.view(trace.overview, trace),

@@ -128,8 +128,8 @@ def test_why_a_run_ended_is_said() -> None:
     assert stop_note(asked([ANSWER])) == "The model answered of its own accord."
     assert "limit on turns (1), was asked for its answer, and gave none" in stop_note(asked([CALL], Limits(turns=1)))
     assert "limit on zooms (1), then answered" in stop_note(asked([CALL, CALL, ANSWER], Limits(zooms=1)))
-    spent = stop_note(asked([CALL, CALL, ANSWER], Limits(pixels=4 * 28**2)))
-    assert "limit on pixels (3,136 of the overview and all crops together; --limit pixels=N changes it), then" in spent
+    spent = stop_note(asked([CALL, CALL, ANSWER], Limits(pixels=2 * 28**2)))
+    assert "limit on pixels (1,568 of the overview and all crops together; --limit pixels=N changes it), then" in spent
     trace = asked([CALL, CALL, ANSWER], Limits(zooms=1), side=500)
     assert limit_notes(trace) == ("1 requested box was not shown: the limit zooms = 1 was reached.",)
 

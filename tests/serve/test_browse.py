@@ -213,6 +213,8 @@ def test_a_question_that_could_not_be_asked_has_a_page(runs: dict[str, list[Show
     page = (tmp_path / "view" / "one" / "1.html").read_text()
     assert "does not exist" in page
     assert "it cannot be decoded" in page
+    assert "The model was not asked" in page
+    assert "Saw the whole picture" not in page
 
 
 VIEW = [sys.executable, "-m", "cof", "view"]

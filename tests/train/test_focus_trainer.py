@@ -83,7 +83,7 @@ def test_rollouts_are_in_the_dialect_of_the_recipe(tmp_path: Path) -> None:
 
 def test_without_vllm_its_rollouts_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(MissingExtra, match=r"needs vllm; want it installed: pip install 'chain-of-focus\[vllm\]'"):
+    with pytest.raises(MissingExtra, match=r"needs vllm; want it installed: .*\[vllm\]'"):
         train_reinforced(CONFIG, tmp_path)
 
 
