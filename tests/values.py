@@ -11,6 +11,7 @@ from cof.types import (
     Answer,
     Box,
     Completion,
+    Exchange,
     Limits,
     Malformed,
     Question,
@@ -58,6 +59,8 @@ QUESTIONS = st.builds(
     st.none() | COUNT,
     tuples_of(BOXES, 2),
     tuples_of(WORDS, 2),
+    system=WORDS,
+    earlier=tuples_of(st.builds(Exchange, WORDS, WORDS), 2),
 )
 TRACES = st.builds(
     Trace,

@@ -58,6 +58,8 @@ def setting_of(
     """
     sampling = sampling or Sampling(tokens=turn_tokens_of(model))
     dialect = dialect or dialect_of_model(model)
+    if dialect.name == SERVED:
+        limits = replace(limits, zooms=0)  # no crop is asked for, so that the overview needs to leave no room
     own: ViewSpec | None = getattr(model, "spec", None)
     spec = dialect.view if own is None else own
     if own is not None and not getattr(model, "carded", True):

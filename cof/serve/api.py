@@ -32,7 +32,7 @@ from cof.serve.page import UNLISTED, template
 from cof.serve.prepare import Prepared, prepared
 from cof.serve.request import ChatRequest
 from cof.serve.server import Server
-from cof.serve.service import Refused, Service, gone, no_model
+from cof.serve.service import UNFIT, Refused, Service, gone, no_model
 from cof.serve.wire import Form, Reply
 from cof.types import Stop, Trace
 from cof.worlds.outside import OUTSIDE, knows_needles_only
@@ -202,4 +202,6 @@ def _page(server: Server) -> Callable[[str], Awaitable[str]]:
 def _refusal(server: Server, refused: Refused) -> JSONResponse:
     server.refused.labels(str(refused.status)).inc()
     headers = {"Retry-After": str(RETRY_AFTER)} if refused.status == 429 else {}
+    if refused.code == UNFIT:
+        headers["x-should-retry"] = "false"  # to OpenAI's clients: the same answer would come again
     return JSONResponse(wire.failure(refused), refused.status, headers)

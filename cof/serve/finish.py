@@ -7,7 +7,7 @@ from string import ascii_uppercase
 from cof.models.base import Model
 from cof.serve.prepare import Output, Prepared
 from cof.serve.request import ChatRequest
-from cof.serve.service import failed
+from cof.serve.service import UNFIT, failed
 from cof.serve.structured import JSON_OBJECT, Unfit, filled, read
 from cof.serve.wire import Reply, said_by
 from cof.types import Trace
@@ -45,7 +45,7 @@ def _as_json(output: Output, answer: str, trace: Trace) -> str:
     except Unfit as error:
         if output.schema is None:
             return filled(None, JSON_OBJECT, answer, thoughts)
-        raise failed(str(error), "answer_unfit") from None
+        raise failed(str(error), UNFIT) from None
 
 
 def _cut(content: str, most: int | None, model: Model, notes: tuple[str, ...]) -> Reply:

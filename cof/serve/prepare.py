@@ -152,7 +152,8 @@ def _check_letters(service: Service, question: Question, talk: Conversation, out
     if asked > service.letters:
         raise bad(f"the question has {asked} letters; want at most {service.letters}", field)
     schema = len(json.dumps(output.schema)) if output and output.schema else 0
-    total = sum(map(len, talk.texts)) + sum(map(len, question.choices)) + schema
+    earlier = (text for each in talk.earlier for text in (each.question, each.answer))
+    total = schema + sum(map(len, (question.text, *question.choices, talk.system, *earlier)))
     if total > service.conversation:
         raise bad(f"the texts of the request have {total} letters; want at most {service.conversation}", field)
 

@@ -144,7 +144,7 @@ def _resolved(node: Any, root: Mapping[str, Any]) -> tuple[dict[str, Any] | None
             return ({}, nullable) if node is True else (None, nullable)
         rest = dict(node)
         if "$ref" in rest:
-            node = _referred(rest.pop("$ref"), root)
+            node = referred(rest.pop("$ref"), root)
             node = {**node, **rest} if isinstance(node, Mapping) else node
             continue
         if len(rest.get("allOf", ())) == 1:
@@ -181,7 +181,7 @@ def _constants(options: Sequence[Any], rest: dict[str, Any]) -> dict[str, Any] |
     return None
 
 
-def _referred(place: Any, root: Mapping[str, Any]) -> Any:
+def referred(place: Any, root: Mapping[str, Any]) -> Any:
     """What a reference such as "#/$defs/Colour" names; None where it is not there."""
     node: Any = root
     for part in str(place).removeprefix("#").split("/")[1:]:

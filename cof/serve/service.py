@@ -8,6 +8,8 @@ from cof.dialects.dialect import Dialect
 from cof.serve.fetch import Fetching
 from cof.types import Limits
 
+UNFIT = "answer_unfit"  # the code of an answer that cannot be put into the form that was asked for
+
 
 @dataclass(frozen=True)
 class Service:

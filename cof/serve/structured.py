@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
@@ -19,10 +21,14 @@ from cof.dialects import relaxed_json
 from cof.scoring.numbers import values
 from cof.scoring.options import chosen
 from cof.scoring.words import unmarked, words_of
-from cof.serve.schema import NO, YES, Fields, Fixed, Part, Slot, Thoughts
+from cof.serve.schema import NO, YES, Fields, Fixed, Part, Slot, Thoughts, referred
 
 HELP = "want another question, a simpler schema, or an answer in text"
 TRUTH = {YES: True, NO: False}
+MOST_NODES = 5_000  # parts of a schema; each is looked at once or more for an answer
+ELSEWHERE = frozenset(
+    {"$id", "$dynamicRef", "$recursiveRef", "$anchor", "$dynamicAnchor"}
+)  # change what a reference means
 DEEPEST = 24  # values within values
 JSON_OBJECT = Fields((("answer", Slot("string", "answer")),))  # for an answer in words where any JSON object will do
 QUOTED = 80  # characters of an answer in an error
@@ -36,6 +42,11 @@ class Unfit(Exception):
 def problem_of(schema: Mapping[str, Any]) -> str:
     """What is wrong with a schema of a client, as a sentence; "" where nothing is."""
     try:
+        parts = list(islice(_followed(schema, schema), MOST_NODES + 1))
+        if not all(parts):
+            return "it refers to something that is not in it; want references such as #/$defs/NAME"
+        if len(parts) > MOST_NODES:
+            return f"it refers to itself, or has more than {MOST_NODES:,} parts with its references; want a smaller one"
         _validator(schema)
     except (ValueError, TypeError, RecursionError) as error:
         return f"it is no JSON schema that can be used ({_first_line(error)}); want one without addresses of others"
@@ -114,6 +125,25 @@ def _checked(schema: Mapping[str, Any] | None, value: Any, answer: str) -> str:
         place = ".".join(map(str, fault.instance_path)) or "the whole"
         raise Unfit(f"the answer {_quoted(answer)} does not fit {place}: {_first_line(fault)}; {HELP}")
     return text
+
+
+def _followed(node: Any, root: Mapping[str, Any]) -> Iterator[bool]:
+    """The parts of a schema with its references followed: each true, or false for a reference that leads nowhere.
+
+    Endless where the schema refers to itself: a validator could take as long.
+    """
+    ahead = deque([node])
+    while ahead:
+        node = ahead.popleft()
+        if isinstance(node, Mapping):
+            if ELSEWHERE & node.keys():
+                yield False
+            if isinstance(place := node.get("$ref"), str):
+                found = referred(place, root)
+                yield found is not None
+                ahead.append(found)
+        ahead += node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ()
+        yield True
 
 
 def _validator(schema: Mapping[str, Any]) -> Any:

@@ -96,8 +96,10 @@ def test_a_model_that_does_not_speak_the_dialect_is_told(url: str) -> None:
 
 
 def test_a_server_of_cof_is_asked_for_answers_also_by_a_familys_name(url: str) -> None:
-    assert dialect_of_model(RemoteModel(f"{url}/v1", "nano")).name == "served"
-    assert dialect_of_model(RemoteModel(f"{url}/v1", "qwen3-vl")).name == "qwen3-vl"  # it has no such model
+    for name, dialect in (("nano", "served"), ("qwen3-vl", "qwen3-vl")):  # it has no model of the second name
+        model = RemoteModel(f"{url}/v1", name)
+        assert dialect_of_model(model).name == dialect
+        model._endpoint.close()
 
 
 def test_traces_are_kept_and_shown(url: str) -> None:
