@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -14,42 +15,46 @@ from rich.console import Console
 from rich.table import Table
 
 from cof.cli.options import needed
+from cof.cli.steps import reporting
 from cof.config import dump_config, load_config
 from cof.runs import RunDir, publish
 from cof.serve.browse import Shown, write_pages
+from cof.train.recipes import PerceptionConfig, SupervisedConfig
+from cof.train.reinforce import ReinforceConfig
+from cof.train.start import Recipe, check_start, maker_of, steps_done
 from cof.types import Trace
 
 app = typer.Typer(no_args_is_help=True, help="Train a model by a recipe.")
 
-Recipe = Annotated[Path, typer.Option("--config", help="Recipe (TOML).")]
+RecipeFile = Annotated[Path, typer.Option("--config", help="Recipe (TOML).")]
 Out = Annotated[Path, typer.Option("--out", help="Run folder; an interrupted run continues.")]
 Overrides = Annotated[list[str], typer.Option("--set", help="key=value over the recipe; repeatable.")]
 
 
 @app.command()
-def perception(config: Recipe, out: Out, set_: Overrides = []) -> None:  # noqa: B006
+def perception(config: RecipeFile, out: Out, set_: Overrides = []) -> None:  # noqa: B006
     """Stage 0: teach visual tokens what they show."""
-    stage = _stage("cof.train.perception")
-    _train(stage.train_perception, load_config(stage.PerceptionConfig, config, set_), out)
+    recipe = load_config(PerceptionConfig, config, set_)
+    _train("perception", config, recipe, out, lambda: _stage("cof.train.perception").train_perception)
 
 
 @app.command()
-def sft(config: Recipe, out: Out, set_: Overrides = []) -> None:  # noqa: B006
+def sft(config: RecipeFile, out: Out, set_: Overrides = []) -> None:  # noqa: B006
     """Stage 1: supervised trajectories."""
-    stage = _stage("cof.train.sft")
-    _train(stage.train_supervised, load_config(stage.SupervisedConfig, config, set_), out)
+    recipe = load_config(SupervisedConfig, config, set_)
+    _train("sft", config, recipe, out, lambda: _stage("cof.train.sft").train_supervised)
 
 
 @app.command()
-def grpo(config: Recipe, out: Out, set_: Overrides = []) -> None:  # noqa: B006
+def grpo(config: RecipeFile, out: Out, set_: Overrides = []) -> None:  # noqa: B006
     """Stage 2: reinforcement that learns when to look."""
-    stage = _stage("cof.train.grpo")
 
     def show(step: int, traces: Sequence[Trace]) -> None:
         rollouts = [Shown(f"{n}", trace) for n, trace in enumerate(traces, 1)]
         write_pages({f"step-{step}": rollouts}, out / "rollouts" / f"{step:06d}")
 
-    _train(partial(stage.train_reinforced, show=show), load_config(stage.ReinforceConfig, config, set_), out)
+    recipe = load_config(ReinforceConfig, config, set_)
+    _train("grpo", config, recipe, out, lambda: partial(_stage("cof.train.grpo").train_reinforced, show=show))
 
 
 @app.command()
@@ -89,10 +94,24 @@ def _stage(module: str) -> Any:
     return needed(module, "training", "train")
 
 
-def _train(stage: Callable[[Any, Path], Path], config: Any, out: Path) -> None:
-    """Run a stage. Of several processes that a launcher started, the first owns the run folder, and speaks."""
+def _train(name: str, file: Path, recipe: Recipe, out: Path, stage: Callable[[], Callable[..., Path]]) -> None:
+    """Run a stage. Of several processes that a launcher started, the first owns the run folder, and reports.
+
+    What a recipe starts from is checked before `stage` imports the libraries of training, which takes seconds.
+    """
+    check_start(recipe, maker_of(name, file))
+    os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' own bars
     first = os.environ.get("RANK", "0") == "0"
-    with RunDir(out, dump_config(config)) if first else nullcontext():
-        model = stage(config, out)
+    with RunDir(out, dump_config(recipe)) if first else nullcontext():
+        if first:
+            start = recipe.model or "an untrained model"
+            print(f"cof: training {start} by {file} in {out}; the libraries load first", file=sys.stderr, flush=True)
+        run = stage()
+        with reporting(recipe.steps, steps_done(out)) if first else nullcontext(_silent) as tell:
+            model = run(recipe, out, report=tell)
         if first:
             print(f"trained model in {model}")
+
+
+def _silent(_step: int, _metrics: object) -> None:
+    """For the other processes of a launcher."""

@@ -17,17 +17,22 @@ from trl import GRPOConfig
 from cof.errors import InvalidConfig, MissingExtra
 from cof.models.local import Card, LocalModel
 from cof.train.focus_trainer import FocusTrainer, Show
-from cof.train.progress import common_arguments, last_checkpoint, start_of
+from cof.train.progress import Report, common_arguments, no_report, report_to
 from cof.train.prompts import FilePrompts, NeedlePrompts, Prompts
 from cof.train.reinforce import ReinforceConfig
 from cof.train.sft import finish
+from cof.train.start import check_start, last_checkpoint, maker_of
 
 FARTHEST = 4.0  # times as likely as when drawn, beyond which none is pushed away further (arXiv 2505.07291)
-MAKER = "cof train sft --config RECIPE"  # makes what a recipe of this stage may start from
 WORDS = 1024  # tokens of a prompt beside its pictures: system, question, notes
 
 
-def train_reinforced(config: ReinforceConfig, out: Path, show: Show = lambda _step, _traces: None) -> Path:
+def train_reinforced(
+    config: ReinforceConfig,
+    out: Path,
+    show: Show = lambda _step, _traces: None,
+    report: Report = no_report,
+) -> Path:
     """Run the stage in folder `out`, from its last checkpoint if it has one; returns the folder of the trained model.
 
     `show` gets the step and the rollouts of one question, every `show_every` steps. Raises InvalidConfig, ModelError.
@@ -35,7 +40,7 @@ def train_reinforced(config: ReinforceConfig, out: Path, show: Show = lambda _st
     if config.vllm and find_spec("vllm") is None:
         raise MissingExtra("vllm in a recipe", "vllm", "vllm")
     resumed = last_checkpoint(out)
-    start_of(config.model, MAKER)
+    check_start(config, maker_of("grpo"))
     start = LocalModel.load(config.model, device="cpu")
     network = start.network.float()
     if resumed and not config.lora_rank:  # the Trainer's own loading misses the names that from_pretrained translates
@@ -47,6 +52,7 @@ def train_reinforced(config: ReinforceConfig, out: Path, show: Show = lambda _st
     prompts = _prompts(config, start)
     prompts(0)  # so that what cannot be asked is refused before anything runs
     trainer = FocusTrainer(config, start, network, arguments, prompts, show)
+    report_to(trainer, report)
     trainer.train(resume_from_checkpoint=resumed)
     own = (None, None) if config.questions else (start.world, start.turn_tokens)
     card = Card(start.spec, start.zoom_opening, *own)
@@ -67,7 +73,7 @@ def _arguments(config: ReinforceConfig, out: Path, start: LocalModel) -> GRPOCon
             f"{config.groups} groups of {config.group} rollouts cannot be shared by {processes} processes in "
             f"{config.accumulate} passes each; want equal shares"
         )
-    common = common_arguments(out, config.seed, config.steps, config.learning_rate, config.warmup, config.save_every)
+    common = common_arguments(config, out)
     own = {
         "per_device_train_batch_size": rollouts // processes // config.accumulate,
         "gradient_accumulation_steps": config.accumulate,

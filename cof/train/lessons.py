@@ -15,31 +15,11 @@ from cof.focus.setting import with_budget
 from cof.train.demonstrations import ZOOM_OPENING, demonstrate, guess, recover, show_targets, zoom_anyway
 from cof.train.examples import Talk
 from cof.train.perception import first_view
+from cof.train.recipes import Lesson
 from cof.train.scenes import Taught, meant_by
 from cof.types import Box, Question, View, ViewSpec
 from cof.worlds.questions import Needle, choices, pick
-from cof.worlds.scenes import Contents, Scene, make_scene
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What is taught until step `until`: scenes, and the weights of questions that need no zoom, one, or two.
-
-    Pictures have one of `sides` (pixels of the longer side), overviews at most one of `budgets` (visual tokens). Of the
-    conversations a share is `direct`: answered at once; `given`: shown the true places first; `forced`: made to zoom; and
-    of the others `recovery` begins at a wrong place. A share of all has `choices`.
-    """
-
-    until: int
-    contents: Contents = Contents()
-    depths: tuple[float, ...] = (0.35, 0.35, 0.3)
-    sides: tuple[int, ...] = (1792,)
-    budgets: tuple[int, ...] = (256,)
-    direct: float = 0.06
-    given: float = 0.0
-    forced: float = 0.0
-    recovery: float = 0.08
-    choices: float = 0.15
+from cof.worlds.scenes import Scene, make_scene
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,9 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from cof.dialects.cof import COF
 from cof.train.heads import PerceptionHeads, absolute_box_loss, relative_box_loss, truth_tensors
 from cof.train.nano import make_nano, number_tokens
-from cof.train.progress import Curves, StepOrder, at_least_one, common_arguments, last_checkpoint
+from cof.train.progress import Curves, Report, StepOrder, common_arguments, no_report, report_to
+from cof.train.recipes import PerceptionConfig
+from cof.train.start import last_checkpoint, maker_of, start_of
 from cof.types import Box, View, ViewSpec
 from cof.vision import boxes, views
 from cof.worlds.drawing import draw, jpeg
@@ -195,41 +197,19 @@ class _Trainer(StepOrder, Trainer):
         super().log({**logs, **means}, *args, **kwargs)
 
 
-@dataclass(frozen=True)
-class PerceptionConfig:
-    """Recipe of the stage. `text` and `vision` are fields of the model's two configs."""
-
-    text: dict[str, Any]
-    vision: dict[str, Any]
-    layers: int = 2
-    seed: int = 0
-    steps: int = 3500
-    scenes: int = 3
-    crops: int = 6
-    learning_rate: float = 1e-3
-    warmup: int = 100
-    save_every: int = 250
-    spec: ViewSpec = ViewSpec()
-    contents: Contents = Contents()
-
-    def __post_init__(self) -> None:
-        at_least_one(self, "layers", "steps", "scenes", "crops", "save_every")
-
-
-def train_perception(config: PerceptionConfig, out: Path) -> Path:
+def train_perception(config: PerceptionConfig, out: Path, report: Report = no_report) -> Path:
     """Run the stage in folder `out`, from its last checkpoint if it has one; returns the folder of the trained model."""
-    start = out / "start"
-    if not (start / "config.json").exists():
+    start = Path(start_of(config.model, maker_of("perception"))) if config.model else out / "start"
+    if not config.model and not (start / "config.json").exists():
         make_nano(start, config.seed, config.text, config.vision)
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(start, dtype="float32")
     tokenizer = AutoTokenizer.from_pretrained(start)
     network = Perception(model.model, tokenizer, config.layers, config.spec.factor)
     batches = PerceptionBatches(config.seed, config.scenes, config.crops, config.spec, config.contents, config.steps)
-    arguments = TrainingArguments(
-        **common_arguments(out, config.seed, config.steps, config.learning_rate, config.warmup, config.save_every)
-    )
+    arguments = TrainingArguments(**common_arguments(config, out))
     trainer = _Trainer(network, arguments, operator.itemgetter(0), batches, callbacks=[Curves(out)])
     trainer.parts = {}
+    report_to(trainer, report)
     trainer.train(resume_from_checkpoint=last_checkpoint(out))
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")

@@ -1,4 +1,4 @@
-"""What the stages share: steps in order, checkpoints to resume from, metrics as JSON lines and as a plot.
+"""What the stages share: steps in order, their arguments, metrics as reports, as JSON lines and as a plot.
 
 A stage's data are a pure function of the step, and a checkpoint holds weights, optimizer, schedule and random states; so
 a run that is killed and started again ends with the same curve as an unbroken one.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -16,15 +16,19 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 from torch.utils.data import Sampler, SequentialSampler
-from transformers import TrainerCallback
+from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
-from cof.errors import InvalidConfig, InvalidRun, ModelError
-from cof.models.named import source_of
+from cof.errors import InvalidRun
 from cof.runs import publish
+from cof.train.start import Recipe
 
 SMOOTH = 10  # logged steps whose mean a curve shows
 BOOKKEEPING = ("step", "epoch", "learning_rate")
 RESTARTS = "num_tokens"  # TRL counts it anew in every process
+
+
+Report = Callable[[int, Mapping[str, Any]], None]
+"""Called with the steps done so far: after each step with no metrics, and with those of each step that is logged."""
 
 
 class StepOrder:
@@ -75,62 +79,53 @@ class Curves(TrainerCallback):
             publish(self.out / "curves.png", plot({self.out.name: logged}))
 
 
-def at_least_one(config: Any, *names: str) -> None:
-    """Raises InvalidConfig where one of these counts of a recipe is below 1."""
-    if low := [name for name in names if getattr(config, name) < 1]:
-        raise InvalidConfig(f"{low[0]} = {getattr(config, low[0])} is not possible; want at least 1")
+class Reports(TrainerCallback):
+    """Hands steps and metrics to `report`."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+    def on_step_end(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+        if state.is_world_process_zero:
+            self.report(state.global_step, {})
+
+    def on_log(self, _args: Any, state: Any, _control: Any, logs: Mapping[str, Any], **_: Any) -> None:
+        if state.is_world_process_zero and "loss" in logs:  # not the summary at the end
+            self.report(state.global_step, logs)
 
 
-def last_checkpoint(out: Path) -> str | None:
-    """The newest checkpoint in `out` that was written to its end, or None; what a crash left half-written is passed over."""
-    found = sorted(out.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    return next((str(path) for path in found if _whole(path)), None)
+def report_to(trainer: Any, report: Report) -> None:
+    """Let `report` take the place of the library's own bar and its printed dicts."""
+    for own in (ProgressCallback, PrinterCallback):
+        trainer.remove_callback(own)
+    trainer.add_callback(Reports(report))
 
 
-def start_of(model: str, maker: str) -> str:
-    """The folder or hub id where a stage starts. Raises ModelError on a folder that is not there; where a run would leave it,
-    the error names the run's command, which begins with `maker`."""
-    try:
-        return source_of(model)
-    except ModelError as error:
-        folder = Path(model)
-        if folder.name != "model":
-            raise
-        raise ModelError(f"{error}; this one is what `{maker} --out {folder.parent}` leaves: run that first") from None
+def no_report(_step: int, _metrics: Mapping[str, Any]) -> None:
+    """Says nothing."""
 
 
-def common_arguments(
-    out: Path, seed: int, steps: int, learning_rate: float, warmup: int, save_every: int
-) -> dict[str, Any]:
-    """Training arguments that every stage uses: cosine schedule, bfloat16, `warmup` in steps, logs every 25 steps."""
+def common_arguments(config: Recipe, out: Path) -> dict[str, Any]:
+    """Training arguments that every stage uses: cosine schedule, warmup in steps, logs every 25 steps."""
     return {
         "output_dir": str(out),
-        "max_steps": steps,
-        "learning_rate": learning_rate,
+        "max_steps": config.steps,
+        "learning_rate": config.learning_rate,
         "lr_scheduler_type": "cosine",
-        "warmup_steps": warmup,
+        "warmup_steps": config.warmup,
         "adam_beta2": 0.98,
         "weight_decay": 0.01,
-        "logging_steps": min(25, save_every),
-        "save_steps": save_every,
+        "logging_steps": min(25, config.save_every),
+        "save_steps": config.save_every,
         "save_total_limit": 2,
         "per_device_train_batch_size": 1,
         "dataloader_num_workers": 1,
         "remove_unused_columns": False,
-        "seed": seed,
-        "bf16": True,
+        "seed": config.seed,
+        "bf16": config.precision == "bfloat16",
         "use_cpu": not torch.cuda.is_available(),
         "report_to": [],
     }
-
-
-def _whole(checkpoint: Path) -> bool:
-    """Whether the trainer's state, which is written last, is there and complete."""
-    try:
-        json.loads((checkpoint / "trainer_state.json").read_text())
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def read_metrics(run: Path) -> list[dict[str, float]]:

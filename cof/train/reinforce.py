@@ -8,7 +8,7 @@ from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
 from cof.scoring.rewards import Weights
-from cof.train.progress import at_least_one
+from cof.train.recipes import Precision, at_least_one
 from cof.types import Limits
 from cof.worlds.needle import DEPTHS, SIDES
 
@@ -58,6 +58,7 @@ class ReinforceConfig:
     freeze_vision: bool = True
     lora_rank: int = 0
     vllm: float = 0.0
+    precision: Precision = "bfloat16"
 
     def __post_init__(self) -> None:
         at_least_one(self, "steps", "groups", "accumulate", "branches", "seats", "tokens", "save_every", "show_every")

@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,96 +21,33 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer, PreTrainedM
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from trl import SFTConfig, SFTTrainer
 
-from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
 from cof.models.local import CARD, Card
+from cof.models.named import source_of
 from cof.plain import to_json
 from cof.runs import publish
 from cof.train.demonstrations import NEEDLE_TOKENS, ZOOM_OPENING
 from cof.train.heads import SOFTNESS, PerceptionHeads, absolute_box_loss
-from cof.train.lessons import Demonstrations, Lesson
+from cof.train.lessons import Demonstrations
 from cof.train.looks import look_loss
 from cof.train.nano import number_tokens
 from cof.train.perception import LARGEST_PLACE
-from cof.train.progress import Curves, Loaded, StepOrder, at_least_one, common_arguments, last_checkpoint, start_of
+from cof.train.progress import Curves, Loaded, Report, StepOrder, common_arguments, no_report, report_to
+from cof.train.recipes import Dense, SupervisedConfig
 from cof.train.scenes import SceneBatches, Teacher
+from cof.train.start import check_start, last_checkpoint, maker_of
 from cof.train.traces import SceneTraces, TraceLessons
-from cof.types import ViewSpec
 from cof.worlds.outside import NEEDLE
 
 # seconds for gloo's thread to end by itself: its group, taken down at once, has been seen to wait for it for ever
 PARTING = 0.5
-MAKER = (
-    "cof train perception --config recipes/nano/perception.toml"  # makes what nano's recipe of this stage starts from
-)
 
 
-@dataclass(frozen=True)
-class Dense:
-    """Supervision beside the language loss, which alone would be slow to form, with the weight of each.
-
-    Visual tokens tell their content after `content` language layers, and their place in the overview after `frame`
-    (`weight`). Where the text names a place, nearby numbers are nearly right (`places`). Heads of the two
-    layers after `look` others look at what is meant, and heads of the layer after `content` others at its name (`looks`; see
-    `looks.py`).
-    """
-
-    content: int = 2
-    frame: int = 4
-    look: int = 3
-    weight: float = 0.15
-    places: float = 1.0
-    looks: float = 1.0
-
-
-@dataclass(frozen=True)
-class SupervisedConfig:
-    """Recipe of the stage. `model` is "nano", "nano-sft", a folder or a hub id; `heads` the checkpoint, of
-    perception or of this stage, to take dense heads from.
-
-    `traces` is a JSONL file of traces about any pictures, `rows` of them a step, all in `dialect`, a family's name or a TOML
-    file; with `dense` they are about needle scenes, `scenes` of these a step with at most `questions` conversations each;
-    without `traces` such conversations are made from `lessons`. Conversations about needle scenes are in "cof" alone. `warmup`
-    counts steps.
-    """
-
-    model: str
-    dialect: str = COF.name
-    heads: str = ""
-    traces: str = ""
-    lessons: tuple[Lesson, ...] = (Lesson(1),)
-    dense: Dense | None = None
-    seed: int = 0
-    steps: int = 6000
-    rows: int = 2
-    accumulate: int = 1
-    scenes: int = 4
-    questions: int = 6
-    learning_rate: float = 1e-3
-    warmup: int = 100
-    save_every: int = 250
-    freeze_vision: bool = True
-    lora_rank: int = 0
-    spec: ViewSpec = ViewSpec()
-
-    def __post_init__(self) -> None:
-        at_least_one(self, "steps", "rows", "accumulate", "scenes", "questions", "save_every")
-        dialect_of(self.dialect)
-        if self.dialect != COF.name and (self.dense or not self.traces):
-            want = f"want dialect = {COF.name!r}, or a file of traces and no [dense]"
-            raise InvalidConfig(
-                f"dialect = {self.dialect!r} is not possible with lessons or [dense] on needle scenes; {want}"
-            )
-
-
-def train_supervised(config: SupervisedConfig, out: Path) -> Path:
+def train_supervised(config: SupervisedConfig, out: Path, report: Report = no_report) -> Path:
     """Run the stage in folder `out`, from its last checkpoint if it has one; returns the folder of the trained model."""
-    resumed, start = last_checkpoint(out), start_of(config.model, MAKER)
-    if config.dense and config.heads and not Path(config.heads).is_file():
-        raise InvalidConfig(
-            f"heads = {config.heads!r} does not exist; want a checkpoint's model.safetensors, which {MAKER} leaves"
-        )
+    check_start(config, maker_of("sft"))
+    resumed, start = last_checkpoint(out), source_of(config.model)
     tokenizer = AutoTokenizer.from_pretrained(start)
     processor = Qwen2VLImageProcessorPil.from_pretrained(start, do_resize=False)
     source = _source(config, tokenizer, processor)
@@ -130,6 +66,7 @@ def train_supervised(config: SupervisedConfig, out: Path) -> Path:
     )
     if config.dense:
         trainer.attach(DenseHeads(model, tokenizer, config.dense, Path(config.heads)))
+    report_to(trainer, report)
     trainer.train(resume_from_checkpoint=resumed)
     card = Card(config.spec, ZOOM_OPENING, NEEDLE, NEEDLE_TOKENS) if config.dense else Card(config.spec)
     return finish(trainer, processor, card, out / "model")
@@ -290,7 +227,7 @@ def _recorded(layers: torch.nn.ModuleList, counts: set[int]) -> Iterator[dict[in
 
 def _arguments(config: SupervisedConfig, out: Path) -> SFTConfig:
     return SFTConfig(
-        **common_arguments(out, config.seed, config.steps, config.learning_rate, config.warmup, config.save_every),
+        **common_arguments(config, out),
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
         gradient_accumulation_steps=config.accumulate,

@@ -120,14 +120,14 @@ def _rgb(image: Image.Image, name: str) -> Image.Image:
 
 def _eight_bit(grey: Image.Image, name: str) -> Image.Image:
     """Grey of more bits as 8 bit, rounded: 16 bit from 0..65535, F from 0..1. Pillow's own conversion clips at 255 instead."""
-    if grey.mode == "F":
-        import numpy as np
+    import numpy as np
 
+    if grey.mode == "F":
         return image_of(np.asarray(grey), name)
     if grey.mode == "I":
         _check_sixteen(grey, name)
-    elif grey.mode != "I;16":
-        grey = grey.convert("I")
+    elif grey.mode != "I;16":  # not by Pillow's own conversion, which before release 13 clips I;16N
+        grey = Image.fromarray(np.asarray(grey).astype("<u2"))
     return grey.point(lambda value: value * (1 / 257) + 0.5).convert("L")
 
 

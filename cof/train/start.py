@@ -1,0 +1,75 @@
+"""Where a stage begins or goes on: the model, the files and the checkpoint that must be there. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from cof.errors import InvalidConfig, MissingExtra, ModelError
+from cof.models.named import source_of
+from cof.train.recipes import PerceptionConfig, SupervisedConfig
+from cof.train.reinforce import ReinforceConfig
+
+Recipe = PerceptionConfig | SupervisedConfig | ReinforceConfig
+BEFORE = {"perception": "perception", "sft": "perception", "grpo": "sft"}  # a stage, and the one that makes its start
+DATA = "`cof data build --out FOLDER` writes one"
+
+
+def maker_of(stage: str, recipe: Path | None = None) -> str:
+    """The command, but for its --out, that makes what `stage` starts from: by the recipe of that name beside `recipe`."""
+    before = BEFORE[stage]
+    beside = recipe.with_name(f"{before}.toml") if recipe else None
+    return f"cof train {before} --config {beside if beside and beside.is_file() else 'RECIPE'}"
+
+
+def check_start(config: Recipe, maker: str) -> None:
+    """Raises ModelError or InvalidConfig where what a recipe starts from is not there, with the command that makes it."""
+    if config.model:
+        start_of(config.model, maker)
+    match config:
+        case SupervisedConfig(dense=dense, heads=heads) if dense and heads and not Path(heads).is_file():
+            folder = f" --out {Path(heads).parent.parent}"
+            raise InvalidConfig(
+                f"heads = {heads!r} does not exist; want a checkpoint's model.safetensors, which `{maker}{folder}` leaves"
+            )
+        case SupervisedConfig(traces=traces) if traces and not Path(traces).is_file():
+            raise InvalidConfig(f"traces = {traces!r} does not exist; want a JSONL file of traces: {DATA}")
+        case ReinforceConfig(questions=questions) if questions and not Path(questions).is_file():
+            raise InvalidConfig(f"questions = {questions!r} does not exist; want a JSONL file of traces: {DATA}")
+
+
+def start_of(model: str, maker: str) -> str:
+    """The folder or hub id where a stage starts. Raises ModelError on a folder that is not there; where a run would leave it,
+    the error names the run's command, which begins with `maker`."""
+    try:
+        return source_of(model)
+    except ModelError as error:
+        folder = Path(model)
+        if folder.name != "model":
+            raise
+        raise ModelError(
+            f"model {model} does not exist; `{maker} --out {folder.parent}` makes it: run that first"
+        ) from error
+    except ImportError as error:  # a hub id is looked up by a library of the extra
+        raise MissingExtra("training", error.name, "train") from None
+
+
+def last_checkpoint(out: Path) -> str | None:
+    """The newest checkpoint in `out` that was written to its end, or None; what a crash left half-written is passed over."""
+    found = sorted(out.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    return next((str(path) for path in found if _whole(path)), None)
+
+
+def steps_done(out: Path) -> int:
+    """How many steps the last whole checkpoint in `out` has behind it."""
+    last = last_checkpoint(out)
+    return int(last.rpartition("-")[2]) if last else 0
+
+
+def _whole(checkpoint: Path) -> bool:
+    """Whether the trainer's state, which is written last, is there and complete."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return True
