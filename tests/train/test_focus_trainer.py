@@ -33,6 +33,7 @@ CONFIG = ReinforceConfig(
 APART = -0.5  # what the engine says less of a log-probability than it is
 
 
+@pytest.mark.long
 def test_what_vllm_sampled_is_learnt_from_by_the_probabilities_it_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
