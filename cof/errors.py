@@ -12,6 +12,16 @@
 Bad model *output* is not an error: it is parsed into `Malformed` and told to the model.
 """
 
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from importlib import metadata
+from pathlib import Path
+
+NAME = "chain-of-focus"
+
 
 class CofError(Exception):
     """Root of every error raised on purpose by this package."""
@@ -41,9 +51,33 @@ class MissingExtra(InputError):
     """An optional dependency, of an `extra` of this package, that `doing` something needs is not installed."""
 
     def __init__(self, doing: str, missing: str | None, extra: str) -> None:
-        how = f"pip install 'chain-of-focus[{extra}]', or -e '.[{extra}]' in a clone"
-        super().__init__(f"{doing} needs {missing}; want it installed: {how}")
+        super().__init__(f"{doing} needs {missing}; want the extra {extra} installed: {installing(extra)}")
 
 
 class ModelError(CofError):
     """A model could not be loaded, or failed while it completed a turn."""
+
+
+def installing(extra: str) -> str:
+    """The command that adds `extra` to this package where it came from: a clone, a wheel, an address, or a registry."""
+    clone = Path(__file__).resolve().parent.parent
+    if (clone / "pyproject.toml").is_file():
+        return f"{_pip()} -e {shlex.quote(f'{clone}[{extra}]')}"
+    came_from = _address()
+    wanted = f"{NAME}[{extra}] @ {came_from}" if came_from else f"{NAME}[{extra}]"
+    return f"{_pip()} {shlex.quote(wanted)}"
+
+
+def _pip() -> str:
+    return f"{shlex.quote(sys.executable or 'python')} -m pip install"
+
+
+def _address() -> str | None:
+    """Where pip installed the package from, by its own record (PEP 610); None where that was a registry."""
+    try:
+        record = json.loads(metadata.distribution(NAME).read_text("direct_url.json") or "{}")
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
+    url = record.get("url")
+    repository = record.get("vcs_info", {})
+    return f"{repository['vcs']}+{url}@{repository['commit_id']}" if url and repository else url
