@@ -1,6 +1,11 @@
 # Two commands: `make demo` sets up what is needed and answers a question; `make test` checks it. `make test-all` also runs
 # what takes long: kills, browsers, engines, training, packages, and every property on all of its cases.
-PYTHON ?= python3.11
+
+# The first Python of 3.11 to 3.13 that runs and can make environments. A name may be there and fail when it is run, as those of
+# pyenv do for versions that are not chosen: then the next one is taken, or give the path (make demo PYTHON=/path/to/python3.12).
+SUITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	if $$name -c '$(SUITS)' 2>/dev/null; then echo $$name; break; fi; done)
 VENV := .venv
 BIN := $(VENV)/bin
 # Tensors of one size come and go: let glibc keep their memory instead of giving it back each time, as `cof` has it do.
@@ -8,10 +13,14 @@ export MALLOC_MMAP_THRESHOLD_ := 1000000000
 export MALLOC_TRIM_THRESHOLD_ := 1000000000
 # Threads that wait for one another leave a busy core to others.
 export GOMP_SPINCOUNT := 1000
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+CONSTRAINTS := --constraint constraints.txt
+# Bars on a terminal; elsewhere what is being installed, and every 20 seconds how large the environment has become.
+QUIET := $(if $(MAKE_TERMOUT),,--quiet)
+SIZED = ( while sleep 20; do echo "  $(VENV) has $$(du -sm $(VENV) | cut -f1) MB"; done ) & beat=$$!; trap "kill $$beat" EXIT;
+PIP = $(if $(MAKE_TERMOUT),,$(SIZED)) $(BIN)/pip install $(QUIET) --disable-pip-version-check $(CONSTRAINTS)
 EDITABLE := --config-settings editable_mode=compat --editable  # a path, so that a clone named cof does not hide the package
 
-.PHONY: demo test test-all mutants lint bench clients fuzz train-nano clean
+.PHONY: demo test test-all test-lowest test-newest mutants lint bench clients fuzz train-nano clean
 
 demo: $(VENV)/.local
 	$(BIN)/cof ask examples/plaza.jpg "$$(cat examples/plaza.txt)" --trace trace.html
@@ -52,23 +61,49 @@ train-nano: $(VENV)/.dev  # some three hours on two cores by the times of its st
 	$(BIN)/cof train grpo --config recipes/nano/grpo.toml --out runs/grpo
 	$(BIN)/cof train pack runs/grpo/model --out cof/models/nano
 
-$(VENV)/.local: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) $(EDITABLE) ".[local]"
-	touch $@
+$(BIN)/pip:
+	@python='$(PYTHON)'; $${python:-false} -c '$(SUITS)' 2>/dev/null || { \
+	echo "$${python:-no python3 on the PATH} is no Python of 3.11 to 3.13 with venv; want one, or make PYTHON=/path/to/it"; exit 1; }
+	@echo "making $(VENV) with $(PYTHON), $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.dev: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) $(EDITABLE) ".[dev]"
-	touch $@ $(VENV)/.local
+# Torch is a stage of its own: it is most of what is downloaded, and what its index has for this Python decides how much.
+$(VENV)/.torch: constraints.txt | $(BIN)/pip
+	@echo "1 of 2: installing PyTorch, 0.2 GB for CPUs or some 3 GB with CUDA: one minute to ten"
+	@$(PIP) "torch>=2.13,<3"
+	@touch $@
+
+$(VENV)/.local: pyproject.toml constraints.txt $(VENV)/.torch | $(BIN)/pip
+	@echo "2 of 2: installing Chain-of-Focus, transformers and what they need, 0.1 GB: about a minute"
+	@$(PIP) $(EDITABLE) ".[local]"
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.torch | $(BIN)/pip
+	@echo "2 of 2: installing Chain-of-Focus with all extras and the tools of its tests, 0.4 GB: about two minutes"
+	@$(PIP) $(EDITABLE) ".[dev]"
+	@touch $@ $(VENV)/.local
+
+# The tests against both ends of the ranges in pyproject.toml, in environments of their own; libraries' warnings pass there.
+ENDS := --numprocesses 2 --dist loadfile -m "not long" -W default
+
+test-lowest:
+	@$(MAKE) VENV=.venv-lowest CONSTRAINTS="--constraint constraints-lowest.txt" .venv-lowest/.dev
+	.venv-lowest/bin/pytest $(ENDS)
+
+test-newest:
+	@$(MAKE) VENV=.venv-newest CONSTRAINTS= .venv-newest/.dev
+	.venv-newest/bin/pip list --disable-pip-version-check
+	.venv-newest/bin/pytest $(ENDS)
 
 $(VENV)/.mutants: $(VENV)/.dev
-	$(PIP) $(EDITABLE) ".[mutants]"
-	touch $@
+	@echo "installing the mutation tester"
+	@$(PIP) $(EDITABLE) ".[mutants]"
+	@touch $@
 
 $(VENV)/.fuzz: $(VENV)/.dev
-	$(PIP) $(EDITABLE) ".[fuzz]"
-	touch $@
+	@echo "installing the fuzzer"
+	@$(PIP) $(EDITABLE) ".[fuzz]"
+	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-clients build dist *.egg-info
+	rm -rf $(VENV) .venv-clients .venv-lowest .venv-newest build dist *.egg-info

@@ -12,14 +12,15 @@
 Bad model *output* is not an error: it is parsed into `Malformed` and told to the model.
 """
 
-import json
-import sys
-from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from __future__ import annotations
 
-PACKAGE = "chain-of-focus"
+import json
+import shlex
+import sys
+from importlib import metadata
+from pathlib import Path
+
+NAME = "chain-of-focus"
 
 
 class CofError(Exception):
@@ -50,29 +51,33 @@ class MissingExtra(InputError):
     """An optional dependency, of an `extra` of this package, that `doing` something needs is not installed."""
 
     def __init__(self, doing: str, missing: str | None, extra: str) -> None:
-        super().__init__(f"{doing} needs {missing}; want it installed: {how_to_install(extra)}")
+        super().__init__(f"{doing} needs {missing}; want the extra {extra} installed: {installing(extra)}")
 
 
 class ModelError(CofError):
     """A model could not be loaded, or failed while it completed a turn."""
 
 
-def how_to_install(extra: str) -> str:
-    """The command that installs an `extra` of this package, from the clone or the wheel that pip took it from (PEP 610)."""
-    found = _direct_url()
-    path = Path(unquote(urlsplit(str(found.get("url", ""))).path))
-    if not found or not path.exists():
-        return f"pip install '.[{extra}]' in the clone, or 'chain_of_focus-VERSION-py3-none-any.whl[{extra}]' with the wheel"
-    folder = found.get("dir_info")
-    editable = "-e " if isinstance(folder, dict) and folder.get("editable") else ""
-    return f"{sys.executable} -m pip install {editable}'{path}[{extra}]'"
+def installing(extra: str) -> str:
+    """The command that adds `extra` to this package where it came from: a clone, a wheel, an address, or a registry."""
+    clone = Path(__file__).resolve().parent.parent
+    if (clone / "pyproject.toml").is_file():
+        return f"{_pip()} -e {shlex.quote(f'{clone}[{extra}]')}"
+    came_from = _address()
+    wanted = f"{NAME}[{extra}] @ {came_from}" if came_from else f"{NAME}[{extra}]"
+    return f"{_pip()} {shlex.quote(wanted)}"
 
 
-def _direct_url() -> dict[str, Any]:
-    """Where pip took this package from; empty where that is not known."""
+def _pip() -> str:
+    return f"{shlex.quote(sys.executable or 'python')} -m pip install"
+
+
+def _address() -> str | None:
+    """Where pip installed the package from, by its own record (PEP 610); None where that was a registry."""
     try:
-        text = distribution(PACKAGE).read_text("direct_url.json")
-    except PackageNotFoundError:
-        return {}
-    found = json.loads(text) if text else {}
-    return found if isinstance(found, dict) else {}
+        record = json.loads(metadata.distribution(NAME).read_text("direct_url.json") or "{}")
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
+    url = record.get("url")
+    repository = record.get("vcs_info", {})
+    return f"{repository['vcs']}+{url}@{repository['commit_id']}" if url and repository else url

@@ -130,4 +130,4 @@ def test_without_torch_the_scripted_path_runs_and_a_local_model_says_what_to_ins
         [sys.executable, "-W", "error", "-c", WITHOUT_TORCH], capture_output=True, text=True, cwd=ROOT
     )
     assert done.returncode == 0, done.stderr
-    assert "[local]'" in done.stdout
+    assert "want the extra local installed: " in done.stdout

@@ -21,9 +21,9 @@ from cof.focus.setting import Setting
 from cof.models.local import LocalModel
 from cof.plain import to_json
 from cof.train.environment import play
-from cof.train.progress import last_checkpoint
 from cof.train.prompts import FilePrompts, NeedlePrompts
 from cof.train.reinforce import ReinforceConfig
+from cof.train.start import last_checkpoint
 from cof.vision import boxes
 from cof.vision.views import Picture
 from cof.worlds.needle import asked, scene_named

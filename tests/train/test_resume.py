@@ -18,9 +18,9 @@ from cof.errors import InvalidConfig, ModelError
 from cof.models.local import CARD
 from cof.models.named import embedded_folder
 from cof.train import grpo, sft
-from cof.train.progress import last_checkpoint, start_of
+from cof.train.recipes import Dense, SupervisedConfig
 from cof.train.reinforce import ReinforceConfig
-from cof.train.sft import SupervisedConfig
+from cof.train.start import last_checkpoint, maker_of, start_of
 from cof.worlds.outside import NEEDLE
 from tests.commands import cof
 from tests.tiny import write_checkpoint
@@ -118,7 +118,11 @@ def weights_of(out):
         ("perception", "steps=0", "steps = 0 is not possible; want at least 1"),
         ("sft", "rows=0", "rows = 0 is not possible; want at least 1"),
         ("sft", "model=no/such/folder", "cannot load model no/such/folder: there is no such folder"),
-        ("sft", "seed=1", "leaves: run that first"),  # the recipe as it is, before the stage whose model it starts from
+        (
+            "sft",
+            "seed=1",
+            "makes it: run that first",
+        ),  # the recipe as it is, before the stage whose model it starts from
     ],
 )
 def test_a_recipe_that_cannot_run_is_one_line(stage: str, setting: str, told: str, tmp_path: Path) -> None:
@@ -132,17 +136,19 @@ def test_a_recipe_that_cannot_run_is_one_line(stage: str, setting: str, told: st
 
 def test_a_start_that_another_stage_makes_is_named_with_its_command() -> None:
     for config, told in (
-        (SupervisedConfig("runs/of/mine/model"), f"`{sft.MAKER} --out runs/of/mine` leaves: run that first"),
+        (SupervisedConfig("runs/of/mine/model"), f"`{maker_of('sft')} --out runs/of/mine` makes it: run that first"),
         (SupervisedConfig("no/such/folder"), "there is no such folder; want 'nano', 'nano-sft', a folder"),
     ):
         with pytest.raises(ModelError, match=re.escape(told)):
             sft.train_supervised(config, Path("nowhere"))
-    with pytest.raises(ModelError, match=re.escape(f"`{grpo.MAKER} --out a/run/of/mine` leaves: run that first")):
+    with pytest.raises(
+        ModelError, match=re.escape(f"`{maker_of('grpo')} --out a/run/of/mine` makes it: run that first")
+    ):
         grpo.train_reinforced(ReinforceConfig("a/run/of/mine/model"), Path("nowhere"))
     with pytest.raises(
         InvalidConfig, match="heads = 'no.safetensors' does not exist; want a checkpoint's model.safetensors"
     ):
-        sft.train_supervised(SupervisedConfig("nano-sft", heads="no.safetensors", dense=sft.Dense()), Path("nowhere"))
+        sft.train_supervised(SupervisedConfig("nano-sft", heads="no.safetensors", dense=Dense()), Path("nowhere"))
     assert start_of("nano", "") == str(embedded_folder("nano"))
 
 
