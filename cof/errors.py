@@ -59,13 +59,15 @@ class ModelError(CofError):
 
 
 def installing(extra: str) -> str:
-    """The command that adds `extra` to this package where it came from: a clone, a wheel, an address, or a registry."""
+    """The command that adds `extra` to this package where it came from: a clone, a wheel or an address (PEP 610)."""
     clone = Path(__file__).resolve().parent.parent
     if (clone / "pyproject.toml").is_file():
         return f"{_pip()} -e {shlex.quote(f'{clone}[{extra}]')}"
-    came_from = _address()
-    wanted = f"{NAME}[{extra}] @ {came_from}" if came_from else f"{NAME}[{extra}]"
-    return f"{_pip()} {shlex.quote(wanted)}"
+    if came_from := _address():
+        return f"{_pip()} {shlex.quote(f'{NAME}[{extra}] @ {came_from}')}"
+    return (
+        f"pip install '.[{extra}]' in the clone, or 'chain_of_focus-VERSION-py3-none-any.whl[{extra}]' with the wheel"
+    )
 
 
 def _pip() -> str:
@@ -73,11 +75,12 @@ def _pip() -> str:
 
 
 def _address() -> str | None:
-    """Where pip installed the package from, by its own record (PEP 610); None where that was a registry."""
+    """Where pip installed the package from, by its own record; None where that is not known."""
     try:
         record = json.loads(metadata.distribution(NAME).read_text("direct_url.json") or "{}")
     except (metadata.PackageNotFoundError, ValueError):
         return None
-    url = record.get("url")
-    repository = record.get("vcs_info", {})
-    return f"{repository['vcs']}+{url}@{repository['commit_id']}" if url and repository else url
+    if not isinstance(record, dict) or not isinstance(record.get("url"), str):
+        return None
+    url, repository = record["url"], record.get("vcs_info")
+    return f"{repository['vcs']}+{url}@{repository['commit_id']}" if repository else str(url)

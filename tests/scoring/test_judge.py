@@ -15,6 +15,7 @@ from cof.models.scripted import ScriptedModel
 from cof.runs import RunDir
 from cof.scoring.judge import judged
 from cof.types import Question
+from tests.models.endpoints import by_turn, listening, model_at
 
 OPEN = Question("1", "", "What animal?", (), "a domestic cat")
 CHOICE = Question("2", "", "Which?", ("red", "blue"), "red")
@@ -33,6 +34,12 @@ def test_the_verdict_is_the_score(tmp_path, line, value):
     (score,), model = scores(tmp_path / "run", [line], [(OPEN, "a kitty")])
     assert (score.value, score.by) == (value, "judge")
     assert len(model.requests) == 1
+
+
+def test_a_judge_behind_an_endpoint_is_asked(tmp_path):
+    with listening(by_turn(RIGHT)) as server, RunDir(tmp_path / "run", {}) as run:
+        scored = judged(model_at(server), [(OPEN, "a kitty")], run.journal("verdicts"))
+    assert scored(OPEN, "a kitty").value == 1.0
 
 
 def test_what_the_layers_can_tell_is_not_asked(tmp_path):

@@ -19,6 +19,7 @@ CASES = [
     (overlap.anls, "EXIT 24", "exit 24", 1.0),
     (overlap.anls, "EXIT 21", "EXIT 24", 6 / 7),
     (overlap.anls, "exit", "closed", 0.0),
+    (overlap.anls, "ex", "exit", 0.5),  # as far apart as counts: half of the longer one
     (overlap.anls, "", "exit", 0.0),
     (overlap.near_number, "about 104", "100", 1.0),
     (overlap.near_number, "1,040", "1000", 1.0),

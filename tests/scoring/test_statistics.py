@@ -37,6 +37,11 @@ def test_of_zeros_and_ones_it_is_wilsons(rights):
     assert graded([float(right) for right in rights]) == pytest.approx(wilson(sum(rights), len(rights)))
 
 
+def test_graded_values_count_as_many_as_would_vary_as_little():
+    """By hand: variance 0.2 / 19, to which 2 * 0.25 / 20 is added; 20 * 0.25 / 0.035526 is 140.74 values."""
+    assert graded([0.4] * 10 + [0.6] * 10) == pytest.approx(wilson(0.5 * 140.7407, 140.7407), abs=1e-6)
+
+
 def test_few_values_that_agree_give_no_narrow_interval_and_many_do():
     low, high = graded([0.7] * 2)
     assert high - low > 0.5

@@ -84,7 +84,7 @@ def test_rollouts_are_in_the_dialect_of_the_recipe(tmp_path: Path) -> None:
 
 def test_without_vllm_its_rollouts_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(MissingExtra, match=r"needs vllm; want it installed: .*\[vllm\]'"):
+    with pytest.raises(MissingExtra, match=r"needs vllm; want the extra vllm installed: .*\[vllm\]'"):
         train_reinforced(CONFIG, tmp_path)
 
 

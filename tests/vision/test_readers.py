@@ -215,7 +215,7 @@ def test_heic_without_its_extra_says_what_to_install(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(builtins, "__import__", without)
     head = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)
     message = refusal(head, kind=MissingExtra)
-    assert message.startswith("a HEIC picture needs pillow_heif; want it installed")
+    assert message.startswith("a HEIC picture needs pillow_heif; want the extra heif installed: ")
     assert "[heif]" in message
 
 

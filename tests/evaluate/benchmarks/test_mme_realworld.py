@@ -89,7 +89,7 @@ def test_parquet_without_its_reader(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     file = tmp_path / "train-00000-of-00001.parquet"
     file.write_bytes(b"")
-    with pytest.raises(MissingExtra, match=r"needs pyarrow; want it installed: .*\[train\]") as error:
+    with pytest.raises(MissingExtra, match=r"needs pyarrow; want the extra train installed: .*\[train\]") as error:
         list(mme_realworld.items(file, 0))
     one_line(error)
 
