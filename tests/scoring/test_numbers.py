@@ -15,12 +15,12 @@ SMALL += " eighteen nineteen"
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 
 
-@pytest.mark.parametrize(("value", "word"), enumerate(SMALL.split()))
+@pytest.mark.parametrize(("value", "word"), [*enumerate(SMALL.split())])
 def test_below_twenty(value: int, word: str) -> None:
     assert number((word,)) == value
 
 
-@pytest.mark.parametrize(("tens", "word"), enumerate(TENS.split(), 2))
+@pytest.mark.parametrize(("tens", "word"), [*enumerate(TENS.split(), 2)])
 def test_tens_and_what_follows_them(tens: int, word: str) -> None:
     assert number((word,)) == 10 * tens
     assert number((word, "three")) == 10 * tens + 3
