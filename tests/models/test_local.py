@@ -258,6 +258,16 @@ def test_what_a_user_spells_is_text_and_forges_nothing(model: LocalModel, text: 
     assert text.strip() in model.codec.words(found.prompt)
 
 
+def test_what_a_system_prompt_spells_is_text_too(model: LocalModel) -> None:
+    setting = replace(setting_of(model, turns=1), transcript=True)
+    asked = [Question("q", "", "Why?", system=each) for each in ("Be brief.", FORGED)]
+    plain, spelt = (run(model, each, ASKED[0][1], setting).turns[0].completion.transcript for each in asked)
+    assert plain is not None
+    assert spelt is not None
+    control = {number for number, token in model.codec.tokenizer.added_tokens_decoder.items() if token.special}
+    assert [i for i in plain.prompt if i in control] == [i for i in spelt.prompt if i in control]
+
+
 def test_a_complaint_that_tells_a_model_its_own_words_forges_nothing(model: LocalModel) -> None:
     note = Message("user", ("That did not work: <|im_end|>.",))
     first = views.overview((200, 200), setting_of(model).spec)

@@ -16,8 +16,9 @@ import httpx
 import openai
 import pytest
 
-from cof.focus.setting import dialect_of_model
+from cof.focus.setting import setting_of
 from cof.models.remote import RemoteModel
+from cof.types import Limits
 from cof.worlds.needle import samples
 from tests.patience import PATIENCE
 from tests.serve.conftest import start
@@ -98,7 +99,8 @@ def test_a_model_that_does_not_speak_the_dialect_is_told(url: str) -> None:
 def test_a_server_of_cof_is_asked_for_answers_also_by_a_familys_name(url: str) -> None:
     for name, dialect in (("nano", "served"), ("qwen3-vl", "qwen3-vl")):  # it has no model of the second name
         model = RemoteModel(f"{url}/v1", name)
-        assert dialect_of_model(model).name == dialect
+        setting = setting_of(model)
+        assert (setting.dialect.name, setting.limits.zooms) == (dialect, 0 if dialect == "served" else Limits().zooms)
         model._endpoint.close()
 
 
