@@ -11,6 +11,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,12 @@ ROOT = Path(__file__).parent.parent
 LARGEST = 250  # MB of an environment with the server and without torch
 WITHOUT = {"torch", "transformers", "accelerate", "matplotlib", "datasets", "trl"}
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+OUTSIDE = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # the clone is not found by it
 HEAVY = ("torch", "transformers", "trl", "datasets", "matplotlib", "fastapi", "uvicorn", "huggingface_hub")
 
 
-def run(*command: Any, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+def run(*command: Any, env: Mapping[str, str] = OUTSIDE, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, env=env, **options)
 
 
 def done(*command: Any, **options: Any) -> str:
@@ -121,9 +123,10 @@ def test_a_wheel_with_the_server_is_small_and_takes_a_model_when_it_is_asked_for
     assert refused.returncode == 2
     words = shlex.split(refused.stderr.partition("want the extra local installed: ")[2])
     assert words == [str(python), "-m", "pip", "install", f"chain-of-focus[local] @ {wheel.as_uri()}"]
-    done(*words, cwd=tmp_path, env=os.environ | {"PIP_CONSTRAINT": str(ROOT / "constraints.txt")})
+    done(*words, cwd=tmp_path, env=OUTSIDE | {"PIP_CONSTRAINT": str(ROOT / "constraints.txt")})
     answered = done(*cof, *ask, cwd=tmp_path)
     assert f"answer     {(ROOT / 'examples' / 'plaza.answer').read_text().strip()}\n" in answered
+    shutil.rmtree(tmp_path / "venv")  # more than a gigabyte
 
 
 def bare(folder: Path) -> Path:
@@ -172,7 +175,9 @@ def endpoint_only(python: Path, folder: Path) -> None:
         assert "focus" in done(*cof, "report", "run", cwd=folder)
         port = free_port()
         up = ["--upstream", endpoint.url, "--dialect", "cof", "--port", port]
-        server = subprocess.Popen([str(part) for part in (*cof, "serve", *up)], cwd=folder, stdout=subprocess.DEVNULL)
+        server = subprocess.Popen(
+            [str(part) for part in (*cof, "serve", *up)], cwd=folder, env=OUTSIDE, stdout=subprocess.DEVNULL
+        )
         try:
             wait_for(f"http://127.0.0.1:{port}/health", server)
             assert "answer     B\n" in done(
