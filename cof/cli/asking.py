@@ -31,7 +31,7 @@ PATH = re.compile(r"\S*/\S*|\S+\.\w{2,5}")  # a word that reads as a path, and a
 
 
 @dataclass(frozen=True)
-class Asked:
+class PictureQuestion:
     """One question about one picture: the `place` in the order of answers, and `image` as the command line has it."""
 
     place: int
@@ -40,10 +40,10 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answered:
+class AnsweredQuestion:
     """A question with its trace, and its picture where that could be read."""
 
-    asked: Asked
+    asked: PictureQuestion
     trace: Trace
     picture: Picture | None
 
@@ -115,14 +115,14 @@ def ask_all(
     choices: Sequence[str],
     setting: Setting,
     read: tuple[bool, LoadLimits],
-    deliver: Callable[[Answered], None],
+    deliver: Callable[[AnsweredQuestion], None],
 ) -> None:
     """Ask every question about every picture. `read` is whether addresses may be fetched, and the largest picture."""
     ordered = _InOrder(deliver)
 
     def sessions() -> Iterator[Session]:
         for n, image in enumerate(images):
-            asked = [Asked(n * len(questions) + m, image, text) for m, text in enumerate(questions)]
+            asked = [PictureQuestion(n * len(questions) + m, image, text) for m, text in enumerate(questions)]
             try:
                 name, pixels = opened_picture(read_stdin(read[1]) if image == STDIN else image, *read)
             except InputError as error:
@@ -141,13 +141,13 @@ def ask_all(
 class _InOrder:
     """Holds back answers until those before them were delivered. Turns may end in several threads."""
 
-    def __init__(self, deliver: Callable[[Answered], None]) -> None:
+    def __init__(self, deliver: Callable[[AnsweredQuestion], None]) -> None:
         self._deliver, self._lock = deliver, Lock()
-        self._waiting, self._next = dict[int, Answered](), 0
+        self._waiting, self._next = dict[int, AnsweredQuestion](), 0
 
-    def end(self, asked: Asked, picture: Picture | None, trace: Trace) -> None:
+    def end(self, asked: PictureQuestion, picture: Picture | None, trace: Trace) -> None:
         with self._lock:
-            self._waiting[asked.place] = Answered(asked, trace, picture)
+            self._waiting[asked.place] = AnsweredQuestion(asked, trace, picture)
             while self._next in self._waiting:
                 self._deliver(self._waiting.pop(self._next))
                 self._next += 1

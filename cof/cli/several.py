@@ -9,13 +9,13 @@ from pathlib import Path
 
 from cof.cli import status
 from cof.cli.answers import print_answer, print_line, summary
-from cof.cli.asking import Answered, ask_all
+from cof.cli.asking import AnsweredQuestion, ask_all
 from cof.cli.console import printable, say
 from cof.errors import InputError, ModelError
 from cof.focus.notes import unreadable
 from cof.focus.setting import Setting
 from cof.models.base import Model
-from cof.serve.browse import Entry, Shown, write_index, write_page, write_traces
+from cof.serve.browse import Entry, ShownTrace, write_index, write_page, write_traces
 from cof.serve.encoded import EncodedPicture
 from cof.types import Trace
 from cof.vision.load import LoadLimits
@@ -60,12 +60,12 @@ class _Printed:
 
     def __init__(self, total: int, named: bool, as_json: bool, folder: Path | None) -> None:
         self.total, self.named, self.as_json, self.folder = total, named, as_json, folder
-        self.shown, self.entries = list[Shown](), list[Entry]()
+        self.shown, self.entries = list[ShownTrace](), list[Entry]()
 
     def progress(self) -> None:
         status.show(f"cof: {len(self.shown)} of {self.total} answered")
 
-    def deliver(self, each: Answered) -> None:
+    def deliver(self, each: AnsweredQuestion) -> None:
         status.clear()
         if self.as_json:
             asked = {"image": each.asked.image, "question": each.asked.text}
@@ -83,7 +83,7 @@ class _Printed:
             if not self.as_json:
                 print(f"\n{len(self.entries)} page{'s' * (len(self.entries) != 1)} in {index}")
 
-    def _print(self, each: Answered) -> None:
+    def _print(self, each: AnsweredQuestion) -> None:
         heading = f"{each.asked.image}: {each.asked.text}" if self.named else each.asked.image
         print(("\n" if self.shown else "") + printable(heading))
         trace = each.trace
@@ -94,9 +94,9 @@ class _Printed:
         else:
             print_line("error", trace.error)
 
-    def _keep(self, each: Answered) -> None:
+    def _keep(self, each: AnsweredQuestion) -> None:
         n, trace = len(self.shown) + 1, _numbered(each.trace, len(self.shown) + 1)
-        self.shown.append(Shown(trace.id, trace))
+        self.shown.append(ShownTrace(trace.id, trace))
         if self.folder is not None:
             picture = EncodedPicture(each.picture.image) if each.picture else trace.error or "it cannot be read"
             self.entries.append(write_page(self.folder, ANSWERS, n, self.shown[-1], picture))

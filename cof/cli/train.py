@@ -18,7 +18,7 @@ from cof.cli.options import needed
 from cof.cli.steps import reporting
 from cof.config import dump_config, load_config
 from cof.runs import RunDir, publish
-from cof.serve.browse import Shown, write_pages
+from cof.serve.browse import ShownTrace, write_pages
 from cof.train.recipes import PerceptionConfig, SupervisedConfig
 from cof.train.reinforce import ReinforceConfig
 from cof.train.start import Recipe, check_start, maker_of, steps_done
@@ -50,7 +50,7 @@ def grpo(config: RecipeFile, out: Out, set_: Overrides = []) -> None:  # noqa: B
     """Stage 2: reinforcement that learns when to look."""
 
     def show(step: int, traces: Sequence[Trace]) -> None:
-        rollouts = [Shown(f"{n}", trace) for n, trace in enumerate(traces, 1)]
+        rollouts = [ShownTrace(f"{n}", trace) for n, trace in enumerate(traces, 1)]
         write_pages({f"step-{step}": rollouts}, out / "rollouts" / f"{step:06d}")
 
     recipe = load_config(ReinforceConfig, config, set_)

@@ -43,7 +43,7 @@ HIDDEN = re.compile(
 
 
 @dataclass(frozen=True)
-class Look:
+class RequestedBox:
     """One box that a turn asked for (source pixels) and what came of it.
 
     `number` counts the zooms of the run from 1; `place` is the shown region in percent of the picture; `closer` is how
@@ -69,7 +69,7 @@ class Step:
     number: int
     turn: Turn
     kind: str
-    looks: tuple[Look, ...]
+    looks: tuple[RequestedBox, ...]
 
 
 def trace_page(trace: Trace, image: Image.Image | EncodedPicture) -> str:
@@ -124,18 +124,18 @@ def _steps(trace: Trace, picture: EncodedPicture) -> Iterator[Step]:
     for number, turn in enumerate(trace.turns, 1):
         asked = turn.action.boxes if isinstance(turn.action, Zoom) else ()
         looks = (
-            _look(box, view, next(numbers), trace, picture) if view else Look(box, why=_why(box, number, trace))
+            _look(box, view, next(numbers), trace, picture) if view else RequestedBox(box, why=_why(box, number, trace))
             for box, view in zip_longest(asked, turn.views)
         )
         kind = "refused" if asked and not turn.views else type(turn.action).__name__.lower()
         yield Step(number, turn, kind, tuple(looks))
 
 
-def _look(asked: Box, view: View, number: int, trace: Trace, picture: EncodedPicture) -> Look:
+def _look(asked: Box, view: View, number: int, trace: Trace, picture: EncodedPicture) -> RequestedBox:
     first = trace.overview
     closer = (view.size[0] / view.region.width) / (first.size[0] / first.region.width)
     place, shown = _percent(view.region, first.region), picture.view(view, trace)
-    return Look(asked, number, view, place, closer, shown, trace.views[: number - 1].count(view))
+    return RequestedBox(asked, number, view, place, closer, shown, trace.views[: number - 1].count(view))
 
 
 def _why(asked: Box, number: int, trace: Trace) -> str:
