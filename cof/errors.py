@@ -58,7 +58,7 @@ class ModelError(CofError):
 
 
 def how_to_install(extra: str) -> str:
-    """The command that installs an `extra` of this package, from the clone or the wheel that pip took it from (PEP 610)."""
+    """The command that installs an `extra` of this package, from the clone or wheel that the package is from (PEP 610)."""
     found = _direct_url()
     path = Path(unquote(urlsplit(str(found.get("url", ""))).path))
     if not found or not path.exists():
@@ -69,7 +69,7 @@ def how_to_install(extra: str) -> str:
 
 
 def _direct_url() -> dict[str, Any]:
-    """Where pip took this package from; empty where that is not known."""
+    """What pip recorded about the source of this package; empty where there is no record."""
     try:
         text = distribution(PACKAGE).read_text("direct_url.json")
     except PackageNotFoundError:

@@ -157,8 +157,10 @@ def stats(
     traces = [each.trace for each in _kept(source)]
     figures = describe(traces, _dropped(source / "stats.json"))
     for name, value in figures.items():
-        told = ", ".join(f"{key}: {count}" for key, count in value.items()) or "-" if isinstance(value, dict) else value
-        print(f"{name.replace('_', ' ')}: {told}")
+        shown = (
+            ", ".join(f"{key}: {count}" for key, count in value.items()) or "-" if isinstance(value, dict) else value
+        )
+        print(f"{name.replace('_', ' ')}: {shown}")
     if out is not None:
         shown = select_random(len(traces), samples, seed)
         without = list[str]()

@@ -75,8 +75,8 @@ def report(
         table.add_row(name, *("" if mean is None else f"{mean:.4g}" for mean in means))
     Console().print(table)
     for run, entries in logged.items():
-        for told in watch.alarms(entries):
-            print(f"{run}: {told}")
+        for alarm in watch.alarms(entries):
+            print(f"{run}: {alarm}")
     print(f"curves in {out}")
 
 
@@ -107,11 +107,11 @@ def _train(name: str, file: Path, recipe: Recipe, out: Path, stage: Callable[[],
             start = recipe.model or "an untrained model"
             print(f"cof: training {start} by {file} in {out}; the libraries load first", file=sys.stderr, flush=True)
         run = stage()
-        with reporting(recipe.steps, steps_done(out)) if first else nullcontext(_silent) as tell:
-            model = run(recipe, out, report=tell)
+        with reporting(recipe.steps, steps_done(out)) if first else nullcontext(_silent) as report_step:
+            model = run(recipe, out, report=report_step)
         if first:
             print(f"trained model in {model}")
 
 
 def _silent(_step: int, _metrics: object) -> None:
-    """For the other processes of a launcher."""
+    """Reports nothing: for the processes of a launcher other than the first."""

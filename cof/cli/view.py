@@ -32,7 +32,7 @@ def view(
     arm: Annotated[list[str], typer.Option("--arm", help="Only this arm of evaluations; repeatable.")] = [],  # noqa: B006
     wrong: Annotated[bool, typer.Option("--wrong", help="Only what was answered wrongly.")] = False,
 ) -> None:
-    """Write pages that show every step of runs; two runs, or two arms of one, stand side by side, question by question."""
+    """Write pages that show every step of runs; two runs, or two arms of one, are side by side, question by question."""
     found: dict[str, list[ShownTrace]] = {}
     for run, called in zip(runs, _names(runs), strict=True):
         for name, shown in _read(run, called):
@@ -50,7 +50,7 @@ def view(
 
 
 def _first(found: dict[str, list[ShownTrace]], n: int) -> dict[str, list[ShownTrace]]:
-    """The first `n` of each run, the same questions of each: those that the first run has come first."""
+    """The first `n` of each run, and the same questions of each. The first run's questions come first."""
     rank = {key: place for place, key in enumerate(dict.fromkeys(each.key for run in found.values() for each in run))}
     return {name: sorted(run, key=lambda each: rank[each.key])[:n] for name, run in found.items()}
 
@@ -88,8 +88,10 @@ def _in_words(record: dict[str, Any]) -> str:
 
 
 def _located(trace: Trace, file: Path) -> Trace:
-    """The trace with the path of its picture where a run recorded it relative to another folder: the one of `file`, or one that
-    holds it. Unchanged where there is none."""
+    """The trace with the whole path of its picture, where that was recorded relative to a folder that contains `file`.
+
+    Unchanged where no such folder has the picture.
+    """
     question = trace.question
     if Path(question.image).is_absolute() or not question.image:
         return trace

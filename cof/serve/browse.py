@@ -1,7 +1,7 @@
 """Runs as a folder that a browser opens: an index with filters, a page for each trace, runs side by side. Needs no server.
 
-The pages are those of `page.py`; a picture that cannot be read spoils its own page alone, and one that several traces are about
-is read and encoded once. What models said is in the index as data alone, never as markup. Omits editing.
+The pages are those of `page.py`. A picture that cannot be read is missing on its own page alone. A picture of several traces
+is read and encoded once. Model text is in the index as data alone, never as markup. Omits editing.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True)
 class ShownTrace:
-    """A trace to be shown. Traces of the same `key`, from different runs, are shown side by side. `cell` says in words at which
-    resolution and with which seed an evaluation asked, "" elsewhere."""
+    """A trace to be shown. Traces of the same `key`, from different runs, are shown side by side.
+
+    `cell` is the resolution and the seed of an evaluation in words, "" elsewhere.
+    """
 
     key: str
     trace: Trace
@@ -62,7 +64,7 @@ def write_pages(
 
 
 def write_page(folder: Path, run: str, n: int, shown: ShownTrace, picture: EncodedPicture | str) -> Entry:
-    """Write the page of the `n`-th trace of a run; returns what the index knows of it.
+    """Write the page of the `n`-th trace of a run; returns its entry in the index.
 
     `picture` is the trace's, or why it cannot be read.
     """
@@ -116,7 +118,7 @@ def _read(trace: Trace) -> EncodedPicture | str:
 
 
 def _entry(run: str, page: str, shown: ShownTrace, missing: str) -> Entry:
-    """What the index knows of a trace; `missing` says why there is no picture, "" where there is one."""
+    """The entry of a trace in the index; `missing` says why there is no picture, "" where there is one."""
     trace, question = shown.trace, shown.trace.question
     region = trace.overview.region
     return {

@@ -48,7 +48,7 @@ class RequestedBox:
 
     `number` counts the zooms of the run from 1; `place` is the shown region in percent of the picture; `closer` is how
     many times finer than the overview it was shown; `picture` is its pixels as a data URL; `before` counts the earlier
-    zooms that showed the same region. Where the box was not shown, they keep their defaults, and `why` says the reason.
+    zooms that showed the same region. Where the box was not shown, they keep their defaults, and `why` is the reason.
     """
 
     asked: Box
@@ -63,8 +63,10 @@ class RequestedBox:
 
 @dataclass(frozen=True)
 class Step:
-    """One turn of the run, counted from 1, with its looks; `kind` is the action's name in lower case, "refused" for a zoom that
-    showed nothing."""
+    """One turn of the run, by its `number` from 1, with the boxes that it asked for as `looks`.
+
+    `kind` is the action's name in lower case, and "refused" for a zoom that showed nothing.
+    """
 
     number: int
     turn: Turn
@@ -83,7 +85,7 @@ def trace_page(trace: Trace, image: Image.Image | EncodedPicture) -> str:
 
 
 def page_without_picture(trace: Trace, reason: str) -> str:
-    """The page of a trace whose picture cannot be read: grey is in its place, and `reason` says why."""
+    """The page of a trace whose picture cannot be read: it shows grey instead, and the `reason`."""
     region = trace.overview.region
     grey = GreyPicture((round(region.width), round(region.height)))
     why = "Grey is in the place of the picture" if trace.overview != NO_VIEW else "The picture cannot be read"
@@ -115,8 +117,8 @@ def page_of(trace: Trace, picture: Any = None) -> str:
 
 def warnings(trace: Trace) -> tuple[str, ...]:
     """What a reader should know before the answer, in sentences."""
-    said = {OUTSIDE: trace.outside is True, UNLISTED: listed(trace) is False}
-    return tuple(sentence for sentence, holds in said.items() if holds)
+    holding = {OUTSIDE: trace.outside is True, UNLISTED: listed(trace) is False}
+    return tuple(sentence for sentence, holds in holding.items() if holds)
 
 
 def _steps(trace: Trace, picture: EncodedPicture) -> Iterator[Step]:
