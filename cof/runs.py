@@ -20,9 +20,9 @@ from typing import Any
 
 from cof.errors import CofError, InvalidRun
 
-LISTED = 1000  # files whose sizes a fingerprint has; more would be megabytes of a manifest
+LISTED = 1000  # files whose sizes a fingerprint has; more would make a manifest of megabytes
 NAMED = 3  # files that a message names
-HASH = re.compile("[0-9a-f]{16}")
+HASH = re.compile("[0-9a-f]{16}")  # a message shows none, as a person cannot read it
 
 
 class RunDir(ExitStack):
@@ -106,8 +106,10 @@ def publish(path: Path, content: str | bytes) -> None:
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """What lies at `path`, a file or a folder, for a manifest: a hash of names and sizes, and these themselves as `files`, by
-    which a message names the one that has changed. Of more than `LISTED` files there is the count alone."""
+    """What a manifest has of a file or folder: a hash of names and sizes as `digest`, and as `files` the sizes by name.
+
+    By `files` a message names what has changed. Of more than `LISTED` files it is the count alone.
+    """
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     sizes = {(file.relative_to(path).as_posix() if file != path else file.name): _size(file) for file in files}
     hashed = hashlib.sha256(json.dumps(sizes).encode()).hexdigest()[:16]
@@ -116,7 +118,7 @@ def fingerprint(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Gives an error of the system that names no file, such as that of a full disk, the name of the one that is written."""
+    """Adds the file that is written to an error of the system that names none, such as that of a full disk."""
     try:
         yield
     except OSError as error:
@@ -174,18 +176,19 @@ def _differing(was: Any, now: Any, key: str = "") -> list[str]:
         if "digest" in was and "digest" in now:
             return [f"{name} ({'; '.join(_changed(was['files'], now['files']))})"]
         return [text for part in was | now for text in _differing(was.get(part), now.get(part), f"{key}.{part}")]
+    was, now = (each.get("digest", each) if isinstance(each, dict) else each for each in (was, now))
     if all(isinstance(each, str) and HASH.fullmatch(each) for each in (was, now)):
         return [f"{name} (another than before)"]
     return [f"{name} (was {was!r}, now {now!r})"]
 
 
 def _changed(was: Any, now: Any) -> list[str]:
-    """Which files have changed by their `fingerprint`."""
+    """The files that have changed between two fingerprints, by their `files`."""
     if not (isinstance(was, dict) and isinstance(now, dict)):
         count, other = (len(files) if isinstance(files, dict) else files for files in (was, now))
         return [f"{count} files before, {other} now" if count != other else f"one of {count} files has changed"]
     found = [
-        f"{name} is gone" if name not in now
+        f"{name} is missing" if name not in now
         else f"{name} is new" if name not in was
         else f"{name} was {was[name]:,} byte{'s' * (was[name] != 1)} long, and is {now[name]:,}"
         for name in was | now

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cof.cli.asking import Answered, ask_all, is_single, pictures_in, questions_in, split_words
+from cof.cli.asking import AnsweredQuestion, Questionnaire, ask_all, is_single, pictures_in, questions_in, split_words
 from cof.errors import InputError
 from cof.focus.setting import Setting
 from cof.models.base import Conversation
@@ -112,8 +112,8 @@ class Backwards:
 @pytest.mark.parametrize("model", [ScriptedModel([TWO_TURNS]), Backwards()])
 def test_answers_come_in_the_order_of_the_questions_and_a_bad_picture_spoils_its_own(model: Any, folder: Path) -> None:
     images = [str(folder / name) for name in ("a.jpg", "none.jpg", "b.png", "c.png")]
-    found = list[Answered]()
-    ask_all(model, images, QUESTIONS, (), Setting(), (False, LoadLimits()), found.append)
+    found = list[AnsweredQuestion]()
+    ask_all(model, Questionnaire(images, QUESTIONS), Setting(), found.append)
     assert [(each.asked.image, each.asked.text) for each in found] == [(i, q) for i in images for q in QUESTIONS]
     assert [each.trace.answer for each in found] == ["red", "red", None, None, None, None, "red", "red"]
     assert [bool(each.trace.error) for each in found] == [each.trace.answer is None for each in found]

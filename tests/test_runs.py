@@ -243,7 +243,7 @@ def test_a_message_names_the_file_that_changed(tmp_path):
     (data / "d.png").write_text("1")
     with pytest.raises(InvalidRun) as refused, RunDir(tmp_path / "run", {"data": fingerprint(data)}):
         pass
-    assert "other settings: data (a.jsonl was 5 bytes long, and is 8; b.png is gone; d.png is new); use" in str(
+    assert "other settings: data (a.jsonl was 5 bytes long, and is 8; b.png is missing; d.png is new); use" in str(
         refused.value
     )
     one = fingerprint(data / "a.jsonl")
@@ -258,7 +258,16 @@ def test_a_message_names_the_file_that_changed(tmp_path):
         RunDir(tmp_path / "one", {"data": fingerprint(moved), "weights": "f" * 16}),
     ):
         pass
-    assert "data (a.jsonl is gone; moved.jsonl is new), weights (another than before)" in str(refused.value)
+    assert "data (a.jsonl is missing; moved.jsonl is new), weights (another than before)" in str(refused.value)
+
+
+def test_data_that_there_were_none_of_are_not_listed_in_the_message(tmp_path):
+    data = tmp_path / "a.jsonl"
+    data.write_text("12345")
+    with RunDir(tmp_path / "run", {"data": None}):
+        pass
+    assert "data (was None, now '" in (message := refusal(tmp_path / "run", data=fingerprint(data)))
+    assert "a.jsonl" not in message.partition("data (")[2]
 
 
 def refusal(run, **manifest):

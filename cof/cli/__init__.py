@@ -6,7 +6,7 @@ from cof.cli import status
 
 
 def main() -> None:
-    """Run the command line. Its parts are imported after `cof ask` has given a sign of life."""
+    """Run the command line. `cof ask` shows that it runs before the slow imports."""
     if sys.argv[1:2] == ["ask"]:
         status.show("cof: starting ...")
     from cof.cli.app import run

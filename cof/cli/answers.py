@@ -10,7 +10,7 @@ from cof.scoring.traces import listed
 from cof.types import Answer, Trace, Zoom
 from cof.vision.boxes import in_words, rounded
 
-COLUMN = 11  # characters before what a line says
+COLUMN = 11  # characters of the first column
 
 
 def summary(trace: Trace) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def summary(trace: Trace) -> dict[str, Any]:
 
 
 def print_answer(trace: Trace) -> None:
-    """Where the model looked, its answer, why it stopped, what that cost, and what limits did."""
+    """Print where the model looked, its answer, why it stopped, what that cost, and what limits did."""
     for turn in trace.turns:
         if isinstance(turn.action, Zoom):
             for box in turn.action.boxes[: len(turn.views)]:
@@ -49,4 +49,5 @@ def print_answer(trace: Trace) -> None:
 
 
 def print_line(name: str, text: str) -> None:
+    """Print a line of two columns: a name and a text."""
     print(two_columns(name, text, COLUMN), flush=True)

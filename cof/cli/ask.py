@@ -18,7 +18,7 @@ from PIL import Image
 from cof.api import opened_picture, session_of
 from cof.cli import status
 from cof.cli.answers import print_answer, print_line, summary
-from cof.cli.asking import STDIN, is_single, pictures_in, questions_in, split_words
+from cof.cli.asking import STDIN, Questionnaire, is_single, pictures_in, questions_in, split_words
 from cof.cli.options import (
     Adapter,
     Budget,
@@ -95,9 +95,11 @@ def ask(
             given = read_stdin(largest) if images[0] == STDIN else images[0]
             name, picture = opened_picture(given, fetch, largest)
         else:
-            images = pictures_in(images, largest)
-            check_folder(trace, len(images) * len(texts))
-        asked = [question_of(name if single else "", text, choice) for text in texts]
+            questionnaire = Questionnaire(pictures_in(images, largest), texts, choice, fetch, largest)
+            check_folder(trace, questionnaire.total)
+        asked = [
+            question_of(name if single else "", text, choice) for text in texts
+        ]  # refused before the model is loaded
         sampling = Sampling(tokens=turn_tokens) if turn_tokens else None
         loaded = opened(model, adapter, urls=url, key_file=key_file, seconds=limits.seconds, wire=wire)
         setting = setting_of(loaded, limits, sampling, budget, spoken, crop_budget)
@@ -108,7 +110,7 @@ def ask(
     if single:
         _finish(found, picture, as_json, trace)
     else:
-        ask_several(loaded, images, texts, choice, setting, (fetch, largest), as_json, trace)
+        ask_several(loaded, questionnaire, setting, as_json, trace)
 
 
 def _finish(found: Trace, picture: Image.Image, as_json: bool, page: Path | None) -> None:
@@ -131,7 +133,7 @@ def _finish(found: Trace, picture: Image.Image, as_json: bool, page: Path | None
 
 @contextmanager
 def _error_as_json(wanted: bool) -> Iterator[None]:
-    """Prints what goes wrong as an object too, where one is `wanted`."""
+    """Prints an error as a JSON object too, where that is `wanted`."""
     try:
         yield
     except CofError as error:
@@ -142,7 +144,7 @@ def _error_as_json(wanted: bool) -> Iterator[None]:
 
 
 def _answered(model: Model, session: Session, quiet: bool) -> Trace:
-    """The trace of the question; that the picture is outside what the model knows is printed before, unless `quiet`."""
+    """The trace of the question. A warning about a picture outside what the model knows is printed first, unless `quiet`."""
     if session.trace.outside and not quiet:
         status.clear()
         print_line("outside", OUTSIDE)

@@ -1,8 +1,8 @@
 """Many questions of `cof ask`: several pictures, folders of them, and several questions about each, to a model loaded once.
 
-Owns which pictures and questions the words of the command line are, and the order of answers: they are delivered in the order
-of the questions, each as soon as it and those before it have ended. A picture that cannot be read spoils its own questions
-alone. Omits printing of answers (`several.py`).
+Owns which words of the command line are pictures and which are questions, and the order of answers. An answer is delivered as
+soon as it and those before it have ended. Where a picture cannot be read, its own questions fail and no others. Omits printing
+of answers (`several.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Lock
+
+from PIL import Image
 
 from cof.api import opened_picture, session_of
 from cof.cli.console import say
@@ -27,12 +29,12 @@ from cof.vision.load import LoadLimits, pixels_of, read_stdin
 from cof.vision.views import Picture
 
 STDIN = "-"
-PATH = re.compile(r"\S*/\S*|\S+\.\w{2,5}")  # a word that reads as a path, and as no question
+PATH = re.compile(r"\S*/\S*|\S+\.\w{2,5}")  # has the form of a path, and not of a question
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One question about one picture: the `place` in the order of answers, and `image` as the command line has it."""
+class PictureQuestion:
+    """One question about one picture: its `place` in the order of answers, and `image` as the command line has it."""
 
     place: int
     image: str
@@ -40,10 +42,34 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answered:
+class Questionnaire:
+    """Every question of `texts` about every picture of `images`, each with the same `choices`.
+
+    Addresses are fetched where `fetch` is true. A picture above the limits `largest` is not read.
+    """
+
+    images: Sequence[str]
+    texts: Sequence[str]
+    choices: Sequence[str] = ()
+    fetch: bool = False
+    largest: LoadLimits = LoadLimits()
+
+    @property
+    def total(self) -> int:
+        """How many answers there will be."""
+        return len(self.images) * len(self.texts)
+
+    def read(self, image: str) -> tuple[str, Image.Image]:
+        """The name and the pixels of a picture. Raises InputError."""
+        given = read_stdin(self.largest) if image == STDIN else image
+        return opened_picture(given, self.fetch, self.largest)
+
+
+@dataclass(frozen=True)
+class AnsweredQuestion:
     """A question with its trace, and its picture where that could be read."""
 
-    asked: Asked
+    asked: PictureQuestion
     trace: Trace
     picture: Picture | None
 
@@ -109,22 +135,16 @@ def is_single(images: Sequence[str], questions: Sequence[str]) -> bool:
 
 
 def ask_all(
-    model: Model,
-    images: Sequence[str],
-    questions: Sequence[str],
-    choices: Sequence[str],
-    setting: Setting,
-    read: tuple[bool, LoadLimits],
-    deliver: Callable[[Answered], None],
+    model: Model, questionnaire: Questionnaire, setting: Setting, deliver: Callable[[AnsweredQuestion], None]
 ) -> None:
-    """Ask every question about every picture. `read` is whether addresses may be fetched, and the largest picture."""
-    ordered = _InOrder(deliver)
+    """Ask every question about every picture. `deliver` gets the answers in order, from any thread."""
+    ordered, texts = _InOrder(deliver), questionnaire.texts
 
     def sessions() -> Iterator[Session]:
-        for n, image in enumerate(images):
-            asked = [Asked(n * len(questions) + m, image, text) for m, text in enumerate(questions)]
+        for n, image in enumerate(questionnaire.images):
+            asked = [PictureQuestion(n * len(texts) + m, image, text) for m, text in enumerate(texts)]
             try:
-                name, pixels = opened_picture(read_stdin(read[1]) if image == STDIN else image, *read)
+                name, pixels = questionnaire.read(image)
             except InputError as error:
                 for each in asked:
                     failed = not_asked(model.name, Question("ask", image, each.text), setting, str(error))
@@ -132,22 +152,23 @@ def ask_all(
                 continue
             picture = Picture(pixels)
             for each in asked:
-                question = question_of(name, each.text, choices)
+                question = question_of(name, each.text, questionnaire.choices)
                 yield session_of(model, question, picture, setting, partial(ordered.end, each, picture))
 
     model.converse(sessions())
 
 
 class _InOrder:
-    """Holds back answers until those before them were delivered. Turns may end in several threads."""
+    """Keeps an answer until those before it were delivered. Questions may end in several threads."""
 
-    def __init__(self, deliver: Callable[[Answered], None]) -> None:
+    def __init__(self, deliver: Callable[[AnsweredQuestion], None]) -> None:
         self._deliver, self._lock = deliver, Lock()
-        self._waiting, self._next = dict[int, Answered](), 0
+        self._waiting, self._next = dict[int, AnsweredQuestion](), 0
 
-    def end(self, asked: Asked, picture: Picture | None, trace: Trace) -> None:
+    def end(self, asked: PictureQuestion, picture: Picture | None, trace: Trace) -> None:
+        """Take the answer of a question, and deliver it and those that waited for it."""
         with self._lock:
-            self._waiting[asked.place] = Answered(asked, trace, picture)
+            self._waiting[asked.place] = AnsweredQuestion(asked, trace, picture)
             while self._next in self._waiting:
                 self._deliver(self._waiting.pop(self._next))
                 self._next += 1
@@ -161,6 +182,7 @@ def _is_folder(image: str) -> bool:
 
 
 def _names_picture(word: str) -> bool:
+    """Whether a word is a file that exists, standard input, an address, or has the form of a path."""
     try:
         there = Path(word).exists()
     except (OSError, ValueError):
@@ -169,7 +191,7 @@ def _names_picture(word: str) -> bool:
 
 
 def _unreadable(file: Path, largest: LoadLimits) -> str:
-    """Why a file is no picture by its header; "" where it is one."""
+    """Why a file is not taken as a picture, by its header; "" where it is one."""
     try:
         pixels_of(file, largest)
     except InputError as error:

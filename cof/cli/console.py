@@ -23,7 +23,7 @@ def printable(text: str) -> str:
 
 
 def say(text: str) -> None:
-    """Print a line on stderr, under the name of the command, and with what is under way out of the way."""
+    """Print one line on stderr that begins with the command's name. The status line is erased first."""
     status.clear()
     print(f"cof: {printable(' '.join(text.split()))}", file=sys.stderr, flush=True)
 

@@ -37,7 +37,7 @@ from cof.search.roles import ModelPlayers, Roles
 from cof.search.select import select, select_random
 from cof.search.sources import Drawn, count, file_tasks, needle_tasks
 from cof.search.trajectory import Rules
-from cof.serve.browse import Shown, write_pages
+from cof.serve.browse import ShownTrace, write_pages
 from cof.types import ViewSpec
 from cof.vision.load import load
 from cof.vision.views import PAPER
@@ -157,13 +157,15 @@ def stats(
     traces = [each.trace for each in _kept(source)]
     figures = describe(traces, _dropped(source / "stats.json"))
     for name, value in figures.items():
-        told = ", ".join(f"{key}: {count}" for key, count in value.items()) or "-" if isinstance(value, dict) else value
-        print(f"{name.replace('_', ' ')}: {told}")
+        shown = (
+            ", ".join(f"{key}: {count}" for key, count in value.items()) or "-" if isinstance(value, dict) else value
+        )
+        print(f"{name.replace('_', ' ')}: {shown}")
     if out is not None:
         shown = select_random(len(traces), samples, seed)
         without = list[str]()
         write_pages(
-            {"samples": [Shown(traces[index].id, traces[index]) for index in sorted(shown)]}, out, without.append
+            {"samples": [ShownTrace(traces[index].id, traces[index]) for index in sorted(shown)]}, out, without.append
         )
         plot(figures, out / "stats.png")
         print(f"written to {out}: stats.png, index.html and {len(shown)} pages")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import islice
@@ -40,9 +40,9 @@ from cof.evaluate.benchmarks import needle
 from cof.evaluate.benchmarks.base import Item
 from cof.evaluate.benchmarks.known import BENCHMARKS
 from cof.evaluate.benchmarks.left_out import LeftOut
-from cof.evaluate.compare import markdown, markdown_table, names_of, read_report, read_runs, rows_of
+from cof.evaluate.compare import Row, markdown, markdown_table, names_of, read_report, read_runs, rows_of
 from cof.evaluate.inspect_log import PICTURES, write_logs
-from cof.evaluate.pairs import HEADINGS, VERDICTS, as_json, read_pairs
+from cof.evaluate.pairs import HEADINGS, VERDICTS, Pair, as_json, read_pairs
 from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, SOURCES, Plan, Record, Source, evaluate, records, scored_by
 from cof.focus.setting import MODES, Mode, Setting, setting_of
@@ -59,7 +59,7 @@ NEEDLES = 200  # questions, where --n does not say
 VERSIONED = ("torch", "transformers", "numpy")  # what may change figures, where it is installed
 LOSSLESS = "png"  # the wire where --wire does not say: a model is measured on the pixels of its views
 LEAST = 28  # pixels of a side: one visual token
-PIXELS = 100_000_000  # of a question: the view rules of a family are to decide what an evaluation shows, and no limit
+PIXELS = 100_000_000  # of a question: so many that the view rules of a family decide what an evaluation shows
 TURN_TOKENS = 512  # most tokens of one turn, as the released checkpoints are evaluated (arXiv 2505.15436)
 METRICS: tuple[Metric, ...] = get_args(Metric)
 
@@ -177,19 +177,24 @@ def comparison(
     for reason in apart:
         print(reason, file=sys.stderr)
     if out is not None:
-        from cof.evaluate.plots import draw
-
-        out.mkdir(parents=True, exist_ok=True)
-        beside = "\n" + markdown_table(HEADINGS, [pair.cells for pair in pairs]) if pairs else ""
-        publish(out / "report.md", markdown(rows) + beside)
-        publish(out / "comparison.json", as_json(rows, pairs))
-        names = ["report.md", "comparison.json", *(path.name for path in draw(rows, out))]
-        print(f"written to {out}: {', '.join(names)}")
+        _write_comparison(rows, pairs, out)
     if inspect is not None:
         for run in runs:
             shown = PICTURES if pictures is None else pictures
             for path in write_logs(run, inspect, remembered(run / VERDICTS), shown):
                 print(f"written: {path}")
+
+
+def _write_comparison(rows: Sequence[Row], pairs: Sequence[Pair], out: Path) -> None:
+    """Write report.md, comparison.json and plots to a folder."""
+    from cof.evaluate.plots import draw
+
+    out.mkdir(parents=True, exist_ok=True)
+    beside = "\n" + markdown_table(HEADINGS, [pair.cells for pair in pairs]) if pairs else ""
+    publish(out / "report.md", markdown(rows) + beside)
+    publish(out / "comparison.json", as_json(rows, pairs))
+    names = ["report.md", "comparison.json", *(path.name for path in draw(rows, out))]
+    print(f"written to {out}: {', '.join(names)}")
 
 
 def _arms(text: str) -> tuple[Mode, ...]:

@@ -1,6 +1,6 @@
-"""What happened in an evaluation besides its figures: what failed, what could not be read, and which pictures are outside.
+"""The outcome of an evaluation beside its figures: what failed, what could not be read, and which pictures are outside.
 
-Owns the sentences on stderr and the failure of an evaluation that measured nothing. Omits the figures (`tables.py`).
+Owns the sentences on stderr, and the error of an evaluation that measured nothing. Omits the figures (`tables.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from cof.worlds.outside import OUTSIDE
 
 
 def check_outcome(found: Sequence[Record]) -> None:
-    """Say on stderr what failed in some questions, and raise ModelError where all failed, or no turn of any could be read."""
+    """Print on stderr what failed in some questions.
+
+    Raises ModelError where all failed, or no turn of any could be read.
+    """
     _print_outside(found)
     failed = [record for record in found if record.trace.stop is Stop.FAILED]
     if failed:
@@ -31,6 +34,7 @@ def check_outcome(found: Sequence[Record]) -> None:
 
 
 def _check_read(found: Sequence[Record]) -> None:
+    """Print the arms in which no turn could be read. Raises ModelError where that is every arm."""
     troubles = dict[str, list[str]]()
     for record in found:
         if record.trace.own:

@@ -1,27 +1,25 @@
-"""Several answers of `cof ask`: each under a heading, or as a line of JSON, as it ends, and their pages in a folder."""
+"""Several answers of `cof ask`, printed as they end, under headings or as lines of JSON. Their pages are in a folder."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from cof.cli import status
 from cof.cli.answers import print_answer, print_line, summary
-from cof.cli.asking import Answered, ask_all
+from cof.cli.asking import AnsweredQuestion, Questionnaire, ask_all
 from cof.cli.console import printable, say
 from cof.errors import InputError, ModelError
 from cof.focus.notes import unreadable
 from cof.focus.setting import Setting
 from cof.models.base import Model
-from cof.serve.browse import Entry, Shown, write_index, write_page, write_traces
+from cof.serve.browse import Entry, ShownTrace, write_index, write_page, write_traces
 from cof.serve.encoded import EncodedPicture
 from cof.types import Trace
-from cof.vision.load import LoadLimits
 from cof.worlds.outside import OUTSIDE
 
-ANSWERS = "answers"  # the folder of the pages within that of --trace
+ANSWERS = "answers"  # the folder of the pages, within the folder of --trace
 
 
 def check_folder(folder: Path | None, answers: int) -> None:
@@ -31,21 +29,14 @@ def check_folder(folder: Path | None, answers: int) -> None:
 
 
 def ask_several(
-    model: Model,
-    images: Sequence[str],
-    texts: Sequence[str],
-    choices: Sequence[str],
-    setting: Setting,
-    read: tuple[bool, LoadLimits],
-    as_json: bool,
-    folder: Path | None,
+    model: Model, questionnaire: Questionnaire, setting: Setting, as_json: bool, folder: Path | None
 ) -> None:
-    """Ask every text about every picture, and print each answer as it ends. Raises ModelError where one of them failed."""
-    printed = _Printed(len(images) * len(texts), len(texts) > 1, as_json, folder)
+    """Ask every question about every picture, and print each answer as it ends. Raises ModelError where one of them failed."""
+    printed = _Printed(questionnaire.total, len(questionnaire.texts) > 1, as_json, folder)
     printed.progress()
     try:
-        ask_all(model, images, texts, choices, setting, read, printed.deliver)
-    finally:  # also where it is interrupted
+        ask_all(model, questionnaire, setting, printed.deliver)
+    finally:  # also after an interruption
         status.clear()
         printed.finish()
     traces = [shown.trace for shown in printed.shown]
@@ -56,16 +47,18 @@ def ask_several(
 
 
 class _Printed:
-    """What has been printed so far, of `total` answers. `named`: their questions differ, so that a heading has them."""
+    """What has been printed so far, of `total` answers. Where questions differ, headings name them (`named`)."""
 
     def __init__(self, total: int, named: bool, as_json: bool, folder: Path | None) -> None:
         self.total, self.named, self.as_json, self.folder = total, named, as_json, folder
-        self.shown, self.entries = list[Shown](), list[Entry]()
+        self.shown, self.entries = list[ShownTrace](), list[Entry]()
 
     def progress(self) -> None:
+        """Show how many answers there are."""
         status.show(f"cof: {len(self.shown)} of {self.total} answered")
 
-    def deliver(self, each: Answered) -> None:
+    def deliver(self, each: AnsweredQuestion) -> None:
+        """Print an answer, and write its page where there is a folder."""
         status.clear()
         if self.as_json:
             asked = {"image": each.asked.image, "question": each.asked.text}
@@ -76,14 +69,14 @@ class _Printed:
         self.progress()
 
     def finish(self) -> None:
-        """Write what the folder has besides pages."""
+        """Write the traces and the index beside the pages."""
         if self.folder is not None and self.entries:
             write_traces(self.folder, ANSWERS, self.shown)
             index = write_index(self.folder, [ANSWERS], self.entries)
             if not self.as_json:
                 print(f"\n{len(self.entries)} page{'s' * (len(self.entries) != 1)} in {index}")
 
-    def _print(self, each: Answered) -> None:
+    def _print(self, each: AnsweredQuestion) -> None:
         heading = f"{each.asked.image}: {each.asked.text}" if self.named else each.asked.image
         print(("\n" if self.shown else "") + printable(heading))
         trace = each.trace
@@ -94,14 +87,14 @@ class _Printed:
         else:
             print_line("error", trace.error)
 
-    def _keep(self, each: Answered) -> None:
+    def _keep(self, each: AnsweredQuestion) -> None:
         n, trace = len(self.shown) + 1, _numbered(each.trace, len(self.shown) + 1)
-        self.shown.append(Shown(trace.id, trace))
+        self.shown.append(ShownTrace(trace.id, trace))
         if self.folder is not None:
             picture = EncodedPicture(each.picture.image) if each.picture else trace.error or "it cannot be read"
             self.entries.append(write_page(self.folder, ANSWERS, n, self.shown[-1], picture))
 
 
 def _numbered(trace: Trace, n: int) -> Trace:
-    """The trace with its number as its id, which tells it from others in a file."""
+    """The trace with its number as its id, as traces of one file have different ids."""
     return replace(trace, id=str(n), question=replace(trace.question, id=str(n)))

@@ -1,7 +1,7 @@
-"""One line on the terminal that says what is under way, and goes where there is something to print.
+"""One line on the terminal that says what is under way. It is erased before anything else is printed.
 
-Only where stderr is a terminal: a pipe or a file gets none of it. Imports nothing that takes time, as it is the sign of life
-of commands that do. Omits bars and estimates (`progress.py`).
+A stderr that is no terminal gets none of it. Imports nothing that takes time, as it is shown before slow imports. Omits bars
+and estimates (`progress.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def show(text: str) -> None:
 
 
 def clear() -> None:
-    """Remove the line."""
+    """Erase the line."""
     show("")
 
 

@@ -1,4 +1,4 @@
-"""How training goes, on stderr: how far it is, and a line of metrics every few seconds at most."""
+"""Progress of training on stderr: the steps that are done, and a line of metrics every few seconds at most."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ SHOWN = (  # the metrics of a line, where a stage has them, in this order; all a
 
 @contextmanager
 def reporting(steps: int, done: int) -> Iterator[Callable[[int, Mapping[str, Any]], None]]:
-    """Gives a function that takes the number of steps done, and the metrics of the last one if they were logged.
+    """Gives a function that takes the number of steps done, and the metrics of the last one, empty where none were logged.
 
     `done` of the `steps` were done before.
     """
     with counting("training", steps, done) as advance:
-        yield _Steps(steps, done, advance).tell
+        yield _Steps(steps, done, advance).report
 
 
 class _Steps:
     def __init__(self, steps: int, done: int, advance: Callable[[], None]) -> None:
         self.steps, self.done, self.advance = steps, done, advance
-        self.said = -EVERY
+        self.printed = -EVERY  # seconds, when the last line of metrics was printed
 
-    def tell(self, step: int, metrics: Mapping[str, Any]) -> None:
+    def report(self, step: int, metrics: Mapping[str, Any]) -> None:
         for _ in range(self.done, step):
             self.advance()
         self.done = max(self.done, step)
         now = time.monotonic()
-        if metrics and (now - self.said >= EVERY or step == self.steps):
-            self.said = now
+        if metrics and (now - self.printed >= EVERY or step == self.steps):
+            self.printed = now
             print(f"step {step} of {self.steps}: {line_of(metrics)}", file=sys.stderr, flush=True)
 
 
 def line_of(metrics: Mapping[str, Any]) -> str:
-    """The metrics that a line shows, by name; what is not known is left out."""
+    """The metrics that a line shows, by name. Those that are not known are left out."""
     known = {name: metrics[name] for name in SHOWN if isinstance(metrics.get(name), int | float)}
     return ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in known.items() if value == value)

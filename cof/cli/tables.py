@@ -1,7 +1,7 @@
 """Evaluations as plain text of at most 80 columns: a line for each arm and the differences, and on request every group.
 
-A name that is too long for its column goes on in the next line; a figure is never cut or left out. Columns of the detailed
-tables that would hold nothing but zeros are left out. Omits Markdown and JSON (`cof.evaluate.compare`).
+A name that is too long for its column continues in the next line. A figure is never cut. Columns of the detailed tables that
+would have nothing but zeros are left out. Omits Markdown and JSON (`cof.evaluate.compare`).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from cof.cli.console import printable
 from cof.evaluate.compare import PUBLISHED, Row, cells, metric_name
 from cof.evaluate.pairs import Pair
 
-WIDTH = 80  # characters of a line
-OVERALL = "all"  # the group of every question of an arm
+WIDTH = 80  # terminal columns of a line
+OVERALL = "all"  # the heading of the group that has every question of an arm
 BRIEF = ("n", "accuracy %", "95% interval", "zooms", "visual tokens", "failed")
 ANSWERS = ("n", "accuracy %", "95% interval", "right %", "gain %", "harm %", "unscored", "failed")
 ZOOMS = ("zooms", "zoomed %", "MCC", "box IoU", "target IoU", "visual tokens", "text tokens", "tokens / right")
 KEPT = ("n", "accuracy %", "95% interval")  # columns of every table that begins with them
-NOTHING = {"-", "0", "0.0", "0.00"}
+NOTHING = {"-", "0", "0.0", "0.00"}  # cells that tell a reader nothing
 Line = tuple[str, Sequence[str]]  # a name and its figures; without figures, a heading
 
 
@@ -51,7 +51,7 @@ def print_details(rows: Sequence[Row], named: bool) -> None:
         print()
         _print_text(f"{run}, {arm}" if named or PUBLISHED in run else arm)
         for names in (ANSWERS, ZOOMS):
-            kept = [name for name in names if _says_something(name, found)]
+            kept = [name for name in names if _is_informative(name, found)]
             if kept:
                 print()
                 lines = [(row.heading, _figures(row, kept)) for row in found]
@@ -103,7 +103,8 @@ def _figures(row: Row, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(found[name] for name in names)
 
 
-def _says_something(name: str, rows: Sequence[Row]) -> bool:
+def _is_informative(name: str, rows: Sequence[Row]) -> bool:
+    """Whether a column has more than zeros, and "right" more than the accuracy beside it."""
     if name in KEPT:
         return True
     if name == "right %":
@@ -112,7 +113,7 @@ def _says_something(name: str, rows: Sequence[Row]) -> bool:
 
 
 def _print(first: str, names: Sequence[str], lines: Sequence[Line]) -> None:
-    """The lines in columns: names to the left, figures to the right."""
+    """Print the lines in columns, under their names: names to the left, figures to the right."""
     heads = [name.rsplit(maxsplit=1) for name in names]
     widths = [
         max(cell_len(text) for text in (*head, *(figures[n] for _, figures in lines if figures)))

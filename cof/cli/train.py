@@ -18,7 +18,7 @@ from cof.cli.options import needed
 from cof.cli.steps import reporting
 from cof.config import dump_config, load_config
 from cof.runs import RunDir, publish
-from cof.serve.browse import Shown, write_pages
+from cof.serve.browse import ShownTrace, write_pages
 from cof.train.recipes import PerceptionConfig, SupervisedConfig
 from cof.train.reinforce import ReinforceConfig
 from cof.train.start import Recipe, check_start, maker_of, steps_done
@@ -50,7 +50,7 @@ def grpo(config: RecipeFile, out: Out, set_: Overrides = []) -> None:  # noqa: B
     """Stage 2: reinforcement that learns when to look."""
 
     def show(step: int, traces: Sequence[Trace]) -> None:
-        rollouts = [Shown(f"{n}", trace) for n, trace in enumerate(traces, 1)]
+        rollouts = [ShownTrace(f"{n}", trace) for n, trace in enumerate(traces, 1)]
         write_pages({f"step-{step}": rollouts}, out / "rollouts" / f"{step:06d}")
 
     recipe = load_config(ReinforceConfig, config, set_)
@@ -75,8 +75,8 @@ def report(
         table.add_row(name, *("" if mean is None else f"{mean:.4g}" for mean in means))
     Console().print(table)
     for run, entries in logged.items():
-        for told in watch.alarms(entries):
-            print(f"{run}: {told}")
+        for alarm in watch.alarms(entries):
+            print(f"{run}: {alarm}")
     print(f"curves in {out}")
 
 
@@ -107,11 +107,11 @@ def _train(name: str, file: Path, recipe: Recipe, out: Path, stage: Callable[[],
             start = recipe.model or "an untrained model"
             print(f"cof: training {start} by {file} in {out}; the libraries load first", file=sys.stderr, flush=True)
         run = stage()
-        with reporting(recipe.steps, steps_done(out)) if first else nullcontext(_silent) as tell:
-            model = run(recipe, out, report=tell)
+        with reporting(recipe.steps, steps_done(out)) if first else nullcontext(_silent) as report_step:
+            model = run(recipe, out, report=report_step)
         if first:
             print(f"trained model in {model}")
 
 
 def _silent(_step: int, _metrics: object) -> None:
-    """For the other processes of a launcher."""
+    """Reports nothing: for the processes of a launcher other than the first."""

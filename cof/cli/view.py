@@ -17,7 +17,7 @@ from cof.evaluate.run import NATIVE
 from cof.plain import checked_trace
 from cof.runs import read_records
 from cof.scoring.traces import score_trace
-from cof.serve.browse import Shown, write_pages
+from cof.serve.browse import ShownTrace, write_pages
 from cof.types import Trace
 
 TRACES = "traces.jsonl"
@@ -32,8 +32,8 @@ def view(
     arm: Annotated[list[str], typer.Option("--arm", help="Only this arm of evaluations; repeatable.")] = [],  # noqa: B006
     wrong: Annotated[bool, typer.Option("--wrong", help="Only what was answered wrongly.")] = False,
 ) -> None:
-    """Write pages that show every step of runs; two runs, or two arms of one, stand side by side, question by question."""
-    found: dict[str, list[Shown]] = {}
+    """Write pages that show every step of runs; two runs, or two arms of one, are side by side, question by question."""
+    found: dict[str, list[ShownTrace]] = {}
     for run, called in zip(runs, _names(runs), strict=True):
         for name, shown in _read(run, called):
             if (not arm or shown.trace.mode in arm) and (not wrong or _wrong(shown)):
@@ -49,8 +49,8 @@ def view(
     print(f"{total} traces in {index}")
 
 
-def _first(found: dict[str, list[Shown]], n: int) -> dict[str, list[Shown]]:
-    """The first `n` of each run, the same questions of each: those that the first run has come first."""
+def _first(found: dict[str, list[ShownTrace]], n: int) -> dict[str, list[ShownTrace]]:
+    """The first `n` of each run, and the same questions of each. The first run's questions come first."""
     rank = {key: place for place, key in enumerate(dict.fromkeys(each.key for run in found.values() for each in run))}
     return {name: sorted(run, key=lambda each: rank[each.key])[:n] for name, run in found.items()}
 
@@ -66,7 +66,7 @@ def _file(run: Path) -> Path:
     return run / TRACES if run.is_dir() else run
 
 
-def _read(run: Path, name: str) -> Iterator[tuple[str, Shown]]:
+def _read(run: Path, name: str) -> Iterator[tuple[str, ShownTrace]]:
     """The traces of a run, each under the `name` of the run, with the arm's in an evaluation."""
     file = _file(run)
     if not file.is_file():
@@ -78,7 +78,7 @@ def _read(run: Path, name: str) -> Iterator[tuple[str, Shown]]:
             raise InvalidRun(f"{file} line {number}: {error}") from None
         cell = [str(record[part]) for part in ("resolution", "seed") if part in record]
         own = f"{name} {record['arm']}" if "arm" in record else name
-        yield own, Shown("/".join([*cell, trace.id]), trace, _in_words(record))
+        yield own, ShownTrace("/".join([*cell, trace.id]), trace, _in_words(record))
 
 
 def _in_words(record: dict[str, Any]) -> str:
@@ -88,8 +88,10 @@ def _in_words(record: dict[str, Any]) -> str:
 
 
 def _located(trace: Trace, file: Path) -> Trace:
-    """The trace with the path of its picture where a run recorded it relative to another folder: the one of `file`, or one that
-    holds it. Unchanged where there is none."""
+    """The trace with the whole path of its picture, where that was recorded relative to a folder that contains `file`.
+
+    Unchanged where no such folder has the picture.
+    """
     question = trace.question
     if Path(question.image).is_absolute() or not question.image:
         return trace
@@ -99,5 +101,5 @@ def _located(trace: Trace, file: Path) -> Trace:
     return trace
 
 
-def _wrong(shown: Shown) -> bool:
+def _wrong(shown: ShownTrace) -> bool:
     return score_trace(shown.trace).right is False

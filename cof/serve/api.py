@@ -1,7 +1,7 @@
 """The OpenAI-compatible server: the focus loop behind `/v1/chat/completions`, for clients that know nothing of it.
 
-Owns what a stranger may send: the size and time of a body, the pixels of a picture, how many may wait, who may ask. An error is
-one sentence with no path or address in it. Fetches nothing unless it is told to.
+Owns what a client may send: the size and time of a body, and the key. An error is one sentence with no path or address in it.
+Fetches nothing unless the service allows it. Omits what a body means (`prepare.py`) and how a question is run (`server.py`).
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from cof.serve.page import UNLISTED, template
 from cof.serve.prepare import Prepared, prepared
 from cof.serve.request import ChatRequest
 from cof.serve.server import Server
-from cof.serve.service import UNFIT, Refused, Service, gone, no_model
+from cof.serve.service import UNFIT, Refused, Service, client_closed, no_model
 from cof.serve.wire import Form, Reply
 from cof.types import Stop, Trace
 from cof.worlds.outside import OUTSIDE, knows_needles_only
 
 RETRY_AFTER = 1  # seconds
-OPEN = frozenset({"/", "/health"})  # routes that want no key: they hold nothing of anybody's
+OPEN = frozenset({"/", "/health"})  # routes that want no key: they hold nothing of any client
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 SHOWN = 40  # characters of what came that are shown
-CORS: dict[str, Any] = {  # whatever header a client's library adds; cookies are never looked at
+CORS: dict[str, Any] = {  # any header, as clients' libraries add their own; cookies are never read
     "allow_methods": ("GET", "POST"),
     "allow_headers": ("*",),
     "expose_headers": ("Retry-After",),
@@ -83,8 +83,8 @@ def make_app(model: Model, service: Service = Service()) -> FastAPI:
     for path, form in forms.items():
         described = document.body(form.request)
         app.post(path, name=path[4:], openapi_extra=described, responses=document.REPLY)(_route(server, form))
-    told = document.documented(app, [form.request for form in forms.values()])
-    app.get("/openapi.json", include_in_schema=False)(lambda: told())
+    documented = document.documented(app, [form.request for form in forms.values()])
+    app.get("/openapi.json", include_in_schema=False)(lambda: documented())
     return app
 
 
@@ -92,7 +92,7 @@ def _live_page(model: Model, service: Service) -> str:
     return template("live.html").render(
         model=model.name,
         body=service.body,
-        letters=service.letters,
+        characters=service.question_characters,
         key=bool(service.key),
         needles=knows_needles_only(model, service.dialect.name if service.dialect else ""),
         outside=OUTSIDE,
@@ -108,7 +108,7 @@ def _described(name: str, model: Model) -> dict[str, str]:
 
 
 def _guard(server: Server) -> Callable[[Request], None]:
-    """Lets nobody in without the key, if there is one."""
+    """Refuses requests without the key, where there is one."""
     expected = f"Bearer {server.service.key}".encode()
 
     def guard(request: Request) -> None:
@@ -133,17 +133,17 @@ async def _answered(server: Server, request: Request, form: Form) -> Response:
     """Answer one request, whole or in pieces."""
     async with server.arriving():
         wanted = _read(form, await _body(server, request))
-        asked = await prepared(server, wanted, form.messages)
+        asked = await prepared(server, wanted, form)
 
     def reply(trace: Trace) -> Reply:
         return finish.reply(server.model, wanted, asked, trace)
 
-    heard = server.heard(asked.brought, request.is_disconnected) if asked.brought else _unseen(server, asked)
-    last = await anext(heard)  # at once, so that what is refused is refused with a status of its own
+    traces = server.run(asked.pending, request.is_disconnected) if asked.pending else _unseen(server, asked)
+    last = await anext(traces)  # at once, so that what is refused is refused with a status of its own
     if wanted.stream:
-        told = _told(form.pieces(server.model.name, last, heard, reply, wanted.stream_options.include_usage))
-        return StreamingResponse(told, media_type="text/event-stream")
-    async for trace in heard:
+        pieces = form.pieces(server.model.name, last, traces, reply, wanted.stream_options.include_usage)
+        return StreamingResponse(_until_refused(pieces), media_type="text/event-stream")
+    async for trace in traces:
         last = trace
     return JSONResponse(form.whole(server.model.name, last, wire.answered(last, reply)))
 
@@ -154,8 +154,8 @@ async def _unseen(server: Server, asked: Prepared) -> AsyncIterator[Trace]:
     yield replace(not_asked(server.model.name, question, Setting(), ""), stop=Stop.ANSWER, error=None)
 
 
-async def _told(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
-    """The pieces, as long as there is somebody to send them to: a status has been sent already."""
+async def _until_refused(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
+    """The pieces, up to a refusal such as that of a client that hung up: a status has been sent already."""
     with suppress(Refused):
         async for piece in pieces:
             yield piece
@@ -179,7 +179,7 @@ async def _body(server: Server, request: Request) -> bytes:
                     raise large
                 parts.append(part)
     except ClientDisconnect:
-        raise gone() from None
+        raise client_closed() from None
     except TimeoutError:
         raise Refused(408, "invalid_request_error", "the request took too long to arrive; send it faster") from None
     return b"".join(parts)

@@ -1,7 +1,7 @@
 """Runs as a folder that a browser opens: an index with filters, a page for each trace, runs side by side. Needs no server.
 
-The pages are those of `page.py`; a picture that cannot be read spoils its own page alone, and one that several traces are about
-is read and encoded once. What models said is in the index as data alone, never as markup. Omits editing.
+The pages are those of `page.py`. A picture that cannot be read is missing on its own page alone. A picture of several traces
+is read and encoded once. Model text is in the index as data alone, never as markup. Omits editing.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ Entry = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A trace to be shown. Traces of the same `key`, from different runs, are shown side by side. `cell` says in words at which
-    resolution and with which seed an evaluation asked, "" elsewhere."""
+class ShownTrace:
+    """A trace to be shown. Traces of the same `key`, from different runs, are shown side by side.
+
+    `cell` is the resolution and the seed of an evaluation in words, "" elsewhere.
+    """
 
     key: str
     trace: Trace
@@ -38,7 +40,7 @@ class Shown:
 
 
 def write_pages(
-    runs: Mapping[str, Sequence[Shown]],
+    runs: Mapping[str, Sequence[ShownTrace]],
     folder: Path,
     on_missing: Callable[[str], None] = lambda _: None,
     on_page: Callable[[], None] = lambda: None,
@@ -61,8 +63,8 @@ def write_pages(
     return write_index(folder, list(runs), ordered)
 
 
-def write_page(folder: Path, run: str, n: int, shown: Shown, picture: EncodedPicture | str) -> Entry:
-    """Write the page of the `n`-th trace of a run; returns what the index knows of it.
+def write_page(folder: Path, run: str, n: int, shown: ShownTrace, picture: EncodedPicture | str) -> Entry:
+    """Write the page of the `n`-th trace of a run; returns its entry in the index.
 
     `picture` is the trace's, or why it cannot be read.
     """
@@ -77,7 +79,7 @@ def write_page(folder: Path, run: str, n: int, shown: Shown, picture: EncodedPic
     return _entry(run, f"{run}/{n}.html", shown, missing)
 
 
-def write_traces(folder: Path, run: str, traces: Sequence[Shown]) -> None:
+def write_traces(folder: Path, run: str, traces: Sequence[ShownTrace]) -> None:
     """Write the traces of a run beside its pages, in the form that `cof view` reads."""
     (folder / run).mkdir(parents=True, exist_ok=True)
     lines = (json.dumps({"id": shown.key, "trace": to_json(shown.trace)}) + "\n" for shown in traces)
@@ -92,11 +94,13 @@ def write_index(folder: Path, runs: Sequence[str], entries: Sequence[Entry]) -> 
     return folder / "index.html"
 
 
-def _by_picture(runs: Mapping[str, Sequence[Shown]]) -> Iterator[tuple[str, int, Shown, EncodedPicture | str]]:
+def _by_picture(
+    runs: Mapping[str, Sequence[ShownTrace]],
+) -> Iterator[tuple[str, int, ShownTrace, EncodedPicture | str]]:
     """Every trace with its run, its number and its picture, those about one picture after one another."""
     found = [(run, n, shown) for run, traces in runs.items() for n, shown in enumerate(traces, 1)]
 
-    def image_of(each: tuple[str, int, Shown]) -> tuple[str, tuple[float, float, float, float]]:
+    def image_of(each: tuple[str, int, ShownTrace]) -> tuple[str, tuple[float, float, float, float]]:
         return each[2].trace.question.image, each[2].trace.overview.region.as_tuple()
 
     for _, same in groupby(sorted(found, key=image_of), image_of):
@@ -113,8 +117,8 @@ def _read(trace: Trace) -> EncodedPicture | str:
         return str(error)
 
 
-def _entry(run: str, page: str, shown: Shown, missing: str) -> Entry:
-    """What the index knows of a trace; `missing` says why there is no picture, "" where there is one."""
+def _entry(run: str, page: str, shown: ShownTrace, missing: str) -> Entry:
+    """The entry of a trace in the index; `missing` says why there is no picture, "" where there is one."""
     trace, question = shown.trace, shown.trace.question
     region = trace.overview.region
     return {

@@ -1,7 +1,7 @@
 """What the messages of a request come to: the question, its picture, the exchanges before it, and the system prompt.
 
-Every text in the messages is part of one of them. Refuses what would have to be dropped: speakers that only their names tell
-apart, and a picture outside the user's messages.
+Every text in the messages is part of one of them. Refuses what would have to be dropped: users who differ only in their names,
+and a picture outside the user's messages.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from cof.dialects.control import control_token
-from cof.serve.request import ChatMessage, ImageUrl, Part
+from cof.serve.request import ChatMessage, ContentPart, ImageUrl
 from cof.serve.service import bad
 from cof.types import Exchange
 
@@ -20,9 +20,12 @@ SYSTEM = ("system", "developer")
 
 
 @dataclass(frozen=True)
-class Conversation:
-    """`text` is the question, `earlier` the exchanges before it; `pictures` are the different addresses of pictures, in the
-    order in which they came, and `low` says that each is wanted at low resolution."""
+class Dialogue:
+    """The content of the messages, sorted by its use.
+
+    `text` is the question, and `earlier` are the exchanges before it. `pictures` are the different addresses of pictures, in
+    the order of the messages. `low` is true where all of them are wanted at low resolution.
+    """
 
     system: str
     earlier: tuple[Exchange, ...]
@@ -32,26 +35,29 @@ class Conversation:
 
     @property
     def texts(self) -> tuple[str, ...]:
+        """Every text, in any order."""
         return (self.system, self.text, *(text for each in self.earlier for text in (each.question, each.answer)))
 
 
-def conversation_in(messages: Sequence[ChatMessage], field: str) -> Conversation:
-    """The conversation of a request whose messages are in `field`. Turns of one speaker in a row are one turn.
+def conversation_in(messages: Sequence[ChatMessage], field: str) -> Dialogue:
+    """The content of a request whose messages are in `field`. Messages of one role in a row are one turn.
 
     Raises Refused.
     """
-    talk = [message for message in messages if message.role not in SYSTEM]
-    _check(messages, talk, field)
+    exchanged = [message for message in messages if message.role not in SYSTEM]
+    _check(messages, exchanged, field)
     system = "\n\n".join(filter(None, (_text(each) for each in messages if each.role in SYSTEM)))
-    turns = [(role, "\n".join(filter(None, map(_text, each)))) for role, each in groupby(talk, lambda one: one.role)]
+    turns = [
+        (role, "\n".join(filter(None, map(_text, each)))) for role, each in groupby(exchanged, lambda one: one.role)
+    ]
     if turns[0][0] == "assistant":
         turns.insert(0, ("user", ""))
     texts = [text for _, text in turns]
     earlier = tuple(Exchange(*pair) for pair in zip(texts[:-1:2], texts[1::2], strict=True))
     if not texts[-1]:
         raise bad("the last user message asks nothing; want a text in it", field)
-    images = [image for message in talk for image in _images(message, field)]
-    found = Conversation(
+    images = [image for message in exchanged for image in _images(message)]
+    found = Dialogue(
         system,
         earlier,
         texts[-1],
@@ -64,18 +70,18 @@ def conversation_in(messages: Sequence[ChatMessage], field: str) -> Conversation
     return found
 
 
-def _check(messages: Sequence[ChatMessage], talk: Sequence[ChatMessage], field: str) -> None:
-    """Refuse what has no meaning here. Raises Refused."""
-    if not talk or talk[-1].role != "user":
+def _check(messages: Sequence[ChatMessage], exchanged: Sequence[ChatMessage], field: str) -> None:
+    """Raises Refused on what has no meaning here; `exchanged` are the messages of the user and the assistant."""
+    if not exchanged or exchanged[-1].role != "user":
         raise bad("the last message is not the user's; want a user message with a question and its picture", field)
     for place, message in enumerate(messages):
-        if message.role != "user" and any(part.type == "image_url" for part in _parts(message)):
+        if message.role != "user" and any(_images(message)):
             raise bad(f"there is a picture in a message of the role {message.role}; want it in a user message", field)
         if message.refusal and message.role != "assistant":
             raise bad("only the assistant refuses; leave refusal out", f"{field}[{place}].refusal")
-    names = {message.name for message in talk if message.role == "user" and message.name}
+    names = {message.name for message in exchanged if message.role == "user" and message.name}
     if len(names) > 1:
-        raise bad("users are not told apart by their names here; want one name, or none", f"{field}.name")
+        raise bad("users with different names are not distinguished here; want one name, or none", f"{field}.name")
 
 
 def _text(message: ChatMessage) -> str:
@@ -83,16 +89,14 @@ def _text(message: ChatMessage) -> str:
     return "\n".join(filter(None, (*parts, message.refusal))).strip()
 
 
-def _images(message: ChatMessage, field: str) -> Iterator[ImageUrl]:
+def _images(message: ChatMessage) -> Iterator[ImageUrl]:
     for part in _parts(message):
-        if part.type == "image_url":
-            if part.image_url is None:
-                raise bad(f"there is no picture in a part of the type image_url; {WANTED}", field)
+        if part.image_url is not None:
             yield ImageUrl(url=part.image_url) if isinstance(part.image_url, str) else part.image_url
 
 
-def _parts(message: ChatMessage) -> Iterator[Part]:
+def _parts(message: ChatMessage) -> Iterator[ContentPart]:
     if isinstance(message.content, str):
-        yield Part(type="text", text=message.content)
+        yield ContentPart(type="text", text=message.content)
     else:
         yield from message.content or ()

@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 PLACE = "#/components/schemas/{model}"
 
 
-class Fault(BaseModel):
+class ErrorDetail(BaseModel):
     """What was wrong, in one sentence."""
 
     message: str
@@ -25,7 +25,7 @@ class Fault(BaseModel):
 class Failure(BaseModel):
     """Every reply that is none: 4xx where the request should change or come later, 5xx where the model failed."""
 
-    error: Fault
+    error: ErrorDetail
 
 
 def _refused(why: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""A picture as pages show it: data URLs of the whole and of its views, each made once, however many pages show them.
+"""A picture as pages show it: data URLs of the whole and of its views, each encoded once for all pages.
 
-A small view is a PNG, exactly what the model saw, as single pixels may matter there; a larger one is a JPEG of the same size,
-and the whole picture, which is for people, is shrunk.
+A small view is a PNG with exactly the pixels that the model saw. A larger one is a JPEG of the same size. The whole picture is
+shrunk.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cof.vision.urls import jpeg_url, png_url
 
 PICTURE_SIDE = 1600  # pixels of the longer side of the whole picture
 PICTURE_QUALITY = 80
-LOSSLESS_PIXELS = 250_000  # of a PNG; a larger one would weigh more than the rest of its page
+LOSSLESS_PIXELS = 250_000  # of a PNG; a larger one would have more bytes than the rest of its page
 VIEW_QUALITY = 90
 GREY = (128, 128, 128)
 

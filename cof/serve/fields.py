@@ -1,11 +1,12 @@
 """The fields of a request: each is used, may only have a value that changes nothing, or is refused by its name.
 
 Owns how a field of the second kind is declared (`Only`), which fields cannot change an answer (`WithoutEffect`), and the
-sentence about a field that is wrong. Omits what the fields of a form are (`request.py`, `responses.py`).
+sentence about a field that is wrong. Omits the fields themselves (`request.py`, `responses.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -24,15 +25,15 @@ from pydantic_core import core_schema
 from cof.serve.service import Refused, bad
 
 SHOWN = 60  # characters of a name that are shown
-FAULTS = {  # of pydantic's, as a sentence that says what to do
+FAULTS = {  # by pydantic's name of the fault: a sentence that says what to do
     "extra_forbidden": "this server has no such field; leave it out; /openapi.json lists the fields there are",
     "missing": "it is missing; give it",
     "too_short": "it is empty; want one at least",
 }
-TYPES = ("str", "int", "float", "bool")  # names of types that pydantic puts into the place of a fault
+TYPES = ("str", "int", "float", "bool")  # names of types that pydantic adds to the place of a fault
 
 
-class Wire(BaseModel):
+class RequestObject(BaseModel):
     """A JSON object of a request. An unknown field is refused; one that is null counts as not sent."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -43,9 +44,9 @@ class Wire(BaseModel):
         return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
 
 
-@dataclass(frozen=True, init=False, eq=False)  # Annotated keeps equal ones once, and False equals 0
+@dataclass(frozen=True, init=False, eq=False)  # Annotated keeps one of several equal ones, and False equals 0
 class Only:
-    """Declares a field of which only `values` are taken, as they ask for nothing. Others are refused with the text `why`."""
+    """Declares a field that may only have one of `values`, which change nothing. Others are refused with the text `why`."""
 
     values: tuple[Any, ...]
     why: str
@@ -65,7 +66,7 @@ class Only:
     def __get_pydantic_json_schema__(
         self, _schema: core_schema.CoreSchema, _handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        return {"enum": list(self.values)}
+        return {"enum": list(self.values) or [None]}
 
 
 NO_EFFORT = "how long the model thinks cannot be chosen here; leave it out, or set cof.limits"
@@ -76,8 +77,8 @@ NO_LOGPROBS = "this server gives no log-probabilities; leave it out"
 NO_VERBOSITY = "the length of an answer cannot be chosen by words; leave it out, or set the limit on tokens"
 
 
-class WithoutEffect(Wire):
-    """Fields of both forms that cannot change an answer, whatever they hold, or that may only hold what changes none."""
+class WithoutEffect(RequestObject):
+    """Fields of both forms that cannot change an answer, or that may only have a value that changes none."""
 
     user: Any = None
     metadata: Any = None
@@ -90,7 +91,7 @@ class WithoutEffect(Wire):
 
 
 class WithTools(WithoutEffect):
-    """Tools may be offered where the client says that none is to be called."""
+    """The fields about tools. A client may offer tools where it also says that none is to be called."""
 
     tool_choice: Annotated[Any, Only("none", "auto", why=NO_TOOLS)] = None
     tools: Any = None
@@ -103,8 +104,14 @@ class WithTools(WithoutEffect):
         return tools
 
 
+def check_filled(part: BaseModel, wanted: str, names: Iterable[str]) -> None:
+    """Raises ValueError where a part of a message lacks the field `wanted`, or has one of the other `names`."""
+    if wanted not in part.model_fields_set or any(getattr(part, name) for name in {*names} - {wanted}):
+        raise ValueError(f"its type wants a field {wanted}, and no other")
+
+
 def refusal(error: ValidationError) -> Refused:
-    """A refusal that names the field: of several faults the one that lies deepest."""
+    """A refusal that names the field: of several faults the one with the longest place."""
     fault: Any = max(error.errors(include_url=False, include_input=False), key=lambda one: len(one["loc"]))
     place = place_of(fault["loc"], unknown=fault["type"] == "extra_forbidden")
     why = FAULTS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
@@ -112,7 +119,7 @@ def refusal(error: ValidationError) -> Refused:
 
 
 def place_of(path: tuple[int | str, ...], unknown: bool = False) -> str:
-    """The place of a fault such as `messages[0].content`; its last part is the client's own where the field is `unknown`."""
+    """The place of a fault, such as `messages[0].content`. Where the field is `unknown`, the client has named the last part."""
     known, last = (path[:-1], path[-1:]) if unknown else (path, ())
     place = ""
     for part in (*filter(_is_field, known), *last):

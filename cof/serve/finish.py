@@ -1,4 +1,4 @@
-"""From a finished trace to the content of the reply: the answer in the form that was asked for, cut where it was to be cut."""
+"""From a finished trace to the content of the reply: the answer in the form and length that were asked for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cof.serve.prepare import Output, Prepared
 from cof.serve.request import ChatRequest
 from cof.serve.service import UNFIT, failed
 from cof.serve.structured import JSON_OBJECT, Unfit, filled, read
-from cof.serve.wire import Reply, said_by
+from cof.serve.wire import Reply, thought_of
 from cof.types import Trace
 
 GREETING = (
@@ -20,7 +20,7 @@ NO_COUNT = "max_tokens was not applied: the tokens of this model's answers canno
 
 def reply(model: Model, wanted: ChatRequest, asked: Prepared, trace: Trace) -> Reply:
     """The answer as it was asked for. Raises Refused where it cannot be put into the schema."""
-    if asked.brought is None:
+    if asked.pending is None:
         return Reply(GREETING, notes=asked.notes)
     if trace.answer is None:
         return Reply("", cut=True, notes=asked.notes)
@@ -39,7 +39,7 @@ def _before(answer: str, stops: tuple[str, ...]) -> str:
 
 
 def _as_json(output: Output, answer: str, trace: Trace) -> str:
-    thoughts = [said for turn in trace.own if (said := said_by(turn))]
+    thoughts = [thought for turn in trace.own if (thought := thought_of(turn))]
     try:
         return filled(output.schema, output.plan, answer, thoughts) if output.plan else read(output.schema, answer)
     except Unfit as error:

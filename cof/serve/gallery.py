@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from cof.serve.service import gone
+from cof.serve.service import client_closed
 from cof.vision.load import load
 from cof.vision.views import RENDERED, Picture
 
@@ -144,4 +144,4 @@ async def _until(done: asyncio.Future[Any], hung_up: HungUp) -> None:
     while not done.done():
         await asyncio.wait({done}, timeout=GLANCE)
         if not done.done() and await hung_up():
-            raise gone()
+            raise client_closed()

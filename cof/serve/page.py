@@ -43,12 +43,12 @@ HIDDEN = re.compile(
 
 
 @dataclass(frozen=True)
-class Look:
+class RequestedBox:
     """One box that a turn asked for (source pixels) and what came of it.
 
     `number` counts the zooms of the run from 1; `place` is the shown region in percent of the picture; `closer` is how
     many times finer than the overview it was shown; `picture` is its pixels as a data URL; `before` counts the earlier
-    zooms that showed the same region. Where the box was not shown, they keep their defaults, and `why` says the reason.
+    zooms that showed the same region. Where the box was not shown, they keep their defaults, and `why` is the reason.
     """
 
     asked: Box
@@ -63,13 +63,15 @@ class Look:
 
 @dataclass(frozen=True)
 class Step:
-    """One turn of the run, counted from 1, with its looks; `kind` is the action's name in lower case, "refused" for a zoom that
-    showed nothing."""
+    """One turn of the run, by its `number` from 1, with the boxes that it asked for as `looks`.
+
+    `kind` is the action's name in lower case, and "refused" for a zoom that showed nothing.
+    """
 
     number: int
     turn: Turn
     kind: str
-    looks: tuple[Look, ...]
+    looks: tuple[RequestedBox, ...]
 
 
 def trace_page(trace: Trace, image: Image.Image | EncodedPicture) -> str:
@@ -83,7 +85,7 @@ def trace_page(trace: Trace, image: Image.Image | EncodedPicture) -> str:
 
 
 def page_without_picture(trace: Trace, reason: str) -> str:
-    """The page of a trace whose picture cannot be read: grey is in its place, and `reason` says why."""
+    """The page of a trace whose picture cannot be read: it shows grey instead, and the `reason`."""
     region = trace.overview.region
     grey = GreyPicture((round(region.width), round(region.height)))
     why = "Grey is in the place of the picture" if trace.overview != NO_VIEW else "The picture cannot be read"
@@ -115,8 +117,8 @@ def page_of(trace: Trace, picture: Any = None) -> str:
 
 def warnings(trace: Trace) -> tuple[str, ...]:
     """What a reader should know before the answer, in sentences."""
-    said = {OUTSIDE: trace.outside is True, UNLISTED: listed(trace) is False}
-    return tuple(sentence for sentence, holds in said.items() if holds)
+    holding = {OUTSIDE: trace.outside is True, UNLISTED: listed(trace) is False}
+    return tuple(sentence for sentence, holds in holding.items() if holds)
 
 
 def _steps(trace: Trace, picture: EncodedPicture) -> Iterator[Step]:
@@ -124,18 +126,18 @@ def _steps(trace: Trace, picture: EncodedPicture) -> Iterator[Step]:
     for number, turn in enumerate(trace.turns, 1):
         asked = turn.action.boxes if isinstance(turn.action, Zoom) else ()
         looks = (
-            _look(box, view, next(numbers), trace, picture) if view else Look(box, why=_why(box, number, trace))
+            _look(box, view, next(numbers), trace, picture) if view else RequestedBox(box, why=_why(box, number, trace))
             for box, view in zip_longest(asked, turn.views)
         )
         kind = "refused" if asked and not turn.views else type(turn.action).__name__.lower()
         yield Step(number, turn, kind, tuple(looks))
 
 
-def _look(asked: Box, view: View, number: int, trace: Trace, picture: EncodedPicture) -> Look:
+def _look(asked: Box, view: View, number: int, trace: Trace, picture: EncodedPicture) -> RequestedBox:
     first = trace.overview
     closer = (view.size[0] / view.region.width) / (first.size[0] / first.region.width)
     place, shown = _percent(view.region, first.region), picture.view(view, trace)
-    return Look(asked, number, view, place, closer, shown, trace.views[: number - 1].count(view))
+    return RequestedBox(asked, number, view, place, closer, shown, trace.views[: number - 1].count(view))
 
 
 def _why(asked: Box, number: int, trace: Trace) -> str:

@@ -1,7 +1,7 @@
 """From a request to what is run: the question, how it is asked, its picture's file, and the form of its answer.
 
-Everything that can be checked without decoding the picture is checked here. What a model that takes single questions cannot be
-given is left out, and said in `notes`.
+Everything that can be checked without decoding the picture is checked here. For a model that takes single questions the system
+prompt, earlier turns and descriptions are left out, and `notes` name them.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from cof.dialects.control import control_token
 from cof.errors import InputError, InvalidImage
 from cof.focus.question import question_of
 from cof.focus.setting import Setting, setting_of, turn_tokens_of
-from cof.serve.conversation import WANTED, Conversation, conversation_in
+from cof.serve.conversation import WANTED, Dialogue, conversation_in
 from cof.serve.fetch import fetched
 from cof.serve.request import ChatRequest, ResponseFormat
-from cof.serve.schema import Part, Slot, plan_of, slot_in
-from cof.serve.server import Brought, Server
+from cof.serve.schema import SchemaPlan, Slot, plan_of, slot_in
+from cof.serve.server import PendingQuestion, Server
 from cof.serve.service import Service, bad, no_model
 from cof.serve.structured import problem_of
+from cof.serve.wire import Form
 from cof.types import Question, Sampling
 from cof.vision.addresses import bytes_of_data_url
 from cof.vision.load import LoadLimits, pixels_of
@@ -35,43 +36,51 @@ LOW = 512 * 512  # pixels of an overview at `detail: "low"`, as OpenAI has it
 
 @dataclass(frozen=True)
 class Output:
-    """The form of the answer. `schema` is None for any JSON object; without a `plan` for it the model writes JSON itself."""
+    """The form of an answer in JSON. `schema` is None for any JSON object.
+
+    With a `plan` the answer is put into the schema. Without one the model writes the JSON itself.
+    """
 
     schema: dict[str, Any] | None = None
-    plan: Part | None = None
+    plan: SchemaPlan | None = None
 
     @property
     def in_words(self) -> bool:
-        """Whether the model has to be asked for JSON, in words."""
+        """Whether the question asks the model for JSON, in words."""
         return self.schema is not None and self.plan is None
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """`brought` is None where there is no picture, so that no model is run; `output` is None for an answer in words."""
+    """A request that can be run, except for decoding its picture.
+
+    `pending` is None where there is no picture; no model is run then. `output` is None for an answer in words. `notes` are
+    sentences about what of the request was left out.
+    """
 
     question: Question
-    brought: Brought | None = None
+    pending: PendingQuestion | None = None
     output: Output | None = None
     notes: tuple[str, ...] = ()
 
 
-async def prepared(server: Server, wanted: ChatRequest, field: str) -> Prepared:
-    """What a request whose messages are in `field` asks for. Raises Refused."""
+async def prepared(server: Server, wanted: ChatRequest, form: Form) -> Prepared:
+    """What a request that came in this form asks for. Raises Refused, which names fields as the form does."""
     _check_model(server, wanted)
-    talk, output = conversation_in(wanted.messages, field), _output(wanted.response_format)
+    field = form.messages
+    dialogue, output = conversation_in(wanted.messages, field), _output(wanted.response_format, form.output)
     spoken = server.service.dialect.name if server.service.dialect else ""
     alone = knows_needles_only(server.model, spoken)  # such models were trained on single questions (docs/serve.md)
-    question, notes = _question(wanted, talk, output, alone, server.model.name)
-    _check_letters(server.service, question, talk, output, field)
-    if not talk.pictures:
+    question, notes = _question(wanted, dialogue, output, server.model.name if alone else "", form)
+    _check_lengths(server.service, wanted, dialogue, question.choices, field)
+    if not dialogue.pictures:
         if output or question.choices:
             raise bad(f"there is no picture in the user's messages; {WANTED}", field)
         return Prepared(question, notes=notes)
     try:
-        setting = _setting(server, wanted, talk.low)
-        file = await _file(server, talk.pictures)
-        return Prepared(question, Brought(question, setting, file, pixels_of(file, TAKEN)), output, notes)
+        setting = _setting(server, wanted, dialogue.low)
+        file = await _file(server, dialogue.pictures)
+        return Prepared(question, PendingQuestion(question, setting, file, pixels_of(file, TAKEN)), output, notes)
     except (InputError, InvalidImage) as error:
         raise bad(str(error), field) from None
 
@@ -89,47 +98,50 @@ def _check_model(server: Server, wanted: ChatRequest) -> None:
         raise no_model(server.model.name)
 
 
-def _output(wanted: ResponseFormat | None) -> Output | None:
-    """The form of the answer. Raises Refused."""
+def _output(wanted: ResponseFormat | None, field: str) -> Output | None:
+    """The form of the answer. Raises Refused, which names `field`."""
     if wanted is None or wanted.type == "text":
         return None
     if wanted.json_schema is None:
         return Output()
     schema = wanted.json_schema.schema_
     if problem := problem_of(schema):
-        raise bad(f"the schema: {problem}", "response_format")
+        raise bad(f"the schema: {problem}", field)
     if token := control_token(json.dumps(schema, ensure_ascii=False)):
-        raise bad(f"the schema holds {token}, which models read as a control token; leave it out", "response_format")
+        raise bad(f"the schema holds {token}, which models read as a control token; leave it out", field)
     return Output(schema, plan_of(schema))
 
 
 def _question(
-    wanted: ChatRequest, talk: Conversation, output: Output | None, alone: bool, name: str
+    wanted: ChatRequest, dialogue: Dialogue, output: Output | None, alone: str, form: Form
 ) -> tuple[Question, tuple[str, ...]]:
-    """The question as the model is asked it, and what was left out, in sentences. Raises Refused."""
-    text, notes, slot = talk.text, list[str](), slot_in(output.plan) if output and output.plan else None
+    """The question as the model is asked it, and sentences about what was left out. Raises Refused.
+
+    `alone` is the name of the model where that takes single questions, else "".
+    """
+    text, notes, slot = dialogue.text, list[str](), slot_in(output.plan) if output and output.plan else None
     if alone and output and output.in_words:
-        why = f"the schema wants several answers, and {name} gives one short answer"
-        raise bad(f"{why}; want one property for the answer, others optional or nullable", "response_format")
+        why = f"the schema wants several answers, and {alone} gives one short answer"
+        raise bad(f"{why}; want one property for the answer, others optional or nullable", form.output)
     if output and output.in_words:
         text += "\n" + JSON_REQUEST.format(schema=json.dumps(output.schema, ensure_ascii=False))
     about = " ".join(filter(None, (_described(wanted), slot.about if slot else "")))
     if alone:
         parts = (
-            ("The system prompt was", talk.system),
-            ("Earlier turns were", talk.earlier),
+            ("The system prompt was", dialogue.system),
+            ("Earlier turns were", dialogue.earlier),
             ("The description was", about),
         )
-        notes += [f"{what} left out: {name} takes single questions." for what, given in parts if given]
+        notes += [f"{what} left out: {alone} takes single questions." for what, given in parts if given]
     elif about and slot:
         text += f"\n({about})"
     try:
         question = question_of("", text, _choices(wanted, slot))
     except InputError as error:
-        raise bad(str(error), "messages") from None
+        raise bad(str(error), "cof.choices" if wanted.cof.choices else form.messages) from None
     if alone:
         return question, tuple(notes)
-    return replace(question, system=talk.system, earlier=talk.earlier), tuple(notes)
+    return replace(question, system=dialogue.system, earlier=dialogue.earlier), tuple(notes)
 
 
 def _described(wanted: ChatRequest) -> str:
@@ -141,25 +153,30 @@ def _choices(wanted: ChatRequest, slot: Slot | None) -> Sequence[str]:
     """The possible answers, by the extension or by the schema. Raises Refused where these differ."""
     own, by_schema = wanted.cof.choices, slot.choices if slot else ()
     if wanted.cof.letter and wanted.response_format and wanted.response_format.type != "text":
-        raise bad("a letter is no JSON; want cof.letter or response_format, and not both", "cof.letter")
+        raise bad("a letter is no JSON; want cof.letter, or JSON as the form of the answer, and not both", "cof.letter")
     if own and by_schema and set(own) != set(by_schema):
-        raise bad(f"cof.choices are not those of the schema: {', '.join(by_schema)}; want one of both", "cof.choices")
+        raise bad(
+            f"cof.choices are not those of the schema: {', '.join(by_schema)}; leave one of them out", "cof.choices"
+        )
     return own or by_schema
 
 
-def _check_letters(service: Service, question: Question, talk: Conversation, output: Output | None, field: str) -> None:
-    asked = len(talk.text) + sum(map(len, question.choices))
-    if asked > service.letters:
-        raise bad(f"the question has {asked} letters; want at most {service.letters}", field)
-    schema = len(json.dumps(output.schema)) if output and output.schema else 0
-    earlier = (text for each in talk.earlier for text in (each.question, each.answer))
-    total = schema + sum(map(len, (question.text, *question.choices, talk.system, *earlier)))
-    if total > service.conversation:
-        raise bad(f"the texts of the request have {total} letters; want at most {service.conversation}", field)
+def _check_lengths(
+    service: Service, wanted: ChatRequest, dialogue: Dialogue, choices: Sequence[str], field: str
+) -> None:
+    """Raises Refused where the question with its choices, or all texts of the request, are too long."""
+    asked = sum(map(len, (dialogue.text, *choices)))
+    if asked > service.question_characters:
+        raise bad(f"the question has {asked} characters; want at most {service.question_characters}", field)
+    described = wanted.response_format.json_schema if wanted.response_format else None
+    schema = (json.dumps(described.schema_), described.description) if described else ()
+    total = sum(map(len, (*dialogue.texts, *choices, *schema)))
+    if total > service.characters:
+        raise bad(f"the texts of the request have {total} characters; want at most {service.characters}", field)
 
 
 def _setting(server: Server, wanted: ChatRequest, low: bool) -> Setting:
-    """How the question is asked: the request's limits where they are within the server's."""
+    """How the question is asked. A limit of the request counts where it is within the server's."""
     most = server.service.limits
     asked = {name: value for name, value in wanted.cof.limits.model_dump().items() if value is not None}
     limits = replace(most, **{name: min(value, getattr(most, name) or value) for name, value in asked.items()})

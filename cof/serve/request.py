@@ -9,22 +9,31 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from cof.serve.fields import NO_EFFORT, NO_LOGPROBS, NO_TOOLS, NO_VERBOSITY, Only, Wire, WithTools
+from cof.serve.fields import (
+    NO_EFFORT,
+    NO_LOGPROBS,
+    NO_TOOLS,
+    NO_VERBOSITY,
+    Only,
+    RequestObject,
+    WithTools,
+    check_filled,
+)
 
 MOST_STOPS = 4  # as OpenAI has it
 NO_PENALTY = "probabilities cannot be changed here; leave it out"
 ONE = "a request gets one answer; want 1, or a request for each"
 
 
-class ImageUrl(Wire):
-    """`detail`: "low" is an overview of at most 512 x 512 pixels, as OpenAI has it; how the others are shown is the loop's."""
+class ImageUrl(RequestObject):
+    """`detail`: "low" is an overview of at most 512 x 512 pixels, as OpenAI has it. The loop decides about the others."""
 
     url: str
     detail: Literal["auto", "low", "high"] = "auto"
 
 
-class Part(Wire):
-    """A part of a message; one of another type than text and image_url is refused. `cache_control` changes no answer."""
+class ContentPart(RequestObject):
+    """A part of a message: a text or a picture. `cache_control` changes no answer."""
 
     type: Literal["text", "image_url"]
     text: str = ""
@@ -32,17 +41,16 @@ class Part(Wire):
     cache_control: Any = None
 
     @model_validator(mode="after")
-    def filled(self) -> Part:
-        if self.type not in self.model_fields_set or (self.type == "text" and self.image_url is not None):
-            raise ValueError(f"a part of the type {self.type} wants a field {self.type}, and no other")
+    def filled(self) -> ContentPart:
+        check_filled(self, self.type, ("text", "image_url"))
         return self
 
 
-class ChatMessage(Wire):
-    """A message. The thoughts of an earlier answer, and what a client notes beside it, are taken and not read."""
+class ChatMessage(RequestObject):
+    """A message. The thoughts of an earlier answer are taken and not read."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[Part] | None = None
+    content: str | list[ContentPart] | None = None
     refusal: str = ""
     name: str = ""
     tool_calls: Annotated[Any, Only([], why=NO_TOOLS)] = None
@@ -53,7 +61,7 @@ class ChatMessage(Wire):
     annotations: Annotated[Any, Only([], why="this server takes no annotations of an answer; leave it out")] = None
 
 
-class WireLimits(Wire):
+class RequestLimits(RequestObject):
     """Limits of one request, within the server's."""
 
     turns: int | None = Field(default=None, ge=1)
@@ -64,10 +72,13 @@ class WireLimits(Wire):
     seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
-class Extension(Wire):
-    """What OpenAI's form has no place for. `letter`: the answer is the letter of its choice, from A on."""
+class Extension(RequestObject):
+    """What OpenAI's form has no place for. `budget` is the most visual tokens of the overview and of each crop.
 
-    limits: WireLimits = WireLimits()
+    With `letter` the answer is the letter of its choice, from A on. The mode "direct" forbids zooms.
+    """
+
+    limits: RequestLimits = RequestLimits()
     choices: list[str] = Field(default_factory=list, max_length=26)
     budget: int | None = Field(default=None, ge=4)
     mode: Literal["focus", "direct"] = "focus"
@@ -80,14 +91,14 @@ class Extension(Wire):
         return self
 
 
-class StreamOptions(Wire):
-    """`include_usage`: a last piece has what the answer cost. Obfuscation pads pieces, which changes no answer."""
+class StreamOptions(RequestObject):
+    """With `include_usage` a last piece has the usage. Obfuscation pads pieces, which changes no answer."""
 
     include_usage: bool = False
     include_obfuscation: Any = None
 
 
-class JsonSchema(Wire):
+class JsonSchema(RequestObject):
     """`name` and `strict` change nothing: an answer always fits its schema."""
 
     name: Any = None
@@ -96,7 +107,7 @@ class JsonSchema(Wire):
     schema_: dict[str, Any] = Field(alias="schema")
 
 
-class ResponseFormat(Wire):
+class ResponseFormat(RequestObject):
     """The form of an answer: text, a JSON object, or JSON by a schema."""
 
     type: Literal["text", "json_object", "json_schema"]
@@ -110,7 +121,7 @@ class ResponseFormat(Wire):
 
 
 class ChatRequest(WithTools):
-    """The body of a request; `max_tokens` is the length of the answer, not of the thoughts."""
+    """The body of a request. `max_tokens` is the length of the answer, not of the thoughts."""
 
     messages: list[ChatMessage] = Field(min_length=1)
     model: str = ""

@@ -13,25 +13,35 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from cof.serve.fields import NO_EFFORT, NO_LOGPROBS, NO_VERBOSITY, NOT_KEPT, Only, Wire, WithTools
+from cof.serve.fields import (
+    NO_EFFORT,
+    NO_LOGPROBS,
+    NO_VERBOSITY,
+    NOT_KEPT,
+    Only,
+    RequestObject,
+    WithTools,
+    check_filled,
+)
 from cof.serve.request import (
     ChatMessage,
     ChatRequest,
+    ContentPart,
     Extension,
     ImageUrl,
     JsonSchema,
-    Part,
     ResponseFormat,
 )
 from cof.serve.service import Refused, bad
 from cof.serve.wire import Form, Reply, answered, extension, step, thoughts_of, usage
 from cof.types import Trace
 
+HELD_BY = {"input_text": "text", "output_text": "text", "input_image": "image_url", "refusal": "refusal"}
 NO_FILES = "no files are kept here; want the picture as a data URL in image_url"
 
 
-class InputPart(Wire):
-    """A part of an item. What was noted beside an earlier answer is taken and not read."""
+class InputPart(RequestObject):
+    """A part of an item. The notes beside an earlier answer, such as `logprobs`, are taken and not read."""
 
     type: Literal["input_text", "output_text", "input_image", "refusal"]
     text: str = ""
@@ -42,9 +52,14 @@ class InputPart(Wire):
     annotations: Annotated[Any, Only([], why="this server takes no annotations of an answer; leave it out")] = None
     logprobs: Any = None
 
+    @model_validator(mode="after")
+    def filled(self) -> InputPart:
+        check_filled(self, HELD_BY[self.type], HELD_BY.values())
+        return self
 
-class Item(Wire):
-    """What was said before, and is asked now. `id`, `status` and `phase` of an earlier answer are taken and not read."""
+
+class InputItem(RequestObject):
+    """A message, earlier or new. `id`, `status` and `phase` of an earlier answer are taken and not read."""
 
     type: Literal["message"] = "message"
     role: Literal["system", "developer", "user", "assistant"]
@@ -54,7 +69,7 @@ class Item(Wire):
     phase: Any = None
 
 
-class Reasoning(Wire):
+class ReasoningItem(RequestObject):
     """Earlier thoughts, as they were sent to the client: taken and not read."""
 
     type: Literal["reasoning"]
@@ -65,7 +80,7 @@ class Reasoning(Wire):
     status: Any = None
 
 
-class TextFormat(Wire):
+class TextFormat(RequestObject):
     """As `response_format` of a chat request, with the schema beside the type."""
 
     type: Literal["text", "json_object", "json_schema"]
@@ -81,38 +96,42 @@ class TextFormat(Wire):
         return self
 
 
-class Text(Wire):
+class TextOptions(RequestObject):
+    """The field `text`: the form of the answer."""
+
     format: TextFormat | None = None
     verbosity: Annotated[Any, Only("medium", why=NO_VERBOSITY)] = None
 
 
-class Effort(Wire):
-    """`summary` asks for a form of the thoughts, which are sent in any case."""
+class ReasoningOptions(RequestObject):
+    """The field `reasoning`. `summary` asks for a form of the thoughts, which are sent in any case."""
 
     effort: Annotated[Any, Only("medium", why=NO_EFFORT)] = None
     summary: Any = None
     generate_summary: Any = None
 
 
-class StreamOptions(Wire):
+class ResponsesStreamOptions(RequestObject):
+    """Obfuscation pads pieces, which changes no answer. The usage is always in the last event."""
+
     include_obfuscation: Any = None
 
 
 class ResponsesRequest(WithTools):
     """The body of a request; `max_output_tokens` is the length of the answer, not of the thoughts."""
 
-    input: str | list[Reasoning | Item]
+    input: str | list[ReasoningItem | InputItem]
     instructions: str = ""
     model: str = ""
     stream: bool = False
-    stream_options: StreamOptions = StreamOptions()
+    stream_options: ResponsesStreamOptions = ResponsesStreamOptions()
     max_output_tokens: int | None = Field(default=None, ge=1)
     temperature: float = Field(default=0.0, ge=0, le=2, allow_inf_nan=False)
     top_p: float = Field(default=1.0, gt=0, le=1, allow_inf_nan=False)
-    text: Text = Text()
+    text: TextOptions = TextOptions()
     cof: Extension = Extension()
     max_tool_calls: Any = None
-    reasoning: Effort = Effort()
+    reasoning: ReasoningOptions = ReasoningOptions()
     include: Annotated[Any, Only([], ["reasoning.encrypted_content"], why="nothing more is included; leave it out")] = (
         None
     )
@@ -126,8 +145,8 @@ class ResponsesRequest(WithTools):
 
 def as_chat(request: ResponsesRequest) -> ChatRequest:
     """The same question as a chat request. Raises Refused."""
-    items = request.input if isinstance(request.input, list) else [Item(role="user", content=request.input)]
-    messages = [ChatMessage(role=item.role, content=_content(item)) for item in items if isinstance(item, Item)]
+    items = request.input if isinstance(request.input, list) else [InputItem(role="user", content=request.input)]
+    messages = [ChatMessage(role=item.role, content=_content(item)) for item in items if isinstance(item, InputItem)]
     if not messages:
         raise bad("input is empty; want a user message with a question and its picture", "input")
     if request.instructions:
@@ -169,29 +188,29 @@ def response(name: str, trace: Trace, reply: Reply) -> dict[str, Any]:
 
 
 async def pieces(
-    name: str, trace: Trace, heard: AsyncIterator[Trace], reply_of: Callable[[Trace], Reply], _counted: bool
+    name: str, trace: Trace, traces: AsyncIterator[Trace], reply_of: Callable[[Trace], Reply], _counted: bool
 ) -> AsyncIterator[str]:
-    """Server-sent events: an item of reasoning for each turn as it comes, then the message, then all of it, with its cost."""
-    numbers, told = count(), 0
+    """Server-sent events: an item of reasoning for each turn as it comes, then the message, then the whole reply."""
+    numbers, sent = count(), 0
 
     def event(kind: str, **data: Any) -> str:
         body = {"type": kind, "sequence_number": next(numbers)} | data
         return f"event: {kind}\ndata: {json.dumps(body, ensure_ascii=False)}\n\n"
 
     yield event("response.created", response=_envelope(name, trace, "in_progress"))
-    async for trace in heard:
-        for turn in trace.own[told:]:
-            item, extra = _reasoning(trace, told), {"cof": {"step": step(turn), "outside": trace.outside}}
-            for kind, data in _item(item, told, "reasoning_text"):
+    async for trace in traces:
+        for turn in trace.own[sent:]:
+            item, extra = _reasoning(trace, sent), {"cof": {"step": step(turn), "outside": trace.outside}}
+            for kind, data in _item(item, sent, "reasoning_text"):
                 yield event(kind, **data, **(extra if kind.endswith("item.done") else {}))
-            told += 1
+            sent += 1
     try:
         reply = answered(trace, reply_of)
     except Refused as refused:
         fault = {"code": "server_error", "message": refused.message}
         yield event("response.failed", response=_envelope(name, trace, "failed") | {"error": fault})
         return
-    for kind, data in _item(_message(trace, reply), told, "output_text"):
+    for kind, data in _item(_message(trace, reply), sent, "output_text"):
         yield event(kind, **data)
     yield event("response.incomplete" if reply.cut else "response.completed", response=response(name, trace, reply))
 
@@ -209,26 +228,25 @@ def _item(item: dict[str, Any], place: int, kind: str) -> Iterator[tuple[str, di
 
 
 def _reasoning(trace: Trace, n: int) -> dict[str, Any]:
-    said = [{"type": "reasoning_text", "text": thoughts_of(trace)[n]}]
-    return {"id": f"rs_{trace.id}_{n}", "type": "reasoning", "summary": [], "content": said, "status": "completed"}
+    texts = [{"type": "reasoning_text", "text": thoughts_of(trace)[n]}]
+    return {"id": f"rs_{trace.id}_{n}", "type": "reasoning", "summary": [], "content": texts, "status": "completed"}
 
 
 def _message(trace: Trace, reply: Reply) -> dict[str, Any]:
-    said = [{"type": "output_text", "text": reply.answer, "annotations": [], "logprobs": []}]
+    texts = [{"type": "output_text", "text": reply.answer, "annotations": [], "logprobs": []}]
     status = "incomplete" if reply.cut else "completed"
-    return {"id": f"msg_{trace.id}", "type": "message", "role": "assistant", "status": status, "content": said}
+    return {"id": f"msg_{trace.id}", "type": "message", "role": "assistant", "status": status, "content": texts}
 
 
-def _content(item: Item) -> str | list[Part]:
+def _content(item: InputItem) -> str | list[ContentPart]:
     return item.content if isinstance(item.content, str) else [_part(part) for part in item.content]
 
 
-def _part(part: InputPart) -> Part:
+def _part(part: InputPart) -> ContentPart:
     if part.type != "input_image":
-        return Part(type="text", text=part.refusal if part.type == "refusal" else part.text)
-    if not part.image_url:
-        raise bad("there is no picture in a part of the type input_image; want a data URL in image_url", "input")
-    return Part(type="image_url", image_url=ImageUrl(url=part.image_url, detail=part.detail))
+        return ContentPart(type="text", text=part.refusal if part.type == "refusal" else part.text)
+    assert part.image_url is not None  # InputPart.filled
+    return ContentPart(type="image_url", image_url=ImageUrl(url=part.image_url, detail=part.detail))
 
 
 def _envelope(name: str, trace: Trace, status: str) -> dict[str, Any]:
@@ -246,4 +264,4 @@ def _envelope(name: str, trace: Trace, status: str) -> dict[str, Any]:
     }
 
 
-FORM = Form(ResponsesRequest, "input", as_chat, response, pieces)
+FORM = Form(ResponsesRequest, "input", "text.format", as_chat, response, pieces)

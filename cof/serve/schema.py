@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 THOUGHTS = frozenset({"reasoning", "thought", "thoughts", "thinking", "explanation", "rationale", "steps"})
-ANSWERS = frozenset({"answer", "final_answer", "response", "result", "value"})  # of several optional ones, the answer's
+ANSWERS = frozenset({"answer", "final_answer", "response", "result", "value"})  # decides between optional properties
 YES, NO = "yes", "no"
 DEEPEST = 24  # references within references
 NESTED = 2  # objects within each other
@@ -23,7 +23,7 @@ Kind = Literal["string", "number", "integer", "boolean", "enum"]
 
 @dataclass(frozen=True)
 class Slot:
-    """The place of the answer; `options` are the values of an enum."""
+    """The place of the answer: the property `name`, which `about` describes. `options` are the values of an enum."""
 
     kind: Kind
     name: str = ""
@@ -32,13 +32,13 @@ class Slot:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The answers that it can take, where they can be listed."""
+        """The answers that it can take; empty where they cannot be listed."""
         return (YES, NO) if self.kind == "boolean" else tuple(map(_spelt, self.options))
 
 
 @dataclass(frozen=True)
-class Thoughts:
-    """The place of the model's thoughts: one text, or a list of texts."""
+class ThoughtSlot:
+    """The place of the model's thoughts: one text, or a list of texts where it takes `several`."""
 
     several: bool = False
 
@@ -54,26 +54,26 @@ class Fixed:
 class Fields:
     """An object, by its properties in the order of the schema."""
 
-    parts: tuple[tuple[str, Part], ...]
+    parts: tuple[tuple[str, SchemaPlan], ...]
 
 
-Part = Slot | Thoughts | Fixed | Fields
+SchemaPlan = Slot | ThoughtSlot | Fixed | Fields
 
 
-def plan_of(schema: Mapping[str, Any]) -> Part | None:
-    """How one answer fills the schema; None where it takes several answers, or none."""
+def plan_of(schema: Mapping[str, Any]) -> SchemaPlan | None:
+    """How one answer fills the schema; None where the schema wants several answers, or no property takes one."""
     return _plan("", schema, schema, 0)
 
 
-def slot_in(part: Part) -> Slot | None:
-    """The place of the answer in a plan."""
-    if isinstance(part, Fields):
-        return next((found for _, each in part.parts if (found := slot_in(each)) is not None), None)
-    return part if isinstance(part, Slot) else None
+def slot_in(plan: SchemaPlan) -> Slot | None:
+    """The place of the answer in a plan; None where it has none."""
+    if isinstance(plan, Fields):
+        return next((found for _, each in plan.parts if (found := slot_in(each)) is not None), None)
+    return plan if isinstance(plan, Slot) else None
 
 
-def _plan(name: str, node: Any, root: Mapping[str, Any], depth: int) -> Part | None:
-    """The plan of a value that must be there."""
+def _plan(name: str, node: Any, root: Mapping[str, Any], depth: int) -> SchemaPlan | None:
+    """The plan of a required value; None where it is too involved."""
     found, _ = _resolved(node, root)
     if found is None:
         return None
@@ -87,36 +87,38 @@ def _plan(name: str, node: Any, root: Mapping[str, Any], depth: int) -> Part | N
 def _object(node: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> Fields | None:
     """The plan of an object of which exactly one property takes the answer.
 
-    The others are thoughts, constants, or may be left out: they are null, or have their default, where they must be there.
+    The others are thoughts, constants, or optional. An optional one is left out; where it is required, it has its default
+    or null.
     """
-    needed, parts = node.get("required", ()), dict[str, Part]()
+    required, parts = node.get("required", ()), dict[str, SchemaPlan | None]()  # None: left out
     must, may, thoughts = list[str](), list[str](), list[str]()
     for name, raw in node["properties"].items():
         found, nullable = _resolved(raw, root)
-        if found is not None and name.casefold() in THOUGHTS and (where := _thoughts(found, root)) is not None:
-            parts[name] = where
+        if found is not None and name.casefold() in THOUGHTS and (thought := _thoughts(found, root)) is not None:
+            parts[name] = thought
             thoughts.append(name)
             continue
         plan = _plan(name, raw, root, depth + 1)
-        given = found is not None and "default" in found
-        if name in needed and not (nullable or given):
-            if plan is None:
-                return None
-            parts[name] = plan
-            must += [name] * (slot_in(plan) is not None)
-        else:
-            parts[name] = Fixed((found or {}).get("default")) if name in needed else Fixed(...)
-            may += [name] * (plan is not None and slot_in(plan) is not None)
+        optional = name not in required or nullable or (found is not None and "default" in found)
+        if plan is None and not optional:
+            return None
+        default = Fixed((found or {}).get("default")) if name in required else None
+        parts[name] = default if optional else plan
+        if plan is not None and slot_in(plan) is not None:
+            (may if optional else must).append(name)
+    taker = _taker(must, may, thoughts)
+    plan = None if taker is None else _plan(taker, node["properties"][taker], root, depth + 1)
+    if taker is None or plan is None:
+        return None
+    parts[taker] = plan
+    return Fields(tuple((name, part) for name, part in parts.items() if part is not None))
+
+
+def _taker(must: Sequence[str], may: Sequence[str], thoughts: Sequence[str]) -> str | None:
+    """The property that takes the answer; None where that is not clear."""
     named = [name for name in may if name.casefold() in ANSWERS]
-    taking = must or (named if len(named) == 1 else may) or thoughts
-    if len(taking) != 1:
-        return None
-    (name,) = taking
-    plan = _plan(name, node["properties"][name], root, depth + 1)
-    if plan is None:
-        return None
-    parts[name] = plan
-    return Fields(tuple((each, part) for each, part in parts.items() if part != Fixed(...)))
+    candidates = must or (named if len(named) == 1 else may) or thoughts
+    return candidates[0] if len(candidates) == 1 else None
 
 
 def _slot(name: str, node: Mapping[str, Any]) -> Slot | None:
@@ -129,11 +131,11 @@ def _slot(name: str, node: Mapping[str, Any]) -> Slot | None:
     return Slot(kind, name, (), about) if kind in SCALARS else None
 
 
-def _thoughts(node: Mapping[str, Any], root: Mapping[str, Any]) -> Thoughts | None:
+def _thoughts(node: Mapping[str, Any], root: Mapping[str, Any]) -> ThoughtSlot | None:
     if node.get("type") == "array":
         items, _ = _resolved(node.get("items", {}), root)
-        return Thoughts(several=True) if items is not None and items.get("type") == "string" else None
-    return Thoughts() if node.get("type") == "string" and "enum" not in node else None
+        return ThoughtSlot(several=True) if items is not None and items.get("type") == "string" else None
+    return ThoughtSlot() if node.get("type") == "string" and "enum" not in node else None
 
 
 def _resolved(node: Any, root: Mapping[str, Any]) -> tuple[dict[str, Any] | None, bool]:

@@ -23,7 +23,7 @@ from cof.models.base import Model
 from cof.serve.desk import Asked, Desk
 from cof.serve.gallery import GLANCE, Gallery, HungUp
 from cof.serve.page import trace_page
-from cof.serve.service import Refused, Service, bad, busy, gone
+from cof.serve.service import Refused, Service, bad, busy, client_closed
 from cof.types import Question, Trace
 from cof.vision.load import pixels_of
 from cof.vision.views import Picture
@@ -37,8 +37,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Brought:
-    """A question as it was brought: how it is asked, and its picture's file, which holds so many pixels."""
+class PendingQuestion:
+    """A question before its picture is decoded: how it is asked, and the picture's file, which has `pixels` in all."""
 
     question: Question
     setting: Setting
@@ -66,30 +66,34 @@ class Server:
         waiting = Gauge("cof_waiting", "Questions that wait for room or for the model", registry=self.registry)
         waiting.set_function(lambda: max(0, self.asking - self.desk.running))
 
-    async def heard(self, brought: Brought, hung_up: HungUp) -> AsyncIterator[Trace]:
-        """The trace at its beginning and after every turn, until the session ends. Given up, with Refused, where the client
-        `hung_up`."""
+    async def run(self, pending: PendingQuestion, hung_up: HungUp) -> AsyncIterator[Trace]:
+        """The trace at its beginning and after every turn, until the session ends.
+
+        Raises Refused, and cancels the question, where the client `hung_up`.
+        """
         if self.asking >= self.service.together + self.service.waiting:
             raise busy(f"{self.asking} questions are under way, which is all this server takes; try again in a moment")
         self.asking += 1
         began = time.monotonic()
         try:
-            async with self.gallery.shown(brought.file, brought.pixels, hung_up) as picture:
-                async for trace in self._turns(brought, picture, hung_up, began):
+            async with self.gallery.shown(pending.file, pending.pixels, hung_up) as picture:
+                async for trace in self._turns(pending, picture, hung_up, began):
                     yield trace
         except InvalidImage as error:
             raise bad(str(error)) from None
         finally:
             self.asking -= 1
 
-    async def _turns(self, brought: Brought, picture: Picture, hung_up: HungUp, began: float) -> AsyncIterator[Trace]:
+    async def _turns(
+        self, pending: PendingQuestion, picture: Picture, hung_up: HungUp, began: float
+    ) -> AsyncIterator[Trace]:
         loop, turns, ended = asyncio.get_running_loop(), asyncio.Queue[tuple[Trace, bool]](), False
 
-        def heard_of(trace: Trace, last: bool) -> None:
+        def on_turn(trace: Trace, last: bool) -> None:
             loop.call_soon_threadsafe(turns.put_nowait, (trace, last))
 
-        question = replace(brought.question, id=uuid.uuid4().hex)
-        session = Asked(self.model.name, question, picture, brought.setting, heard_of)
+        question = replace(pending.question, id=uuid.uuid4().hex)
+        session = Asked(self.model.name, question, picture, pending.setting, on_turn)
         try:
             shown = await asyncio.to_thread(outside, self.model, session.trace, picture)
             session.trace = trace = replace(session.trace, outside=shown)
@@ -100,10 +104,10 @@ class Server:
                     trace, ended = await asyncio.wait_for(turns.get(), GLANCE)
                 except TimeoutError:
                     if session.cancelled or await hung_up():
-                        raise gone() from None
+                        raise client_closed() from None
                     continue
                 if ended:
-                    self._keep(trace, brought.file, time.monotonic() - began)
+                    self._keep(trace, pending.file, time.monotonic() - began)
                 yield trace
         finally:
             if not ended:

@@ -15,12 +15,18 @@ UNFIT = "answer_unfit"  # the code of an answer that cannot be put into the form
 class Service:
     """What a server allows.
 
-    `letters` of a question with its choices, and `conversation` letters of all texts of a request; `body` in bytes, which may
-    take `body_seconds` to arrive; `together` questions run at once and `waiting` more may wait; pictures of `pixels` in all
-    are decoded at most, 4 bytes each and their views besides, and more questions wait; `idle_pixels` of these may be of
-    pictures that nobody asks about any more; `decoding` pictures are decoded at once; `kept` finished traces can be asked for
-    by id, as long as their files have `kept_bytes` in all; `fetching`: pictures may be given by address; pages of the `origins`
-    may ask from a browser. Without a `dialect` the model's own is spoken.
+    `limits`: of every question; a request may ask for less.
+    `dialect`: how the model is asked; without one by the model's own.
+    `key`: what clients must send as a Bearer token; without one the server answers at loopback addresses alone.
+    `body`: bytes of a request, which may take `body_seconds` to arrive.
+    `question_characters`: of a question with its choices. `characters`: of all texts of a request.
+    `together`: questions that run at once. `waiting`: questions that may wait besides.
+    `pixels`: of the pictures that are decoded at one time, 4 bytes each and their views besides; other questions wait.
+    `idle_pixels`: of these, of pictures that no question is about any more.
+    `decoding`: pictures that are decoded at once.
+    `kept`: finished traces that can be asked for by id, as long as their files have at most `kept_bytes`.
+    `fetching`: from where pictures may be fetched; without it none is.
+    `origins`: sites whose pages may ask from a browser.
     """
 
     limits: Limits = Limits()
@@ -28,8 +34,8 @@ class Service:
     key: str | None = None
     body: int = 32 * 2**20
     body_seconds: float = 30.0
-    letters: int = 2_000
-    conversation: int = 40_000
+    question_characters: int = 2_000
+    characters: int = 40_000
     together: int = 16
     waiting: int = 256
     pixels: int = 250_000_000
@@ -42,8 +48,10 @@ class Service:
 
 
 class Refused(Exception):
-    """Carries a refusal out of a route: status, the kind of error, one sentence, the field that it is about, and a code, which
-    is the status where there is no better one."""
+    """Carries a refusal out of a route: status, the kind of error, one sentence, and the field that it is about.
+
+    The code is the status where none is given.
+    """
 
     def __init__(self, status: int, kind: str, message: str, field: str | None = None, code: str = "") -> None:
         super().__init__(message)
@@ -71,6 +79,6 @@ def busy(message: str) -> Refused:
     return Refused(429, "rate_limit_error", message)
 
 
-def gone() -> Refused:
-    """The client hung up. Nobody hears it; the status is nginx's."""
+def client_closed() -> Refused:
+    """The client hung up. No reply reaches it; the status 499 is nginx's."""
     return Refused(499, "invalid_request_error", "the client hung up")

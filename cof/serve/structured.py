@@ -1,8 +1,8 @@
 """Structured output: the answer of a model as the JSON that a client wants.
 
 A schema with one property that can take the answer is filled here, by rules (`schema.py`, `filled`). One that needs several
-answers is put to the model in words, and the JSON that it writes is read (`read`). Both are validated. No address in a schema
-is fetched. Omits how JSON schema is validated, which jsonschema-rs does.
+answers is written into the question, and the JSON in the model's answer is read (`read`). Both are validated. No address in a
+schema is fetched. Omits how JSON schema is validated, which jsonschema-rs does.
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ from cof.dialects import relaxed_json
 from cof.scoring.numbers import values
 from cof.scoring.options import chosen
 from cof.scoring.words import unmarked, words_of
-from cof.serve.schema import NO, YES, Fields, Fixed, Part, Slot, Thoughts, referred
+from cof.serve.schema import NO, YES, Fields, Fixed, SchemaPlan, Slot, ThoughtSlot, referred
 
 HELP = "want another question, a simpler schema, or an answer in text"
 TRUTH = {YES: True, NO: False}
-MOST_NODES = 5_000  # parts of a schema; each is looked at once or more for an answer
-ELSEWHERE = frozenset(
-    {"$id", "$dynamicRef", "$recursiveRef", "$anchor", "$dynamicAnchor"}
-)  # change what a reference means
+MOST_NODES = 5_000  # parts of a schema; each is validated once or more for an answer
+# keywords that change the meaning of a reference, which `referred` would follow wrongly
+REBASING = frozenset({"$id", "$dynamicRef", "$recursiveRef", "$anchor", "$dynamicAnchor"})
 DEEPEST = 24  # values within values
 JSON_OBJECT = Fields((("answer", Slot("string", "answer")),))  # for an answer in words where any JSON object will do
 QUOTED = 80  # characters of an answer in an error
@@ -49,13 +48,13 @@ def problem_of(schema: Mapping[str, Any]) -> str:
             return f"it refers to itself, or has more than {MOST_NODES:,} parts with its references; want a smaller one"
         _validator(schema)
     except (ValueError, TypeError, RecursionError) as error:
-        return f"it is no JSON schema that can be used ({_first_line(error)}); want one without addresses of others"
+        return f"it is no JSON schema that can be used ({_first_line(error)}); want one that refers only to itself"
     return ""
 
 
-def filled(schema: Mapping[str, Any] | None, part: Part, answer: str, thoughts: Sequence[str]) -> str:
-    """The JSON text of an answer, which is valid by the `schema` where there is one. Raises Unfit."""
-    return _checked(schema, _value(part, answer, thoughts), answer)
+def filled(schema: Mapping[str, Any] | None, plan: SchemaPlan, answer: str, thoughts: Sequence[str]) -> str:
+    """The JSON text in which an answer fills the plan, valid by the `schema` where there is one. Raises Unfit."""
+    return _checked(schema, _value(plan, answer, thoughts), answer)
 
 
 def read(schema: Mapping[str, Any] | None, answer: str) -> str:
@@ -70,16 +69,16 @@ def read(schema: Mapping[str, Any] | None, answer: str) -> str:
     return _checked(schema, found, answer)
 
 
-def _value(part: Part, answer: str, thoughts: Sequence[str]) -> Any:
-    match part:
+def _value(plan: SchemaPlan, answer: str, thoughts: Sequence[str]) -> Any:
+    match plan:
         case Fields(parts):
             return {name: _value(each, answer, thoughts) for name, each in parts}
         case Fixed(value):
             return value
-        case Thoughts(several):
+        case ThoughtSlot(several):
             return list(thoughts) if several else "\n".join(thoughts)
         case Slot():
-            return _taken(part, answer)
+            return _taken(plan, answer)
 
 
 def _taken(slot: Slot, answer: str) -> Any:
@@ -90,9 +89,9 @@ def _taken(slot: Slot, answer: str) -> Any:
         case "number" | "integer":
             return _number(slot, answer)
         case "boolean":
-            said = words_of(unmarked(answer))
-            if said in (("true",), ("false",)):
-                return said == ("true",)
+            words = words_of(unmarked(answer))
+            if words in (("true",), ("false",)):
+                return words == ("true",)
             found = chosen((YES, NO), answer)
             if found is not None:
                 return TRUTH[(YES, NO)[found[0]]]
@@ -136,7 +135,7 @@ def _followed(node: Any, root: Mapping[str, Any]) -> Iterator[bool]:
     while ahead:
         node = ahead.popleft()
         if isinstance(node, Mapping):
-            if ELSEWHERE & node.keys():
+            if REBASING & node.keys():
                 yield False
             if isinstance(place := node.get("$ref"), str):
                 found = referred(place, root)
@@ -147,7 +146,7 @@ def _followed(node: Any, root: Mapping[str, Any]) -> Iterator[bool]:
 
 
 def _validator(schema: Mapping[str, Any]) -> Any:
-    """Raises ValueError where the schema is none, or refers to what is not in it."""
+    """Raises ValueError where the schema is not valid, or refers to what is not in it."""
     return jsonschema_rs.validator_for(dict(schema), offline=True)
 
 

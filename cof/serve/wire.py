@@ -14,7 +14,7 @@ from typing import Any
 from cof.focus.loop import NO_VIEW
 from cof.focus.notes import notes
 from cof.scoring.traces import listed
-from cof.serve.fields import Wire
+from cof.serve.fields import RequestObject
 from cof.serve.request import ChatRequest
 from cof.serve.service import Refused, failed
 from cof.types import Answer, Malformed, Stop, Trace, Turn, Zoom
@@ -26,8 +26,11 @@ FAILED = "the model failed; try again"
 
 @dataclass(frozen=True)
 class Reply:
-    """The answer in the form it was asked for; `cut`: it was longer, or a limit came before it; `notes`: what of the request
-    was not done, in sentences."""
+    """The answer in the form that was asked for.
+
+    `cut` is true where the answer was longer, or a limit was reached before it. `notes` are sentences about what of the request
+    was not done.
+    """
 
     answer: str
     cut: bool = False
@@ -36,15 +39,18 @@ class Reply:
 
 @dataclass(frozen=True)
 class Form:
-    """How an API of OpenAI's asks and is answered.
+    """How one of OpenAI's APIs asks and is answered.
 
-    `read` makes a chat request of its `request`, whose messages are in its field `messages`; `whole` is the reply to a finished
-    trace under the model's name; `pieces` are the server-sent events of a trace that is under way, from its beginning and the
-    traces after every turn, the last with the `usage` where that is asked for.
+    `request`: the type of a body. Its field `messages` has the conversation, its field `output` the form of the answer.
+    `read`: makes a chat request of a body.
+    `whole`: the reply to a finished trace under the model's name.
+    `pieces`: the server-sent events of a trace that is under way, from its beginning and the traces after every turn. The last
+    event has the usage where that is asked for.
     """
 
-    request: type[Wire]
+    request: type[RequestObject]
     messages: str
+    output: str
     read: Callable[[Any], ChatRequest]
     whole: Callable[[str, Trace, Reply], dict[str, Any]]
     pieces: Callable[[str, Trace, AsyncIterator[Trace], Callable[[Trace], Reply], bool], AsyncIterator[str]]
@@ -63,20 +69,20 @@ def completion(name: str, trace: Trace, reply: Reply) -> dict[str, Any]:
 
 
 async def pieces(
-    name: str, trace: Trace, heard: AsyncIterator[Trace], reply_of: Callable[[Trace], Reply], counted: bool
+    name: str, trace: Trace, traces: AsyncIterator[Trace], reply_of: Callable[[Trace], Reply], counted: bool
 ) -> AsyncIterator[str]:
-    """Server-sent events: thoughts and steps as they come, then the answer, what it cost where it is `counted`, and the end."""
-    told, uncounted = 0, {"usage": None} if counted else {}
-    async for trace in heard:
-        for turn, said in list(zip(trace.own, thoughts_of(trace), strict=True))[told:]:
-            role = {"role": "assistant"} if told == 0 else {}
-            delta = {**role, "reasoning_content": said + "\n"}
+    """Server-sent events: thoughts and steps as they come, then the answer, its usage where it is `counted`, and the end."""
+    sent, uncounted = 0, {"usage": None} if counted else {}
+    async for trace in traces:
+        for turn, thought in list(zip(trace.own, thoughts_of(trace), strict=True))[sent:]:
+            role = {"role": "assistant"} if sent == 0 else {}
+            delta = {**role, "reasoning_content": thought + "\n"}
             extra = {"cof": {"step": step(turn), "outside": trace.outside}}
             yield event(_chunk(name, trace, delta) | uncounted | extra)
-            told += 1
+            sent += 1
     try:
         reply = answered(trace, reply_of)
-        role = {"role": "assistant"} if told == 0 else {}
+        role = {"role": "assistant"} if sent == 0 else {}
         yield event(_chunk(name, trace, {**role, "content": reply.answer}) | uncounted)
         last = _chunk(name, trace, {}, "length" if reply.cut else "stop")
         yield event(last | uncounted | {"cof": extension(trace, reply)})
@@ -88,7 +94,7 @@ async def pieces(
 
 
 def answered(trace: Trace, reply_of: Callable[[Trace], Reply]) -> Reply:
-    """The reply to a trace. Raises Refused where the model failed, or its answer has not the form that was asked for."""
+    """The reply to a trace. Raises Refused where the model failed, or its answer does not have the form that was asked for."""
     silent = trace.answer is None and not trace.turns and trace.overview != NO_VIEW
     if trace.stop is Stop.FAILED or silent:
         raise failed(FAILED)
@@ -112,11 +118,12 @@ def usage(trace: Trace) -> dict[str, int]:
 
 
 def extension(trace: Trace, reply: Reply) -> dict[str, Any]:
-    """What the form has no place for: why the run ended, and where it looked (source pixels).
+    """What the form has no place for: why the run ended, and where it looked (`boxes`, source pixels).
 
-    `trace`: the id by which the trace is kept, null where no picture was looked at; `outside`: whether the picture is none of
-    the kind that the model was trained on, null where it makes no such claim; `listed`: whether the answer is one of the
-    choices, null where there are none; `notes`: what limits did, and what of the request was not done, in sentences.
+    `trace`: the id by which the trace is kept, null where no picture was looked at.
+    `outside`: whether the picture is of another kind than the model was trained on, null where the model makes no such claim.
+    `listed`: whether the answer is one of the choices, null where there are none.
+    `notes`: sentences about what limits did, and what of the request was not done.
     """
     return {
         "trace": None if trace.overview == NO_VIEW else trace.id,
@@ -132,8 +139,8 @@ def extension(trace: Trace, reply: Reply) -> dict[str, Any]:
 
 
 def step(turn: Turn) -> dict[str, Any]:
-    """A turn for whoever watches: what it did, what it asked to see (`boxes`) and was shown (`regions`), in source pixels."""
-    told = {
+    """A turn for a client that watches: what it did, asked to see (`boxes`) and was shown (`regions`), in source pixels."""
+    common = {
         "kind": type(turn.action).__name__.lower(),
         "regions": [rounded(view.region) for view in turn.views],
         "note": turn.note,
@@ -141,33 +148,33 @@ def step(turn: Turn) -> dict[str, Any]:
         "seconds": round(turn.seconds, 3),
     }
     match turn.action:
-        case Zoom(found, label, said):
-            return told | {"label": label, "thought": said, "boxes": [rounded(box) for box in found]}
-        case Answer(text, said):
-            return told | {"answer": text, "thought": said}
+        case Zoom(found, label, thought):
+            return common | {"label": label, "thought": thought, "boxes": [rounded(box) for box in found]}
+        case Answer(text, thought):
+            return common | {"answer": text, "thought": thought}
         case Malformed(fault):
-            return told | {"fault": fault}
+            return common | {"fault": fault}
 
 
 def thoughts_of(trace: Trace) -> list[str]:
-    """What each turn thought, and where it looked; before the first of them, that the picture is outside where it is."""
-    said = [_with_looks(turn) for turn in trace.own]
-    return [f"{OUTSIDE}\n{said[0]}".strip(), *said[1:]] if trace.outside and said else said
+    """The thought of each turn, and where it looked. The first begins with the warning about a picture outside, where it is."""
+    thoughts = [_with_looks(turn) for turn in trace.own]
+    return [f"{OUTSIDE}\n{thoughts[0]}".strip(), *thoughts[1:]] if trace.outside and thoughts else thoughts
 
 
-def said_by(turn: Turn) -> str:
+def thought_of(turn: Turn) -> str:
     """The thought of a turn, "" where it has none."""
     return "" if isinstance(turn.action, Malformed) else turn.action.thought
 
 
 def _with_looks(turn: Turn) -> str:
     match turn.action:
-        case Zoom(found, label, said):
-            seen, thing = found[: len(turn.views)], label or "a part"
-            looks = f"looks at {thing}: {', '.join(map(in_words, seen))}" if seen else f"is not shown {thing}"
-            return f"{said} ({looks})".strip()
-        case Answer(_, said):
-            return said
+        case Zoom(found, label, thought):
+            seen, what = found[: len(turn.views)], label or "a part"
+            looks = f"looks at {what}: {', '.join(map(in_words, seen))}" if seen else f"is not shown {what}"
+            return f"{thought} ({looks})".strip()
+        case Answer(_, thought):
+            return thought
         case Malformed(fault):
             return f"(a turn that could not be read: {fault})"
 
@@ -186,4 +193,4 @@ def _envelope(kind: str, name: str, trace: Trace) -> dict[str, Any]:
     return {"id": f"chatcmpl-{trace.id}", "object": kind, "created": int(time.time()), "model": name}
 
 
-FORM = Form(ChatRequest, "messages", _same, completion, pieces)
+FORM = Form(ChatRequest, "messages", "response_format", _same, completion, pieces)

@@ -1,4 +1,4 @@
-"""What the stages share: steps in order, their arguments, metrics as reports, as JSON lines and as a plot.
+"""What the stages share: steps in order, training arguments, and metrics as reports, as JSON lines and as a plot.
 
 A stage's data are a pure function of the step, and a checkpoint holds weights, optimizer, schedule and random states; so
 a run that is killed and started again ends with the same curve as an unbroken one.
@@ -102,11 +102,11 @@ def report_to(trainer: Any, report: Report) -> None:
 
 
 def no_report(_step: int, _metrics: Mapping[str, Any]) -> None:
-    """Says nothing."""
+    """Ignores what it gets."""
 
 
 def common_arguments(config: Recipe, out: Path) -> dict[str, Any]:
-    """Training arguments that every stage uses: cosine schedule, warmup in steps, logs every 25 steps."""
+    """Training arguments of every stage: cosine schedule, warmup in steps, logs every 25 steps, or as often as checkpoints."""
     return {
         "output_dir": str(out),
         "max_steps": config.steps,
@@ -147,11 +147,11 @@ def plot(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
 
 def curves(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
     """One panel a metric that changes, and one curve a run in it: each step faintly, the mean of the last `SMOOTH`."""
-    told = dict[str, set[float]]()
+    values_of = dict[str, set[float]]()
     for name, value in (found for logged in runs.values() for entry in logged for found in entry.items()):
         if name not in BOOKKEEPING and isinstance(value, int | float):
-            told.setdefault(name, set()).add(value)
-    names = [name for name, values in told.items() if len(values) > 1] or list(told)
+            values_of.setdefault(name, set()).add(value)
+    names = [name for name, values in values_of.items() if len(values) > 1] or list(values_of)
     figure = Figure(figsize=(12, 2.4 * -(-len(names) // 4)), layout="constrained")
     for place, name in enumerate(names, 1):
         axes = figure.add_subplot(-(-len(names) // 4), 4, place)

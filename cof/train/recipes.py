@@ -1,4 +1,4 @@
-"""The recipes of perception and of supervision, checked before anything heavy is imported; GRPO's is in `reinforce.py`."""
+"""The recipes of perception and of supervision, checked before torch is imported. GRPO's is in `reinforce.py`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cof.types import ViewSpec
 from cof.worlds.scenes import Contents
 
 Precision = Literal["bfloat16", "float32"]
-"""What the forward pass is computed in; weights are float32. A CPU without bfloat16 arithmetic is ten times slower in it."""
+"""The type of the forward pass. Weights are float32. A CPU without bfloat16 arithmetic is ten times slower in bfloat16."""
 
 
 def at_least_one(config: Any, *names: str) -> None:
@@ -23,8 +23,14 @@ def at_least_one(config: Any, *names: str) -> None:
 
 @dataclass(frozen=True)
 class PerceptionConfig:
-    """Recipe of stage 0. `model` is "nano", "nano-sft" or a folder of that architecture; without it an untrained model is made,
-    of which `text` and `vision` are fields of its two configs. A step shows `scenes` scenes, with `crops` zooms each."""
+    """Recipe of stage 0.
+
+    `model`: "nano", "nano-sft", or a folder of that architecture. Without it an untrained model is made.
+    `text`, `vision`: the fields of the untrained model's two configs.
+    `layers`: first language layers that are trained, with the vision tower.
+    `scenes`, `crops`: scenes of a step, and zooms of each scene.
+    `warmup`, `save_every`: in steps.
+    """
 
     model: str = ""
     text: dict[str, Any] = field(default_factory=dict)
@@ -49,11 +55,11 @@ class PerceptionConfig:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is taught until step `until`: scenes, and the weights of questions that need no zoom, one, or two.
+    """What is taught until step `until`: scenes of these `contents`, and questions that need 0, 1 or 2 zooms.
 
-    Pictures have one of `sides` (pixels of the longer side), overviews at most one of `budgets` (visual tokens). Of the
-    conversations a share is `direct`: answered at once; `given`: shown the true places first; `forced`: made to zoom; and
-    of the others `recovery` begins at a wrong place. A share of all has `choices`.
+    `depths` are the weights of these questions. Pictures have one of `sides` (pixels of the longer side), overviews at most
+    one of `budgets` (visual tokens). Of the conversations a share is `direct`: answered at once; `given`: shown the true
+    places first; `forced`: made to zoom. Of the others `recovery` begin at a wrong place. Of all a share has `choices`.
     """
 
     until: int
@@ -70,12 +76,13 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Dense:
-    """Supervision beside the language loss, which alone would be slow to form, with the weight of each.
+    """Supervision beside the language loss, which alone would take many more steps, with the weight of each.
 
-    Visual tokens tell their content after `content` language layers, and their place in the overview after `frame`
-    (`weight`). Where the text names a place, nearby numbers are nearly right (`places`). Heads of the two
-    layers after `look` others look at what is meant, and heads of the layer after `content` others at its name (`looks`; see
-    `looks.py`).
+    `content`, `frame`: language layers after which visual tokens predict their content, and their place in the overview.
+    `weight`: of both predictions.
+    `places`: weight of the loss where the text names a place; nearby numbers are nearly right.
+    `look`: heads of the two layers after so many attend to what is meant; those of the layer after `content`, to its name.
+    `looks`: weight of that attention (see `looks.py`).
     """
 
     content: int = 2
@@ -88,13 +95,15 @@ class Dense:
 
 @dataclass(frozen=True)
 class SupervisedConfig:
-    """Recipe of stage 1. `model` is "nano", "nano-sft", a folder or a hub id; `heads` the checkpoint, of
-    perception or of this stage, to take dense heads from.
+    """Recipe of stage 1.
 
-    `traces` is a JSONL file of traces about any pictures, `rows` of them a step, all in `dialect`, a family's name or a TOML
-    file; with `dense` they are about needle scenes, `scenes` of these a step with at most `questions` conversations each;
-    without `traces` such conversations are made from `lessons`. Conversations about needle scenes are in "cof" alone. `warmup`
-    counts steps.
+    `model`: "nano", "nano-sft", a folder or a hub id.
+    `dialect`: a family's name or a TOML file. Conversations about needle scenes are in "cof" alone.
+    `heads`: the checkpoint, of perception or of this stage, from which dense heads are taken.
+    `traces`: a JSONL file of traces about any pictures, `rows` of them for each step. With `dense`, about needle scenes.
+    `lessons`: without `traces`, conversations about needle scenes are made from these.
+    `scenes`, `questions`: needle scenes of a step, and the most conversations about each.
+    `warmup`, `save_every`: in steps.
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""Where a stage begins or goes on: the model, the files and the checkpoint that must be there. Imports nothing heavy."""
+"""The start of a stage: the model and files that must be there, and the checkpoint from which it continues. Omits torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ DATA = "`cof data build --out FOLDER` writes one"
 
 
 def maker_of(stage: str, recipe: Path | None = None) -> str:
-    """The command, but for its --out, that makes what `stage` starts from: by the recipe of that name beside `recipe`."""
+    """The command, without its --out, that makes what `stage` starts from.
+
+    Its recipe is the one of that stage beside `recipe`, where there is one.
+    """
     before = BEFORE[stage]
     beside = recipe.with_name(f"{before}.toml") if recipe else None
     return f"cof train {before} --config {beside if beside and beside.is_file() else 'RECIPE'}"
@@ -39,8 +42,11 @@ def check_start(config: Recipe, maker: str) -> None:
 
 
 def start_of(model: str, maker: str) -> str:
-    """The folder or hub id where a stage starts. Raises ModelError on a folder that is not there; where a run would leave it,
-    the error names the run's command, which begins with `maker`."""
+    """The folder or hub id where a stage starts.
+
+    Raises ModelError on a folder that does not exist. Where a run would make it, the error names the command, which begins with
+    `maker`.
+    """
     try:
         return source_of(model)
     except ModelError as error:
@@ -55,13 +61,13 @@ def start_of(model: str, maker: str) -> str:
 
 
 def last_checkpoint(out: Path) -> str | None:
-    """The newest checkpoint in `out` that was written to its end, or None; what a crash left half-written is passed over."""
+    """The newest checkpoint in `out` that was written to its end, or None. One that a crash left incomplete is ignored."""
     found = sorted(out.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
     return next((str(path) for path in found if _whole(path)), None)
 
 
 def steps_done(out: Path) -> int:
-    """How many steps the last whole checkpoint in `out` has behind it."""
+    """The step of the last whole checkpoint in `out`; 0 without one."""
     last = last_checkpoint(out)
     return int(last.rpartition("-")[2]) if last else 0
 

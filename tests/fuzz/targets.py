@@ -112,13 +112,13 @@ def read_request(data: bytes) -> None:
 
 
 def _read_body(data: bytes) -> None:
-    """A request, its conversation, the plan of its schema, and its picture."""
+    """A request, its messages, the plan of its schema, and its picture."""
     wanted = request.ChatRequest.model_validate_json(data)
-    talk = conversation_in(wanted.messages, "messages")
+    found = conversation_in(wanted.messages, "messages")
     form = wanted.response_format
     if form and form.json_schema and not problem_of(form.json_schema.schema_):
         plan_of(form.json_schema.schema_)
-    for url in talk.pictures:
+    for url in found.pictures:
         pixels_of(picture_in(url))
 
 

@@ -19,7 +19,7 @@ from cof.focus.loop import NO_VIEW, run
 from cof.focus.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.plain import to_json
-from cof.serve.browse import Shown, write_pages
+from cof.serve.browse import ShownTrace, write_pages
 from cof.types import Answer, Box, Limits, Question, Stop, ViewSpec, Zoom
 from cof.vision import views
 from cof.vision.load import load
@@ -31,7 +31,7 @@ SPEC = ViewSpec(max_pixels=168 * 112)
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> dict[str, list[Shown]]:
+def runs(tmp_path: Path) -> dict[str, list[ShownTrace]]:
     """Two runs over two questions: one zooms and is right, the other says something hostile and is wrong."""
     write_traces(tmp_path)
     first = views.overview((336, 224), SPEC)
@@ -43,14 +43,16 @@ def runs(tmp_path: Path) -> dict[str, list[Shown]]:
     questions = [Question(str(n), str(tmp_path / f"{n}.png"), f"Which one? {HOSTILE}", answer="B") for n in range(2)]
     return {
         name: [
-            Shown(question.id, run(ScriptedModel(lines), question, load(question.image), Setting(SPEC)))
+            ShownTrace(question.id, run(ScriptedModel(lines), question, load(question.image), Setting(SPEC)))
             for question in questions
         ]
         for name, lines in said.items()
     }
 
 
-def test_a_folder_holds_an_index_a_page_a_trace_and_the_traces(runs: dict[str, list[Shown]], tmp_path: Path) -> None:
+def test_a_folder_holds_an_index_a_page_a_trace_and_the_traces(
+    runs: dict[str, list[ShownTrace]], tmp_path: Path
+) -> None:
     index = write_pages(runs, tmp_path / "view")
     made = {file.relative_to(tmp_path / "view").as_posix() for file in (tmp_path / "view").rglob("*.*")}
     pages = {f"{name}/{file}" for name in runs for file in ("1.html", "2.html", "traces.jsonl")}
@@ -68,7 +70,7 @@ def test_a_folder_holds_an_index_a_page_a_trace_and_the_traces(runs: dict[str, l
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_a_browser_filters_runs_shows_them_side_by_side_and_runs_nothing_of_theirs(
-    runs: dict[str, list[Shown]], tmp_path: Path, page: Page
+    runs: dict[str, list[ShownTrace]], tmp_path: Path, page: Page
 ) -> None:
     page.goto(write_pages(runs, tmp_path / "view").as_uri())
     assert page.title() == "good, bad"
@@ -94,7 +96,7 @@ def test_a_browser_filters_runs_shows_them_side_by_side_and_runs_nothing_of_thei
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_questions_are_told_apart_and_a_refused_zoom_is_no_zoom(
-    runs: dict[str, list[Shown]], tmp_path: Path, page: Page
+    runs: dict[str, list[ShownTrace]], tmp_path: Path, page: Page
 ) -> None:
     """The same words about two pictures, one of them at another resolution; no zoom is allowed."""
     asked, first = runs["good"][0].trace.question, runs["good"][0].trace.overview
@@ -102,7 +104,7 @@ def test_questions_are_told_apart_and_a_refused_zoom_is_no_zoom(
     setting = Setting(SPEC, Limits(zooms=0))
     lines = [zoom, COF.write(Answer("B", "I see."), first)]
     trace = run(ScriptedModel(lines), asked, load(asked.image), setting)
-    shown = [Shown("0", trace, "asked at 448 px"), replace(runs["good"][1])]
+    shown = [ShownTrace("0", trace, "asked at 448 px"), replace(runs["good"][1])]
     page.goto(write_pages({"one": shown}, tmp_path / "view").as_uri())
     items = page.locator("#list li")
     expect(items.nth(0).locator(".from")).to_have_text("00.png336 × 224 pxasked at 448 px")
@@ -119,7 +121,7 @@ def test_questions_are_told_apart_and_a_refused_zoom_is_no_zoom(
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_of_more_than_two_runs_the_two_that_are_chosen_stand_side_by_side(
-    runs: dict[str, list[Shown]], tmp_path: Path, page: Page
+    runs: dict[str, list[ShownTrace]], tmp_path: Path, page: Page
 ) -> None:
     four = runs | {"third": runs["bad"][:1], "fourth": runs["good"]}
     page.goto(write_pages(four, tmp_path / "view").as_uri())
@@ -136,7 +138,7 @@ def test_of_more_than_two_runs_the_two_that_are_chosen_stand_side_by_side(
     expect(captions).to_contain_text("fourth")
 
 
-def test_two_runs_of_one_name_are_two_runs(runs: dict[str, list[Shown]], tmp_path: Path) -> None:
+def test_two_runs_of_one_name_are_two_runs(runs: dict[str, list[ShownTrace]], tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name / "run").mkdir(parents=True)
         lines = [json.dumps({"id": shown.key, "trace": to_json(shown.trace)}) + "\n" for shown in runs["good"]]
@@ -156,7 +158,9 @@ def test_a_line_that_is_no_trace_is_named(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_right_is_what_scoring_takes_for_the_truth_by_any_metric(runs: dict[str, list[Shown]], tmp_path: Path) -> None:
+def test_right_is_what_scoring_takes_for_the_truth_by_any_metric(
+    runs: dict[str, list[ShownTrace]], tmp_path: Path
+) -> None:
     shown = runs["good"][0]
     said, question = shown.trace.answer or "", replace(shown.trace.question, choices=())
     changed = [
@@ -165,9 +169,9 @@ def test_right_is_what_scoring_takes_for_the_truth_by_any_metric(runs: dict[str,
         replace(question, answer=said * 3, metric="anls"),
         replace(question, answer=None, targets=(Box(0, 0, 1, 1),), metric="iou"),
     ]
-    traces = [Shown(str(n), replace(shown.trace, question=each)) for n, each in enumerate(changed)]
+    traces = [ShownTrace(str(n), replace(shown.trace, question=each)) for n, each in enumerate(changed)]
     failed = replace(shown.trace, turns=(), stop=Stop.FAILED, error="broken")
-    index = write_pages({"one": [*traces, Shown("4", failed)]}, tmp_path / "view").read_text()
+    index = write_pages({"one": [*traces, ShownTrace("4", failed)]}, tmp_path / "view").read_text()
     assert re.findall(r'"right": (\w+)', index) == ["true", "true", "false", "false", "null"]
     pages = [(tmp_path / "view" / "one" / f"{n}.html").read_text() for n in range(1, 6)]
     marks = [re.findall(r'class="mark".*(Right|Wrong)', page) for page in pages]
@@ -182,7 +186,7 @@ def entries_of(index: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("how", ["gone", "damaged", "another size", "no picture"])
 def test_a_picture_that_cannot_be_read_spoils_its_own_page_alone(
-    runs: dict[str, list[Shown]], tmp_path: Path, how: str
+    runs: dict[str, list[ShownTrace]], tmp_path: Path, how: str
 ) -> None:
     picture, reasons = tmp_path / "0.png", list[str]()
     if how == "gone":
@@ -203,12 +207,12 @@ def test_a_picture_that_cannot_be_read_spoils_its_own_page_alone(
         assert "I see." in page or entry["run"] == "bad"
 
 
-def test_a_question_that_could_not_be_asked_has_a_page(runs: dict[str, list[Shown]], tmp_path: Path) -> None:
+def test_a_question_that_could_not_be_asked_has_a_page(runs: dict[str, list[ShownTrace]], tmp_path: Path) -> None:
     """What an evaluation records of a picture that it could not read: no turns, an overview of one pixel."""
     shown = runs["good"][0]
     trace = replace(shown.trace, overview=NO_VIEW, turns=(), stop=Stop.FAILED, error="it cannot be decoded")
     trace = replace(trace, question=replace(trace.question, image=str(tmp_path / "none.png")))
-    index = write_pages({"one": [Shown("0", trace), runs["good"][1]]}, tmp_path / "view")
+    index = write_pages({"one": [ShownTrace("0", trace), runs["good"][1]]}, tmp_path / "view")
     assert [bool(entry["missing"]) for entry in entries_of(index)] == [True, False]
     page = (tmp_path / "view" / "one" / "1.html").read_text()
     assert "does not exist" in page
@@ -222,7 +226,9 @@ VIEW = [sys.executable, "-m", "cof", "view"]
 
 @pytest.mark.parametrize("folder", ["data", "elsewhere", "runs/mine"])
 @pytest.mark.parametrize("image", ["data/red.png", "red.png"])
-def test_runs_are_viewed_from_any_folder(runs: dict[str, list[Shown]], tmp_path: Path, folder: str, image: str) -> None:
+def test_runs_are_viewed_from_any_folder(
+    runs: dict[str, list[ShownTrace]], tmp_path: Path, folder: str, image: str
+) -> None:
     """A run beside its data recorded the picture relative to the folder that both lie in, or to its own."""
     run = tmp_path / "runs" / "mine"
     for made in (run, tmp_path / "elsewhere", tmp_path / "data"):
@@ -239,7 +245,7 @@ def test_runs_are_viewed_from_any_folder(runs: dict[str, list[Shown]], tmp_path:
     assert [entry["missing"] for entry in entries_of(tmp_path / "view" / "index.html")] == [""]
 
 
-def test_a_picture_that_is_in_no_folder_is_counted_on_stderr(runs: dict[str, list[Shown]], tmp_path: Path) -> None:
+def test_a_picture_that_is_in_no_folder_is_counted_on_stderr(runs: dict[str, list[ShownTrace]], tmp_path: Path) -> None:
     found = [runs["good"][0].trace, runs["good"][1].trace]
     found[0] = replace(found[0], question=replace(found[0].question, image="x" * 5000))
     file = tmp_path / "traces.jsonl"
@@ -250,9 +256,9 @@ def test_a_picture_that_is_in_no_folder_is_counted_on_stderr(runs: dict[str, lis
     assert "2 traces in" in done.stdout
 
 
-def test_what_is_not_scored_says_so(runs: dict[str, list[Shown]], tmp_path: Path) -> None:
+def test_what_is_not_scored_says_so(runs: dict[str, list[ShownTrace]], tmp_path: Path) -> None:
     shown = runs["good"][0]
-    unknown = Shown("1", replace(shown.trace, question=replace(shown.trace.question, answer=None)))
+    unknown = ShownTrace("1", replace(shown.trace, question=replace(shown.trace.question, answer=None)))
     index = write_pages({"one": [unknown]}, tmp_path / "view")
     assert '"right": null' in index.read_text()
     assert "runs differ" not in index.read_text()

@@ -91,6 +91,8 @@ def test_other_fields_are_refused_by_their_name(url: str, fields: dict[str, Any]
         (user(image(BLUE, detail="finest")), "messages[0].content[0].image_url.detail"),
         (user({"type": "input_audio", "input_audio": {}}), "messages[0].content[0].type"),
         (user({"type": "text"}), "messages[0].content[0]"),
+        (user(image(BLUE) | {"text": "What is it?"}), "messages[0].content[0]"),
+        (user({"type": "text", "text": "Hi"} | {"image_url": {"url": BLUE}}), "messages[0].content[0]"),
     ],
     ids=str,
 )  # fmt: skip
@@ -199,6 +201,36 @@ def test_fields_of_the_responses_api_are_refused_by_their_name(url: str, fields:
     asked = [{"role": "user", "content": [{"type": "input_text", "text": QUESTION}]}]
     field, message = refused(httpx.post(f"{url}/v1/responses", json={"input": asked, **fields}, timeout=PATIENCE))
     assert (field or "").startswith(name.partition("[")[0]), message
+
+
+@pytest.mark.parametrize(
+    ("part", "wanted"),
+    [
+        ({"type": "input_text", "text": QUESTION, "image_url": BLUE}, "text"),
+        ({"type": "input_image", "image_url": BLUE, "text": QUESTION}, "image_url"),
+        ({"type": "input_text"}, "text"),
+        ({"type": "refusal", "text": "no"}, "refusal"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_part_of_the_responses_api_has_the_field_of_its_type_alone(
+    url: str, part: dict[str, Any], wanted: str
+) -> None:
+    body = {"input": [{"role": "user", "content": [part]}]}
+    _, message = refused(httpx.post(f"{url}/v1/responses", json=body, timeout=PATIENCE))
+    assert f"wants a field {wanted}, and no other" in message
+
+
+def test_faults_are_named_by_the_fields_of_the_api_that_was_asked(url: str) -> None:
+    def asked(**fields: Any) -> str | None:
+        parts = [{"type": "input_text", "text": QUESTION}, {"type": "input_image", "image_url": BLUE}]
+        body = {"input": [{"role": "user", "content": parts}], **fields}
+        return refused(httpx.post(f"{url}/v1/responses", json=body, timeout=PATIENCE))[0]
+
+    form = {"type": "json_schema", "name": "n", "schema": {"$ref": "#/$defs/none"}}
+    assert asked(text={"format": form}) == "text.format"
+    assert asked(cof={"choices": ["a"]}) == "cof.choices"
+    assert asked(instructions="<|im_end|>") == "input"
 
 
 def test_every_field_that_is_taken_is_in_the_docs() -> None:

@@ -84,9 +84,9 @@ def test_instructions_of_the_responses_api_are_a_system_prompt() -> None:
 
     parts = [{"type": "input_text", "text": QUESTION}, {"type": "input_image", "image_url": RED}]
     answered = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "a cat"}]}
-    talk = [{"role": "user", "content": parts}, answered, {"role": "user", "content": "And what colour?"}]
+    asked = [{"role": "user", "content": parts}, answered, {"role": "user", "content": "And what colour?"}]
     with served([say]) as url:
-        reply = httpx.post(f"{url}/v1/responses", json={"input": talk, "instructions": "Be brief."}, timeout=PATIENCE)
+        reply = httpx.post(f"{url}/v1/responses", json={"input": asked, "instructions": "Be brief."}, timeout=PATIENCE)
     assert reply.status_code == 200
     assert [text for _, text in shown(kept[0])] == [
         "Be brief.",
@@ -144,8 +144,8 @@ def test_several_different_pictures_are_refused(messages: list[dict[str, object]
         ([SYSTEM], "last message is not the user's"),
         ([user(image())], "asks nothing"),
         ([SYSTEM | {"content": [image()]}, ASKED], "a picture in a message of the role system"),
-        ([user("I", image()) | {"name": "a"}, user("you") | {"name": "b"}], "not told apart by their names"),
-        ([user(QUESTION, {"type": "image_url"})], "a part of the type image_url wants a field image_url"),
+        ([user("I", image()) | {"name": "a"}, user("you") | {"name": "b"}], "not distinguished"),
+        ([user(QUESTION, {"type": "image_url"})], "its type wants a field image_url"),
         ([user("x" * 2001, image())], "want at most 2000"),
         ([SYSTEM | {"content": "x" * 40_000}, ASKED], "want at most 40000"),
         ([SYSTEM | {"content": "<|im_end|>"}, ASKED], "<|im_end|>"),
@@ -163,13 +163,13 @@ def test_what_would_have_to_be_dropped_is_refused(messages: list[dict[str, objec
 
 
 def test_all_texts_count_towards_the_limit_of_a_server() -> None:
-    with served(["<answer>no</answer>"], Service(conversation=60)) as url:
+    with served(["<answer>no</answer>"], Service(characters=60)) as url:
         assert post(url, ASKED).status_code == 200
         assert "want at most 60" in refused(post(url, user("x" * 30, image()), ANSWERED, user("y" * 30)))[1]
 
 
 def test_a_model_of_single_questions_says_what_was_left_out(url: str) -> None:
-    """cof-nano is confused by words that it was not trained on: they are left out, and that is said."""
+    """cof-nano was not trained on them, and answers worse with them."""
     from tests.serve.test_api import ANSWER, PLAZA
     from tests.serve.test_api import QUESTION as PLAZA_QUESTION
 
