@@ -264,6 +264,13 @@ def test_pictures_that_cannot_be_read_are_no_failure_of_the_model(tmp_path: Path
     assert done.returncode == 1
     assert "cof: all of 2 questions failed; the first: picture '" in done.stderr.splitlines()[-1]
     assert "tries them again" not in done.stderr
+    (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(line | {"image": i}) for i in ("a.png", str(PICTURE))))
+    with listening(lambda _: Reply(b'{"error": {"message": "out of memory"}}', 400)) as server:
+        done = cof("eval", "jsonl", "--url", server.url, *options[:-1], tmp_path / "both", "--arms", "focus")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "all of 2 questions failed; the same command tries them again; the first of the model: " in last
+    assert "out of memory" in last
 
 
 def test_boxes_are_scored_in_a_dialect_of_a_file(tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ def check_outcome(found: Sequence[Record]) -> None:
     _print_outside(found)
     failed = [record for record in found if record.trace.stop is Stop.FAILED]
     if failed:
-        first = f"the first: {failed[0].trace.error}"
-        retried = any(record.trace.overview != NO_VIEW for record in failed)
-        again = "the same command tries them again; " if retried else ""
+        by_model = [record for record in failed if record.trace.overview != NO_VIEW]
+        first = f"the first{' of the model' * (0 < len(by_model) < len(failed))}: {[*by_model, *failed][0].trace.error}"
+        again = "the same command tries them again; " if by_model else ""
         if len(failed) == len(found):
             raise ModelError(f"all of {len(found)} questions failed; {again}{first}")
         say(f"{len(failed)} of {len(found)} failed; {again}{first}")

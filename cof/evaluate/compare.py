@@ -10,6 +10,7 @@ from typing import Any
 
 from cof.errors import InvalidRun
 from cof.evaluate.published import published
+from cof.evaluate.report import NO_CATEGORY
 
 PUBLISHED = " (published)"
 PLAIN = "match"  # the metric that is not named
@@ -57,10 +58,11 @@ def rows_of(name: str, figures: dict[str, Any]) -> list[Row]:
         if len(found["by_resolution"]) > 1:
             rows += [_at_side(name, arm, int(side), part) for side, part in found["by_resolution"].items()]
         if len(found["by_category"]) > 1:
-            means = {"n": found["n"], "accuracy": found.get("category_mean")}
+            named = sum(part["n"] for name, part in found["by_category"].items() if name != NO_CATEGORY)
+            means = {"n": named, "accuracy": found.get("category_mean")}
             rows.append(Row(name, arm, "mean of categories", means))
         parts = [
-            (found["by_category"], "{}"),
+            ({"no category" if name == NO_CATEGORY else name: p for name, p in found["by_category"].items()}, "{}"),
             ({DEPTHS.get(depth, depth): part for depth, part in found["by_depth"].items()}, "depth {}"),
             (found["by_tag"], "{}"),
             (found.get("by_metric", {}), "{}"),  # older reports have none

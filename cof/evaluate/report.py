@@ -21,6 +21,7 @@ from cof.types import Metric, Stop, Trace
 from cof.vision import boxes
 
 BASE = "direct"  # the arm that the others are compared with
+NO_CATEGORY = "None"  # the key of questions without a category
 GRADED = {"anls", "iou"}  # metrics whose values lie between 0 and 1 too
 
 
@@ -100,7 +101,7 @@ def _arm(found: Sequence[Scored], base: Mapping[Asked, Scored]) -> dict[str, Any
     return {
         **figures(found, base),
         "category_mean": _mean(
-            one["accuracy"] for name, one in categories.items() if name != "None" and one["accuracy"] is not None
+            one["accuracy"] for name, one in categories.items() if name != NO_CATEGORY and one["accuracy"] is not None
         ),
         "by_resolution": _by(found, base, lambda s: s.record.resolution),
         "by_category": categories,

@@ -36,8 +36,17 @@ def stop_note(trace: Trace) -> str:
         asked = "asked to zoom" if trace.stop is Stop.ZOOMS else "gave no answer that could be read"
         return f"The model had to answer at once, and {asked}."
     limit = f"{getattr(trace.limits, trace.stop.value):,}{TOGETHER if trace.stop is Stop.PIXELS else ''}"
-    then = "then answered when asked to" if trace.answer is not None else "was asked for its answer, and gave none"
+    none = f"was asked for its answer, and gave none{_unread(trace)}"
+    then = "then answered when asked to" if trace.answer is not None else none
     return f"The model reached its limit on {trace.stop.value} ({limit}), {then}."
+
+
+def _unread(trace: Trace) -> str:
+    """How many turns could not be read, and what was wrong with the last."""
+    faults = [turn.action.fault for turn in trace.own if isinstance(turn.action, Malformed)]
+    if not faults:
+        return ""
+    return f"; {len(faults)} of {len(trace.own)} turns could not be read (the last: {faults[-1]})"
 
 
 def cut_turns(trace: Trace) -> int:
@@ -53,7 +62,8 @@ def unreadable(trace: Trace) -> str:
     if cut := cut_turns(trace):
         turns = f"{cut} of {len(trace.own)} turns"
         return f"{turns} were cut off at {trace.sampling.tokens} tokens; the last was {said!r}; want a larger --turn-tokens"
-    problem = f"none of {len(trace.own)} turns was a call or an answer in the dialect {trace.dialect!r}"
+    turns = f"{len(trace.own)} turn{'s' * (len(trace.own) != 1)}"
+    problem = f"none of {turns} was a call or an answer in the dialect {trace.dialect!r}"
     return f"{problem}; the last was {said!r}; want the model's own --dialect, or plain"
 
 

@@ -59,7 +59,7 @@ def setting_of(
     sampling = sampling or Sampling(tokens=turn_tokens_of(model))
     dialect = dialect or dialect_of_model(model)
     if dialect.name == SERVED:
-        limits = replace(limits, zooms=0)  # no crop is asked for, so that the overview needs to leave no room
+        limits = _of_served(limits, dialect.view)
     own: ViewSpec | None = getattr(model, "spec", None)
     spec = dialect.view if own is None else own
     if own is not None and not getattr(model, "carded", True):
@@ -71,6 +71,12 @@ def setting_of(
     if opening and opening.startswith(dialect.think.open):
         return replace(setting, zoom_opening=opening)
     return setting
+
+
+def _of_served(limits: Limits, view: ViewSpec) -> Limits:
+    """No crop is asked for, so that the overview leaves no room. The server zooms into what it gets, by limits of its own."""
+    pixels = max(limits.pixels, view.max_pixels) if limits.pixels == Limits().pixels else limits.pixels
+    return replace(limits, zooms=0, pixels=pixels)
 
 
 def turn_tokens_of(model: Model) -> int:

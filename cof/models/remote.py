@@ -92,6 +92,10 @@ class RemoteModel:
         found = owners(self._endpoint, place, time.monotonic() + LISTING)
         return not isinstance(found, Fault) and found.get(self.name) == OWNER
 
+    def close(self) -> None:
+        """Close its connections; another turn would fail."""
+        self._endpoint.close()
+
     def converse(self, conversations: Iterable[Conversation]) -> None:
         pool, stopping = ThreadPoolExecutor(self.batch), Event()
         try:

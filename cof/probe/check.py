@@ -18,6 +18,7 @@ from cof.probe.pictures import drawn
 from cof.probe.rows import (
     CheckRow,
     context_row,
+    is_served,
     largest_row,
     logprobs_row,
     models_row,
@@ -25,7 +26,7 @@ from cof.probe.rows import (
     system_row,
     text_row,
 )
-from cof.probe.trips import trip_rows
+from cof.probe.trips import served_rows, trip_rows
 from cof.vision.urls import Wire
 
 
@@ -41,6 +42,7 @@ def check(
     """The rows of the table; the last is the zoom round trip, whose `good` says whether it worked.
 
     `dialect` is tried alone where it is given; else the family by the model's name and the one by the measured frame are.
+    Without a `dialect` a server of cof, which zooms by itself, is asked one question only.
     `seed` is that of the drawn rectangles; a request has `seconds`. Raises InputError where `url` is no URL or the key no key.
     """
     probe = Probe(url, model, key, seconds)
@@ -52,6 +54,10 @@ def check(
         if text.good is False:  # every other request would end the same way, and may take as long
             yield CheckRow("zoom", "not tried, as the endpoint answers nothing", False)
             return
+        if dialect is None and is_served(listing, model):
+            with closing(RemoteModel(url, model, 1, seconds, key, wire=wire)) as remote:
+                yield from served_rows(remote, random.Random(seed))
+            return
         yield system_row(probe, ready)
         yield several_row(probe, wire)
         yield logprobs_row(probe, ready)
@@ -61,5 +67,5 @@ def check(
         yield boxes_row(frame, failure)
         yield shrinks_row(frame)
     yield CheckRow("thinks", "yes, before it answers" if probe.thinks else "no thought seen")
-    remote = RemoteModel(url, model, 1, seconds, key, wire=wire)
-    yield from trip_rows(remote, model, frame, dialect, random.Random(seed))
+    with closing(RemoteModel(url, model, 1, seconds, key, wire=wire)) as remote:
+        yield from trip_rows(remote, model, frame, dialect, random.Random(seed))

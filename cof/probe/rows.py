@@ -14,6 +14,7 @@ from typing import Any
 from PIL import Image
 
 from cof.models.faults import Fault
+from cof.models.remote import OWNER
 from cof.probe.endpoint import Message, Probe, is_count, picture, prompt_tokens, user
 from cof.probe.pictures import COLOURS
 from cof.vision.urls import Wire
@@ -48,6 +49,13 @@ def models_row(listing: Listing, model: str) -> CheckRow:
         return CheckRow("models", f"{model} and {len(names) - 1} more" if len(names) > 1 else model, True)
     shown = ", ".join(name[:SHOWN] for name in names[:NAMES])
     return CheckRow("models", f"{model} is not among: {shown or 'none'}", False)
+
+
+def is_served(listing: Listing, model: str) -> bool:
+    """Whether the endpoint lists the model as one that a server of cof has."""
+    return not isinstance(listing, Fault) and any(
+        row["id"] == model and row.get("owned_by") == OWNER for row in listing
+    )
 
 
 def context_row(listing: Listing, model: str) -> CheckRow:

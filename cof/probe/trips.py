@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_for, dialect_of
 from cof.focus.loop import run
-from cof.focus.setting import TURN_TOKENS, setting_of
+from cof.focus.setting import SERVED, TURN_TOKENS, setting_of
 from cof.models.remote import RemoteModel
 from cof.probe.frames import Frame
 from cof.probe.pictures import SMALL, ProbePicture, draw
@@ -56,8 +56,24 @@ def trip_rows(
             yield CheckRow("zoom", _cost(trace, small, time.monotonic() - began), True)
             return
         failed.append(f"{chosen.dialect.name}: {fault}")
-    yield CheckRow("dialect", f"none of {', '.join(chosen.how for chosen in candidates)} worked", False)
+    tried = [chosen.how for chosen in candidates]
+    none = f"{tried[0]} did not work" if len(tried) == 1 else f"none of {', '.join(tried)} worked"
+    yield CheckRow("dialect", none, False)
     yield CheckRow("zoom", "; ".join(failed), False)
+
+
+def served_rows(model: RemoteModel, rng: random.Random) -> Iterator[CheckRow]:
+    """Whether a server of cof answers. It is asked as `cof ask` asks it, and zooms by itself."""
+    small, began = draw(SIZE, "blue", rng, SMALL), time.monotonic()
+    once = replace(LIMITS, turns=1)
+    setting = setting_of(model, once, Sampling(tokens=TURN_TOKENS), dialect=dialect_of(SERVED))
+    trace = run(model, QUESTION, small.image, setting)
+    yield CheckRow("dialect", f"{SERVED}, as the endpoint is a server of cof, which zooms by itself", True)
+    if trace.answer is None:
+        yield CheckRow("zoom", f"the server gave no answer{f': {trace.error}' if trace.error else ''}", False)
+    else:
+        seconds = f"{time.monotonic() - began:.1f} s"
+        yield CheckRow("zoom", f"left to the server: {seconds}, answer {quoted(trace.answer)}", True)
 
 
 def candidates_for(model: str, frame: Frame | None, given: Dialect | None = None) -> list[Chosen]:
@@ -69,12 +85,17 @@ def candidates_for(model: str, frame: Frame | None, given: Dialect | None = None
     by_name = [Chosen(each, "by the model's name", each.name) for each in named]
     if frame is None or not frame.found:
         plain = dialect_of("plain")
-        return [*by_name, Chosen(plain, "for any model", plain.name)]
+        return _different([*by_name, Chosen(plain, "for any model", plain.name)])
     generic = GENERIC.get((frame.unit, frame.order))
     fitting = [_within(dialect_of(generic), "by the frame of its boxes", frame)] if generic else []
     if named and (named[0].unit, named[0].order) == (frame.unit, frame.order):
-        return [_within(named[0], "by the model's name", frame), *fitting]
-    return [*fitting, *by_name]
+        return _different([_within(named[0], "by the model's name", frame), *fitting])
+    return _different([*fitting, *by_name])
+
+
+def _different(found: list[Chosen]) -> list[Chosen]:
+    """Each dialect once, where a model's name and the frame of its boxes give the same."""
+    return [each for n, each in enumerate(found) if each.dialect not in [other.dialect for other in found[:n]]]
 
 
 def _within(dialect: Dialect, why: str, frame: Frame) -> Chosen:

@@ -58,6 +58,10 @@ def test_the_mean_of_categories_weighs_each_the_same():
     assert figures["arms"]["focus"]["accuracy"] == 0.75
     assert figures["arms"]["focus"]["category_mean"] == 0.5
     assert ("mean of categories", "50.0") in {(c["group"], c["accuracy %"]) for c in map(cells, rows_of("r", figures))}
+    bare = replace(rare, trace=replace(rare.trace, question=replace(rare.trace.question, id="bare", category=None)))
+    rows = [cells(row) for row in rows_of("r", report([rare, bare]))]
+    assert ("mean of categories", "1") in {(row["group"], row["n"]) for row in rows}
+    assert "no category" in {row["group"] for row in rows}
 
 
 def test_zooms_boxes_and_depths():

@@ -104,6 +104,12 @@ def test_a_budget_binds_overview_and_crops_and_a_crop_budget_the_crops_alone() -
     assert least.limits.crop_pixels == 5000  # the smaller of two limits holds
 
 
+def test_a_server_of_cof_gets_all_pixels_unless_a_limit_is_given() -> None:
+    served = dialect_of("served")
+    assert setting_of(ScriptedModel([""]), dialect=served).limits.pixels == served.view.max_pixels > Limits().pixels
+    assert setting_of(ScriptedModel([""]), Limits(pixels=10**6), dialect=served).limits.pixels == 10**6
+
+
 CALL = (
     '<think>x</think><tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [0, 0, 300, 300]}}</tool_call>'
 )
@@ -127,6 +133,8 @@ def test_what_a_limit_did_is_said() -> None:
 def test_why_a_run_ended_is_said() -> None:
     assert stop_note(asked([ANSWER])) == "The model answered of its own accord."
     assert "limit on turns (1), was asked for its answer, and gave none" in stop_note(asked([CALL], Limits(turns=1)))
+    unread = stop_note(asked([CALL, "hm", "hm"], Limits(turns=2)))
+    assert "and gave none; 2 of 3 turns could not be read (the last: " in unread
     assert "limit on zooms (1), then answered" in stop_note(asked([CALL, CALL, ANSWER], Limits(zooms=1)))
     spent = stop_note(asked([CALL, CALL, ANSWER], Limits(pixels=2 * 28**2)))
     assert "limit on pixels (1,568 of the overview and all crops together; --limit pixels=N changes it), then" in spent

@@ -25,6 +25,7 @@ from tests.commands import cof
 from tests.models.endpoints import Reply, chat, in_turn, listening
 from tests.probe.seeing import Seeing, parts, pictures_of, pixels, thousandths, y_first
 from tests.properties import cases
+from tests.serve.test_hostile_model import served
 
 Numbers = Callable[[list[float], tuple[int, int]], list[float]]
 
@@ -94,6 +95,22 @@ def test_a_model_that_names_no_box_is_told() -> None:
         rows = {row.name: row for row in check(server.url, "m", "")}
     assert "fewer than 3 replies named a box; the last: 'I cannot say.'" in rows["boxes"].text
     assert not rows["zoom"].good
+
+
+def test_a_dialect_is_tried_once_where_name_and_frame_give_the_same() -> None:
+    assert [each.how for each in candidates_for("my-plain", None)] == ["plain"]
+    assert checked(Seeing(thousandths, zooms=False), "my-plain")["dialect"].text == "plain did not work"
+
+
+def test_a_server_of_cof_is_asked_one_question() -> None:
+    with served(["<think>x</think><answer>It is blue.</answer>"]) as url:
+        rows = {row.name: row for row in check(f"{url}/v1", "scripted", "")}
+    assert list(rows) == ["models", "text", "dialect", "zoom"]
+    assert rows["dialect"].text.startswith("served, ")
+    assert rows["zoom"].good
+    assert rows["zoom"].text.endswith("answer 'It is blue.'")
+    with served(["neither"]) as url:
+        assert not list(check(f"{url}/v1", "scripted", ""))[-1].good
 
 
 @pytest.mark.parametrize("seed", range(10))
