@@ -1,4 +1,4 @@
-"""What every Python client of this folder asks, and the line that it prints for each of the four things that it tries."""
+"""The questions of every Python client of this folder, and the line that each attempt prints."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Seen(BaseModel):
 
 
 def attempt(name: str, work: Callable[[], object]) -> None:
-    """Print what came, or the error as the client shows it, in one line."""
+    """Print the result in one line, or the error as the client shows it."""
     try:
         found = str(work())
     except Exception as error:

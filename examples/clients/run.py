@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ROOMS = HERE.parents[1] / ".venv-clients"
+ENVIRONMENTS = HERE.parents[1] / ".venv-clients"
 CLIENTS = {  # script, what is installed
     "use_openai.py": "openai==3.57.0",
     "use_litellm.py": "litellm==1.110.2",
@@ -41,12 +41,12 @@ def main() -> int:
 
 
 def tried(script: str, what: str, place: str) -> tuple[list[str], bool]:
-    """A cell for each thing that a client tried, and whether each worked or was refused with a 400."""
+    """The cells of a client, one for each attempt, and whether each attempt worked or was refused with a 400."""
     command = [*environment(script, what), place]
     done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=WAIT)
-    said = dict(line.split(": ", 1) for line in done.stdout.splitlines() if ": " in line)
-    cells = [_cell(name, said.pop(name, "nothing came: " + done.stderr[-200:])) for name in EXPECTED]
-    cells.append("; ".join(f"{name}: {text}" for name, text in said.items()))
+    printed = dict(line.split(": ", 1) for line in done.stdout.splitlines() if ": " in line)
+    cells = [_cell(name, printed.pop(name, "nothing came: " + done.stderr[-200:])) for name in EXPECTED]
+    cells.append("; ".join(f"{name}: {text}" for name, text in printed.items()))
     return cells, all(cell == "works" or "400" in cell for cell in cells if cell)
 
 
@@ -56,19 +56,19 @@ def _cell(name: str, text: str) -> str:
 
 def environment(script: str, what: str) -> list[str]:
     """How the script is started in an environment that has its client; made once."""
-    room = ROOMS / re.sub(r"\W+", "-", what)
+    folder = ENVIRONMENTS / re.sub(r"\W+", "-", what)
     if script.endswith(".mjs"):
-        room.mkdir(parents=True, exist_ok=True)
-        (room / script).write_text((HERE / script).read_text())
-        if not (room / "node_modules").exists():
-            install = ["npm", "install", "--prefix", str(room), "--ignore-scripts", "--no-audit", "--no-fund", what]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / script).write_text((HERE / script).read_text())
+        if not (folder / "node_modules").exists():
+            install = ["npm", "install", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund", what]
             subprocess.run(install, check=True, stdout=subprocess.DEVNULL)
-        return ["node", str(room / script)]
-    python = room / "bin" / "python"
-    if not (room / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(room)], check=True)
+        return ["node", str(folder / script)]
+    python = folder / "bin" / "python"
+    if not (folder / "ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", what], check=True)
-        (room / "ready").touch()
+        (folder / "ready").touch()
     return [str(python), script]
 
 

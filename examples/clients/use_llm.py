@@ -29,9 +29,9 @@ def question() -> str:
 
 
 def follow_up() -> str:
-    talk = model.conversation()
-    talk.prompt(QUESTION, attachments=[llm.Attachment(path=str(PICTURE))], stream=False).text()
-    return str(talk.prompt(LATER, stream=False).text())
+    conversation = model.conversation()
+    conversation.prompt(QUESTION, attachments=[llm.Attachment(path=str(PICTURE))], stream=False).text()
+    return str(conversation.prompt(LATER, stream=False).text())
 
 
 def schema() -> str:
