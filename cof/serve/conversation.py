@@ -88,7 +88,8 @@ def _images(message: ChatMessage, field: str) -> Iterator[ImageUrl]:
         if part.type == "image_url":
             if part.image_url is None:
                 raise bad(f"there is no picture in a part of the type image_url; {WANTED}", field)
-            yield ImageUrl(url=part.image_url) if isinstance(part.image_url, str) else part.image_url
+            given = ImageUrl(url=part.image_url) if isinstance(part.image_url, str) else part.image_url
+            yield ImageUrl(url=given.url.strip(), detail=given.detail)
 
 
 def _parts(message: ChatMessage) -> Iterator[Part]:

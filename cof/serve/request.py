@@ -33,7 +33,8 @@ class Part(Wire):
 
     @model_validator(mode="after")
     def filled(self) -> Part:
-        if self.type not in self.model_fields_set or (self.type == "text" and self.image_url is not None):
+        other = self.image_url is not None if self.type == "text" else self.text
+        if self.type not in self.model_fields_set or other:
             raise ValueError(f"a part of the type {self.type} wants a field {self.type}, and no other")
         return self
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from cof.serve.fields import NO_EFFORT, NO_LOGPROBS, NO_VERBOSITY, NOT_KEPT, Only, Wire, WithTools
 from cof.serve.request import (
@@ -27,6 +27,7 @@ from cof.serve.service import Refused, bad
 from cof.serve.wire import Form, Reply, answered, extension, step, thoughts_of, usage
 from cof.types import Trace
 
+CONTENT = {"input_image": "image_url", "refusal": "refusal"}  # by the type of a part; a text has the field text
 NO_FILES = "no files are kept here; want the picture as a data URL in image_url"
 
 
@@ -41,6 +42,13 @@ class InputPart(Wire):
     file_id: Annotated[Any, Only(why=NO_FILES)] = None
     annotations: Annotated[Any, Only([], why="this server takes no annotations of an answer; leave it out")] = None
     logprobs: Any = None
+
+    @model_validator(mode="after")
+    def filled(self) -> InputPart:
+        own = CONTENT.get(self.type, "text")
+        if any(getattr(self, other) for other in ("text", *CONTENT.values()) if other != own):
+            raise ValueError(f"a part of the type {self.type} wants a field {own}, and no other content")
+        return self
 
 
 class Item(Wire):
@@ -63,6 +71,17 @@ class Reasoning(Wire):
     content: Any = None
     encrypted_content: Any = None
     status: Any = None
+
+
+def _type_of(item: Any) -> str:
+    """Which class reads an item, so that what is wrong with one is said by the fields of its own type."""
+    kind = item.get("type") if isinstance(item, dict) else getattr(item, "type", None)
+    return Reasoning.__name__ if kind == "reasoning" else Item.__name__
+
+
+Said = Annotated[
+    Annotated[Reasoning, Tag(Reasoning.__name__)] | Annotated[Item, Tag(Item.__name__)], Discriminator(_type_of)
+]
 
 
 class TextFormat(Wire):
@@ -101,7 +120,7 @@ class StreamOptions(Wire):
 class ResponsesRequest(WithTools):
     """The body of a request; `max_output_tokens` is the length of the answer, not of the thoughts."""
 
-    input: str | list[Reasoning | Item]
+    input: str | list[Said]
     instructions: str = ""
     model: str = ""
     stream: bool = False
