@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from cof.errors import InvalidBox, InvalidRun
+from cof.errors import InvalidBox, InvalidConfig, InvalidRun
 from cof.types import (
     TRACE_VERSION,
     Action,
@@ -25,6 +25,9 @@ from cof.types import (
     ViewSpec,
     Zoom,
 )
+
+MOST_PIXELS = 200_000_000  # of a view in a trace from outside
+LONGEST = 10_000_000  # pixels of a side of a picture there
 
 
 def to_json(value: Any) -> Any:
@@ -59,8 +62,11 @@ def trace_from_json(data: dict[str, Any]) -> Trace:
 def checked_trace(data: Any) -> Trace:
     """`trace_from_json` of data from outside. Raises InvalidRun where it is no trace."""
     try:
-        return trace_from_json(data)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, InvalidBox) as error:
+        trace = trace_from_json(data)
+        _check_texts(trace)
+        _check_sizes(trace)
+        return trace
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, InvalidBox, InvalidConfig) as error:
         raise InvalidRun(f"this is no trace ({type(error).__name__}: {error}); want what Trace.to_json gave") from None
 
 
@@ -69,6 +75,28 @@ def question_from_json(data: dict[str, Any]) -> Question:
     texts = {name: tuple(data.get(name, ())) for name in ("choices", "tags", "aliases")}  # aliases: since version 2
     earlier = tuple(Exchange(**each) for each in data.get("earlier", ()))
     return Question(**{**data, **texts, "targets": tuple(Box(**box) for box in data["targets"]), "earlier": earlier})
+
+
+def _check_texts(trace: Trace) -> None:
+    """Raises TypeError where something is no text that others take for one."""
+    question, actions = trace.question, [turn.action for turn in trace.turns]
+    said = [each for action in actions for each in vars(action).values() if not isinstance(each, tuple)]
+    written = [text for turn in trace.turns for text in (turn.completion.text, turn.note)]
+    own = (trace.id, trace.model, trace.dialect, trace.mode, question.id, question.image, question.text)
+    maybe = (question.answer or "", question.category or "", trace.error or "")
+    for text in (*own, *maybe, *question.choices, *question.aliases, *question.tags, *said, *written):
+        if not isinstance(text, str):
+            raise TypeError(f"{text!r:.40} is no text")
+
+
+def _check_sizes(trace: Trace) -> None:
+    """Raises ValueError where a view is larger than anybody renders."""
+    for view in (trace.overview, *trace.views):
+        width, height = view.size
+        if not (width > 0 and height > 0 and width * height <= MOST_PIXELS):
+            raise ValueError(f"a view has {width} x {height} pixels; want 1 to {MOST_PIXELS:,} in all")
+        if max(map(abs, view.region.as_tuple())) > LONGEST:
+            raise ValueError(f"a view is of {view.region.as_tuple()}; want numbers up to {LONGEST:,}")
 
 
 def _fields(value: Any) -> dict[str, Any]:

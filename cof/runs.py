@@ -92,11 +92,16 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def publish(path: Path, content: str | bytes) -> None:
-    """Write `content` (text as UTF-8) so that `path` holds all old or all new bytes at any moment, crashes included."""
+    """Write `content` so that `path` holds all old or all new bytes at any moment, crashes included.
+
+    Text is written as UTF-8, with half characters, which odd file names have, spelt out.
+    """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")  # same folder, so that the move is atomic
     try:
         with draft.open("xb", buffering=0) as file:
-            _write(file.fileno(), content.encode() if isinstance(content, str) else content, path)
+            _write(
+                file.fileno(), content.encode(errors="backslashreplace") if isinstance(content, str) else content, path
+            )
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)

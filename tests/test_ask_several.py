@@ -83,6 +83,47 @@ def test_questions_come_from_a_file(tmp_path: Path) -> None:
         questions_in(file)
     with pytest.raises(InputError, match="cannot be read"):
         questions_in(tmp_path / "none")
+    file.write_text("What?\n", encoding="utf-8-sig")
+    assert questions_in(file) == ["What?"]
+    file.write_text("What?\n", encoding="utf-16")
+    with pytest.raises(InputError, match="it is not UTF-8"):
+        questions_in(file)
+
+
+def test_a_picture_in_the_place_of_the_question_is_no_question(folder: Path) -> None:
+    for last in (folder / "a.jpg", folder):
+        with pytest.raises(InputError, match=r"is a file or a folder; want a question last"):
+            split_words([str(folder / "c.png"), str(last)], [])
+
+
+def test_no_name_is_not_this_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert pictures_in([""], LoadLimits()) == [""]
+    assert is_single([""], ["What?"])
+    assert split_words(["a.jpg", ""], ["Why?"]) == (["a.jpg"], ["", "Why?"])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii"])
+def test_names_and_questions_that_the_output_cannot_take_are_escaped(folder: Path, encoding: str) -> None:
+    name, text = os.fsdecode(b"b\xffd.png"), "Größe \N{EARTH GLOBE EUROPE-AFRICA}?"
+    (folder / name).write_bytes((folder / "c.png").read_bytes())
+    with listening(by_turn(ANSWER)) as server:
+        options = ["--url", server.url, "--model", "m", "--dialect", "cof"]
+        command = [sys.executable, "-m", "cof", "ask", name, "c.png", text, *options]
+        environment = os.environ | {"PYTHONIOENCODING": encoding, "LC_ALL": "C.UTF-8"}
+        for rest in ([], ["--json"]):
+            done = subprocess.run([*command, *rest], capture_output=True, cwd=folder, env=environment)
+            assert (done.returncode, done.stderr) == (0, b"")
+            if rest:
+                found = [json.loads(line) for line in done.stdout.decode().splitlines()]
+                assert [each["image"] for each in found] == [name, "c.png"]
+                assert {each["question"] for each in found} == {text}
+        written = subprocess.run(
+            [*command[:5], text, *options, "--trace", "t.json"], capture_output=True, cwd=folder, env=environment
+        )
+    assert (written.returncode, written.stderr) == (0, b"")
+    assert json.loads((folder / "t.json").read_text())["question"]["image"] == str(folder / name)
 
 
 def test_a_folder_is_its_pictures_and_names_what_is_none(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,6 +102,21 @@ def test_every_figure_is_there_within_80_columns(metric: str, capsys: pytest.Cap
     assert ("mixed" in text) == ("," in metric)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", " " * 200 + "x", "\n\n\x85\x1cx", "\ud800", "a\u202eb", "x\u0301" * 90, "e\x1b]0;t\x07", "👩‍👩‍👧" * 40],
+)
+def test_an_odd_name_breaks_no_table(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    figures = report()
+    figures["arms"] = {name or "arm": figures["arms"]["focus"]}
+    figures["arms"][name or "arm"]["by_category"] = {name: LARGE, "other": LARGE}
+    for named in (False, True):
+        rows = rows_of(name, figures)
+        print_brief(rows, own_pairs(name, figures), named)
+        print_details(rows, named)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\ud800]", shown(capsys))
+
+
 def test_columns_without_a_figure_are_left_out_of_details(capsys: pytest.CaptureFixture[str]) -> None:
     none = {
         "zooms": 0.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import os
 import sys
 from contextlib import suppress
@@ -52,6 +53,8 @@ def root(
 def run() -> None:
     """Run the command line."""
     status.clear()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what it cannot write: other scripts, half characters
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # threads that wait for one another leave a busy core to others
     _keep_memory()

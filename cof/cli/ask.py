@@ -19,6 +19,7 @@ from cof.api import opened_picture, session_of
 from cof.cli import status
 from cof.cli.answers import print_answer, print_line, summary
 from cof.cli.asking import STDIN, Questionnaire, is_single, pictures_in, questions_in, split_words
+from cof.cli.console import print_json
 from cof.cli.options import (
     Adapter,
     Budget,
@@ -119,7 +120,7 @@ def _finish(found: Trace, picture: Image.Image, as_json: bool, page: Path | None
     if trouble := unreadable(found):
         print(f"cof: {trouble}", file=sys.stderr)
     if as_json:
-        print(json.dumps(summary(found), ensure_ascii=False))
+        print_json(summary(found))
     else:
         print_answer(found)
     if page is not None:  # last, so that a page that cannot be written costs no answer
@@ -139,7 +140,7 @@ def _error_as_json(wanted: bool) -> Iterator[None]:
     except CofError as error:
         if wanted:
             status.clear()
-            print(json.dumps({"answer": None, "error": " ".join(str(error).split())}, ensure_ascii=False))
+            print_json({"answer": None, "error": " ".join(str(error).split())})
         raise
 
 

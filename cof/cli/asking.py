@@ -85,6 +85,8 @@ def split_words(words: Sequence[str], further: Sequence[str]) -> tuple[list[str]
         raise InputError(
             f"{words[0]!r} is all that was given; want a picture and a question: cof ask PICTURE... QUESTION"
         )
+    if not further and _is_there(words[-1]):
+        raise InputError(f"{words[-1]!r} is a file or a folder; want a question last, or by --question")
     return list(words[:-1]), [words[-1], *further]
 
 
@@ -93,7 +95,7 @@ def questions_in(file: Path | None) -> list[str]:
     if file is None:
         return []
     try:
-        found = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        found = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise InputError(f"{file} cannot be read ({reason}); want a text file with a question a line") from None
@@ -176,18 +178,22 @@ class _InOrder:
 
 def _is_folder(image: str) -> bool:
     try:
-        return image != STDIN and Path(image).is_dir()
+        return image not in ("", STDIN) and Path(image).is_dir()
     except (OSError, ValueError):  # a name that is too long, such as a data URL
         return False
 
 
 def _names_picture(word: str) -> bool:
     """Whether a word is a file that exists, standard input, an address, or has the form of a path."""
+    return _is_there(word) or word == STDIN or url_of(word) is not None or PATH.fullmatch(word) is not None
+
+
+def _is_there(word: str) -> bool:
+    """Whether a word is the path of a file or folder that exists."""
     try:
-        there = Path(word).exists()
+        return word != "" and Path(word).exists()
     except (OSError, ValueError):
-        there = False
-    return there or word == STDIN or url_of(word) is not None or PATH.fullmatch(word) is not None
+        return False
 
 
 def _unreadable(file: Path, largest: LoadLimits) -> str:

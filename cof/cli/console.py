@@ -5,10 +5,12 @@ What models and endpoints say is untrusted: an escape sequence in an answer must
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
 import textwrap
+from typing import Any
 
 from cof.cli import status
 
@@ -20,6 +22,16 @@ CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud
 def printable(text: str) -> str:
     """The text with control characters spelt out; line ends and tabs stay."""
     return CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def print_json(data: Any) -> None:
+    """Print an object on a line of its own, with escapes where the output could not take its characters."""
+    text = json.dumps(data, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        text = json.dumps(data)
+    print(text, flush=True)
 
 
 def say(text: str) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 from cof.cli import status
 from cof.cli.answers import print_answer, print_line, summary
 from cof.cli.asking import AnsweredQuestion, Questionnaire, ask_all
-from cof.cli.console import printable, say
+from cof.cli.console import print_json, printable, say
 from cof.errors import InputError, ModelError
 from cof.focus.notes import unreadable
 from cof.focus.setting import Setting
@@ -62,7 +61,7 @@ class _Printed:
         status.clear()
         if self.as_json:
             asked = {"image": each.asked.image, "question": each.asked.text}
-            print(json.dumps(asked | summary(each.trace), ensure_ascii=False), flush=True)
+            print_json(asked | summary(each.trace))
         else:
             self._print(each)
         self._keep(each)

@@ -23,6 +23,7 @@ BRIEF = ("n", "accuracy %", "95% interval", "zooms", "visual tokens", "failed")
 ANSWERS = ("n", "accuracy %", "95% interval", "right %", "gain %", "harm %", "unscored", "failed")
 ZOOMS = ("zooms", "zoomed %", "MCC", "box IoU", "target IoU", "visual tokens", "text tokens", "tokens / right")
 KEPT = ("n", "accuracy %", "95% interval")  # columns of every table that begins with them
+INDENT = "  "  # of an arm under its run
 NOTHING = {"-", "0", "0.0", "0.00"}  # cells that tell a reader nothing
 Line = tuple[str, Sequence[str]]  # a name and its figures; without figures, a heading
 
@@ -33,7 +34,7 @@ def print_brief(rows: Sequence[Row], pairs: Sequence[str], named: bool) -> None:
     overall = [row for row in rows if row.heading == OVERALL]
     for run, arms in groupby(overall, lambda row: row.run):
         lines += [(run, ())] if named else []
-        lines += [(f"{'  ' * named}{row.arm}", _figures(row, BRIEF)) for row in arms]
+        lines += [(f"{INDENT * named}{row.arm}", _figures(row, BRIEF)) for row in arms]
     _print("arm", BRIEF, lines)
     _print_unscored(overall, named)
     if pairs:
@@ -144,8 +145,8 @@ def _print_text(text: str) -> None:
 
 
 def _folded(text: str, width: int) -> list[str]:
-    """The text in pieces of at most so many columns; its indent stays."""
-    indent, plain = text[: len(text) - len(text.lstrip())], printable(" ".join(text.split()))
+    """The text in pieces of at most so many columns; an indent of two stays."""
+    indent, plain = INDENT if text.startswith(INDENT) else "", printable(" ".join(text.split()))
     room = max(1, width - len(indent))
     pieces = textwrap.wrap(plain, room) if cell_len(plain) == len(plain) else chop_cells(plain, room)
     return [indent + piece for piece in pieces or [""]]

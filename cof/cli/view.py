@@ -57,7 +57,7 @@ def _first(found: dict[str, list[ShownTrace]], n: int) -> dict[str, list[ShownTr
 
 def _names(runs: Sequence[Path]) -> list[str]:
     """What runs are called: their folders, with a number where another has that name."""
-    files = [_file(run).absolute() for run in runs]
+    files = [Path(os.path.abspath(_file(run))) for run in runs]  # also of ".."
     names = [file.parent.name if file.name == TRACES else file.stem for file in files]
     return [name if name not in names[:n] else f"{name} ({names[:n].count(name) + 1})" for n, name in enumerate(names)]
 

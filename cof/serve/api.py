@@ -169,6 +169,10 @@ async def _body(server: Server, request: Request) -> bytes:
     if kind != "application/json":
         why = f"the header Content-Type is {kind[:SHOWN]!r}; want Content-Type: application/json"
         raise Refused(415, "invalid_request_error", why)
+    packed = request.headers.get("content-encoding", "identity").strip().lower()
+    if packed != "identity":
+        why = f"the header Content-Encoding is {packed[:SHOWN]!r}; want a body that is not compressed"
+        raise Refused(415, "invalid_request_error", why)
     if int(request.headers.get("content-length", 0)) > most:
         raise large
     try:

@@ -6,7 +6,9 @@ is read and encoded once. Model text is in the index as data alone, never as mar
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -25,6 +27,9 @@ from cof.types import Trace
 from cof.worlds.pictures import picture_in
 
 Entry = dict[str, Any]
+INDEX = "index.html"
+PLAIN = re.compile(r"\w[\w ()+,=@-]*(?:\.[\w ()+,=@-]+)*")  # no path, nothing that an address would read as structure
+LONGEST = 100  # bytes of a folder's name
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ def write_pages(
     on_missing: Callable[[str], None] = lambda _: None,
     on_page: Callable[[], None] = lambda: None,
 ) -> Path:
-    """Write the runs, by name, to `folder`; returns its `index.html`. Each run's traces are in `NAME/traces.jsonl`.
+    """Write the runs, by name, to `folder`; returns its `index.html`. Each run's pages and `traces.jsonl` are in a folder of
+    its name, or of a hash of the name where it is no plain one.
 
     Where a trace's picture cannot be read, its page and the index say so, and `on_missing` gets the reason. `on_page` is
     called after every page.
@@ -74,24 +80,33 @@ def write_page(folder: Path, run: str, n: int, shown: ShownTrace, picture: Encod
             page = trace_page(shown.trace, picture)
         except InputError as error:  # a view that lies outside the picture
             missing = str(error)
-    (folder / run).mkdir(parents=True, exist_ok=True)
-    publish(folder / run / f"{n}.html", page or page_without_picture(shown.trace, missing))
-    return _entry(run, f"{run}/{n}.html", shown, missing)
+    place = _folder_name(run)
+    (folder / place).mkdir(parents=True, exist_ok=True)
+    publish(folder / place / f"{n}.html", page or page_without_picture(shown.trace, missing))
+    return _entry(run, f"{place}/{n}.html", shown, missing)
 
 
 def write_traces(folder: Path, run: str, traces: Sequence[ShownTrace]) -> None:
     """Write the traces of a run beside its pages, in the form that `cof view` reads."""
-    (folder / run).mkdir(parents=True, exist_ok=True)
+    place = folder / _folder_name(run)
+    place.mkdir(parents=True, exist_ok=True)
     lines = (json.dumps({"id": shown.key, "trace": to_json(shown.trace)}) + "\n" for shown in traces)
-    publish(folder / run / "traces.jsonl", "".join(lines))
+    publish(place / "traces.jsonl", "".join(lines))
 
 
 def write_index(folder: Path, runs: Sequence[str], entries: Sequence[Entry]) -> Path:
     """Write the page that lists all others; returns it."""
     data = Markup(json.dumps(list(entries)).replace("<", "\\u003c"))
-    index = template("index.html").render(title=", ".join(runs), runs=list(runs), data=data)
-    publish(folder / "index.html", index)
-    return folder / "index.html"
+    index = template(INDEX).render(title=", ".join(runs), runs=list(runs), data=data)
+    publish(folder / INDEX, index)
+    return folder / INDEX
+
+
+def _folder_name(run: str) -> str:
+    """The folder of a run's pages, which is its name where that is plain: it comes from files, and is part of an address."""
+    if len(run.encode(errors="replace")) <= LONGEST and PLAIN.fullmatch(run) and run.lower() != INDEX:
+        return run
+    return "run-" + hashlib.sha256(run.encode(errors="backslashreplace")).hexdigest()[:16]
 
 
 def _by_picture(

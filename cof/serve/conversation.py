@@ -92,7 +92,8 @@ def _text(message: ChatMessage) -> str:
 def _images(message: ChatMessage) -> Iterator[ImageUrl]:
     for part in _parts(message):
         if part.image_url is not None:
-            yield ImageUrl(url=part.image_url) if isinstance(part.image_url, str) else part.image_url
+            given = ImageUrl(url=part.image_url) if isinstance(part.image_url, str) else part.image_url
+            yield ImageUrl(url=given.url.strip(), detail=given.detail)
 
 
 def _parts(message: ChatMessage) -> Iterator[ContentPart]:

@@ -15,6 +15,7 @@ from cof.types import Trace
 GREETING = (
     "Hello! I answer questions about a picture. Please send one with your question, and I will look at it closely."
 )
+STOPPED = "; the answer was cut off by stop"
 NO_COUNT = "max_tokens was not applied: the tokens of this model's answers cannot be counted here."
 
 
@@ -45,7 +46,8 @@ def _as_json(output: Output, answer: str, trace: Trace) -> str:
     except Unfit as error:
         if output.schema is None:
             return filled(None, JSON_OBJECT, answer, thoughts)
-        raise failed(str(error), UNFIT) from None
+        cut = STOPPED if answer != trace.answer else ""
+        raise failed(f"{error}{cut}", UNFIT) from None
 
 
 def _cut(content: str, most: int | None, model: Model, notes: tuple[str, ...]) -> Reply:

@@ -133,7 +133,7 @@ def _question(
             ("The description was", about),
         )
         notes += [f"{what} left out: {alone} takes single questions." for what, given in parts if given]
-    elif about and slot:
+    elif about:
         text += f"\n({about})"
     try:
         question = question_of("", text, _choices(wanted, slot))
@@ -179,7 +179,10 @@ def _setting(server: Server, wanted: ChatRequest, low: bool) -> Setting:
     """How the question is asked. A limit of the request counts where it is within the server's."""
     most = server.service.limits
     asked = {name: value for name, value in wanted.cof.limits.model_dump().items() if value is not None}
-    limits = replace(most, **{name: min(value, getattr(most, name) or value) for name, value in asked.items()})
+    own = {
+        name: value if getattr(most, name) is None else min(value, getattr(most, name)) for name, value in asked.items()
+    }
+    limits = replace(most, **own)
     sampling = Sampling(wanted.temperature, wanted.top_p, turn_tokens_of(server.model), wanted.seed)
     setting = setting_of(server.model, limits, sampling, dialect=server.service.dialect)
     one = setting.spec.factor**2

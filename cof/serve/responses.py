@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from cof.serve.fields import (
     NO_EFFORT,
@@ -80,6 +80,18 @@ class ReasoningItem(RequestObject):
     status: Any = None
 
 
+def _type_of(item: Any) -> str:
+    """Which class reads an item, so that what is wrong with one is said by the fields of its own type."""
+    kind = item.get("type") if isinstance(item, dict) else getattr(item, "type", None)
+    return ReasoningItem.__name__ if kind == "reasoning" else InputItem.__name__
+
+
+AnyItem = Annotated[
+    Annotated[ReasoningItem, Tag(ReasoningItem.__name__)] | Annotated[InputItem, Tag(InputItem.__name__)],
+    Discriminator(_type_of),
+]
+
+
 class TextFormat(RequestObject):
     """As `response_format` of a chat request, with the schema beside the type."""
 
@@ -120,7 +132,7 @@ class ResponsesStreamOptions(RequestObject):
 class ResponsesRequest(WithTools):
     """The body of a request; `max_output_tokens` is the length of the answer, not of the thoughts."""
 
-    input: str | list[ReasoningItem | InputItem]
+    input: str | list[AnyItem]
     instructions: str = ""
     model: str = ""
     stream: bool = False

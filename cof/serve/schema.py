@@ -91,6 +91,8 @@ def _object(node: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> Fie
     or null.
     """
     required, parts = node.get("required", ()), dict[str, SchemaPlan | None]()  # None: left out
+    if not {*required} <= node["properties"].keys():
+        return None
     must, may, thoughts = list[str](), list[str](), list[str]()
     for name, raw in node["properties"].items():
         found, nullable = _resolved(raw, root)
@@ -125,8 +127,8 @@ def _slot(name: str, node: Mapping[str, Any]) -> Slot | None:
     about = str(node.get("description", ""))
     if "enum" in node:
         options = tuple(node["enum"])
-        simple = all(isinstance(each, str | int | float) for each in options)
-        return Slot("enum", name, options, about) if simple and len(set(map(_spelt, options))) == len(options) else None
+        told_apart = {_spelt(each).strip() for each in options if isinstance(each, str | int | float)} - {""}
+        return Slot("enum", name, options, about) if options and len(told_apart) == len(options) else None
     kind = node.get("type", "string" if not node.keys() & {"anyOf", "oneOf", "allOf", "properties"} else None)
     return Slot(kind, name, (), about) if kind in SCALARS else None
 

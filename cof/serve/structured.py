@@ -11,7 +11,6 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -107,7 +106,7 @@ def _number(slot: Slot, answer: str) -> int | float:
     if value is None or (slot.kind == "integer" and value != value.to_integral_value()):
         what = "whole number" if slot.kind == "integer" else "number"
         raise Unfit(f"the answer {_quoted(answer)} is not one {what}{_wanted_by(slot)}; {HELP}")
-    return int(value) if value == value.to_integral_value() and abs(value) < Decimal(2**53) else float(value)
+    return int(value) if value == value.to_integral_value() else float(value)  # every digit, as of a serial number
 
 
 def _checked(schema: Mapping[str, Any] | None, value: Any, answer: str) -> str:

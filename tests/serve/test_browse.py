@@ -23,6 +23,7 @@ from cof.serve.browse import ShownTrace, write_pages
 from cof.types import Answer, Box, Limits, Question, Stop, ViewSpec, Zoom
 from cof.vision import views
 from cof.vision.load import load
+from tests.commands import cof
 from tests.serve.conftest import CHROMIUM
 from tests.train.test_traces import write_traces
 
@@ -148,6 +149,34 @@ def test_two_runs_of_one_name_are_two_runs(runs: dict[str, list[ShownTrace]], tm
     assert (done.returncode, done.stderr) == (0, "")
     entries = entries_of(tmp_path / "view" / "index.html")
     assert [entry["run"] for entry in entries] == ["run", "run", "run (2)", "run (2)"]
+
+
+def test_no_name_of_a_run_or_an_arm_leads_out_of_the_folder_or_breaks_an_address(
+    runs: dict[str, list[ShownTrace]], tmp_path: Path
+) -> None:
+    odd = ["..", ".", "", "../up", "a/../../../up", "/up", "a#b?c%41", "x\0y", "x\ud800y", "y" * 300]
+    odd += ["index.html", "<b>", ".x", "a..b"]
+    plain = ["run (2)", "v1.5 focus", "类别", "a-b_c=d,e@f+g"]
+    folder = tmp_path / "outer" / "view"
+    index = write_pages(dict.fromkeys((*odd, *plain), runs["bad"][:1]), folder)
+    entries = entries_of(index)
+    assert [entry["run"] for entry in entries] == [*odd, *plain]
+    pages = [entry["page"] for entry in entries]
+    assert len({*pages}) == len(pages)
+    assert all(re.fullmatch(r"run-[0-9a-f]{16}/1\.html", page) for page in pages[: len(odd)])
+    assert pages[len(odd) :] == [f"{name}/1.html" for name in plain]
+    assert all((folder / page).is_file() for page in pages)
+    assert [each.name for each in (tmp_path / "outer").iterdir()] == ["view"]
+
+
+def test_a_run_that_lies_above_has_the_name_of_its_folder(runs: dict[str, list[ShownTrace]], tmp_path: Path) -> None:
+    (tmp_path / "mine" / "below").mkdir(parents=True)
+    line = json.dumps({"id": "0", "arm": "../../x", "trace": to_json(runs["bad"][0].trace)})
+    (tmp_path / "mine" / "traces.jsonl").write_text(line + "\n")
+    done = cof("view", "..", "--out", tmp_path / "made" / "view", cwd=tmp_path / "mine" / "below")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [entry["run"] for entry in entries_of(tmp_path / "made" / "view" / "index.html")] == ["mine ../../x"]
+    assert [each.name for each in (tmp_path / "made").iterdir()] == ["view"]
 
 
 def test_a_line_that_is_no_trace_is_named(tmp_path: Path) -> None:

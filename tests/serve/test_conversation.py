@@ -105,7 +105,7 @@ def test_a_trace_without_earlier_turns_in_its_file_is_read() -> None:
 
 def test_the_same_picture_twice_is_one() -> None:
     again = RED.replace("data:image/png;base64,", "data:image/png;charset=utf-8;base64,")
-    messages, _ = said_to_the_model(ASKED, ANSWERED, user("And what colour?", image(), image(again)))
+    messages, _ = said_to_the_model(ASKED, ANSWERED, user("And what colour?", image(), image(again), image(f" {RED} ")))
     assert [text for _, text in messages[1:]] == [
         f"#{QUESTION}",
         "<think></think><answer>a cat</answer>",

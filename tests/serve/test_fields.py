@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,19 @@ import pytest
 from cof.serve.fields import WithoutEffect
 from cof.serve.request import ChatMessage, ChatRequest
 from cof.serve.responses import ResponsesRequest
+from cof.serve.service import Service
+from cof.types import Limits
 from tests.patience import PATIENCE
 from tests.serve.asking import ASKED, BLUE, QUESTION, content, events, image, post, refused, user
-from tests.serve.test_hostile_model import served
+from tests.serve.test_hostile_model import call, served
 
 DOCS = (Path(__file__).parents[2] / "docs" / "serve.md").read_text()
 SCHEMA = {"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {}}}
+
+
+def part(kind: str, **fields: str) -> dict[str, Any]:
+    return {"role": "user", "content": [{"type": kind, **fields}]}
 
 
 @pytest.fixture(scope="module")
@@ -193,14 +200,38 @@ def test_a_body_of_another_type_is_told_which_header_to_set(url: str) -> None:
         ({"reasoning": {"effort": "high"}}, "reasoning.effort"),
         ({"text": {"verbosity": "low"}}, "text.verbosity"),
         ({"seeds": 1}, "seeds"),
-        ({"input": [{"type": "function_call_output", "call_id": "x", "output": "y"}]}, "input[0].role"),
+        ({"input": [{"type": "function_call_output", "call_id": "x", "output": "y"}]}, "input[0].type"),
+        ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0].type"),
+        ({"input": [{"type": "reasoning", "mood": "glad"}]}, "input[0].mood"),
+        ({"input": [{}]}, "input[0].role"),
+        ({"input": [part("input_text", text="What?", image_url=BLUE)]}, "input[0].content[0]"),
+        ({"input": [part("input_text", text="What?", refusal="No.")]}, "input[0].content[0]"),
+        ({"input": [part("input_image", text="What?", image_url=BLUE)]}, "input[0].content[0]"),
     ],
     ids=str,
 )  # fmt: skip
 def test_fields_of_the_responses_api_are_refused_by_their_name(url: str, fields: dict[str, Any], name: str) -> None:
     asked = [{"role": "user", "content": [{"type": "input_text", "text": QUESTION}]}]
     field, message = refused(httpx.post(f"{url}/v1/responses", json={"input": asked, **fields}, timeout=PATIENCE))
-    assert (field or "").startswith(name.partition("[")[0]), message
+    assert field == name, message
+    if name == "input[0].type":
+        assert "'message'" in message
+
+
+def test_limits_of_a_request_stay_within_those_of_the_server_also_where_these_are_zero() -> None:
+    zoom = call("[10, 10, 100, 100]")
+    for most, asked, shown in ((0, 3, 0), (2, 0, 0), (2, 3, 1)):
+        with served([zoom, "<answer>red</answer>"], Service(limits=Limits(zooms=most))) as url:
+            reply = post(url, cof={"limits": {"zooms": asked}})
+            assert content(reply) == "red"
+            assert reply.json()["cof"]["zooms"] == shown
+
+
+def test_a_compressed_body_is_told_that_it_is_not_read(url: str) -> None:
+    body, head = gzip.compress(b"{}"), {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    reply = httpx.post(f"{url}/v1/chat/completions", content=body, headers=head, timeout=PATIENCE)
+    assert reply.status_code == 415
+    assert "want a body that is not compressed" in reply.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,20 @@ def test_a_schema_of_several_answers_is_put_to_the_model_in_words() -> None:
         return '<answer>{"colour": "red", "count": 2}</answer>'
 
     with served([say]) as url:
-        assert json.loads(content(_asked(url, Several.model_json_schema()))) == {"colour": "red", "count": 2}
+        described = {"name": "seen", "description": "What is on the table.", "schema": Several.model_json_schema()}
+        reply = post(url, ASKED, response_format={"type": "json_schema", "json_schema": described})
+        assert json.loads(content(reply)) == {"colour": "red", "count": 2}
     assert '"count"' in str(kept[0].messages[-1].parts)
+    assert "What is on the table." in str(kept[0].messages[-1].parts)
+
+
+def test_an_answer_that_stop_made_unfit_says_so() -> None:
+    with served(["<answer>red</answer>"]) as url:
+        form = schema("n", enum=["red", "blue"])
+        assert json.loads(content(_asked(url, form, stop=["blue"]))) == {"n": "red"}
+        reply = _asked(url, form, stop=["r"])
+    assert reply.status_code == 502
+    assert reply.json()["error"]["message"].endswith("the answer was cut off by stop")
 
 
 @pytest.mark.parametrize("form", [Several.model_json_schema(), schema("n", type="integer")])
