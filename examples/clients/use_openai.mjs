@@ -25,12 +25,12 @@ const tried = {
   },
   stream: async () => {
     const options = { model: "nano", messages, stream: true, stream_options: { include_usage: true } };
-    let said = "", tokens = 0;
+    let text = "", tokens = 0;
     for await (const piece of await client.chat.completions.create(options)) {
-      said += piece.choices[0]?.delta.content ?? "";
+      text += piece.choices[0]?.delta.content ?? "";
       tokens = piece.usage?.total_tokens ?? tokens;
     }
-    return `${said} (${tokens} tokens)`;
+    return `${text} (${tokens} tokens)`;
   },
 };
 for (const [name, work] of Object.entries(tried)) {
