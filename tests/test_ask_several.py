@@ -253,23 +253,42 @@ def test_ctrl_c_keeps_what_was_printed(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_terminal_shows_life_first_and_keeps_nothing_of_it(folder: Path) -> None:
-    terminal, end = pty.openpty()
     with listening(by_turn(ANSWER)) as server:
         options = ["--url", server.url, "--model", "m", "--dialect", "cof"]
-        command = [sys.executable, "-m", "cof", "ask", str(folder / "a.jpg"), "What?", *options]
-        running = subprocess.Popen(command, stdout=end, stderr=end)
-        os.close(end)
-        shown = b""
-        while True:
-            try:
-                part = os.read(terminal, 1000)
-            except OSError:  # the other side has closed it
-                break
-            if not part:
-                break
-            shown += part
-        running.wait()
-    os.close(terminal)
+        shown = on_terminal("ask", str(folder / "a.jpg"), "What?", *options)
     assert shown.startswith(b"\r\x1b[Kcof: starting ...")
+    assert [line.split()[0] for line in left_of(shown)] == [b"answer", b"stop"]
+
+
+def test_every_command_shows_life_on_a_terminal() -> None:
+    with listening(by_turn(ANSWER)) as server:
+        shown = on_terminal("check", "--url", server.url, "--model", "m", "--dialect", "cof")
+    assert shown.startswith(b"\r\x1b[Kcof: starting ...")
+    assert b"\x1b[Kcof: asking m ..." in shown
+    assert not any(b"asking" in line for line in left_of(shown))
+
+
+def on_terminal(*words: str) -> bytes:
+    """What a command writes to a terminal."""
+    terminal, end = pty.openpty()
+    running = subprocess.Popen([sys.executable, "-m", "cof", *words], stdout=end, stderr=end)
+    os.close(end)
+    shown = b""
+    while part := _read(terminal):
+        shown += part
+    running.wait()
+    os.close(terminal)
+    return shown
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 1000)
+    except OSError:  # the other side has closed it
+        return b""
+
+
+def left_of(shown: bytes) -> list[bytes]:
+    """The lines that stay on the terminal."""
     lines = [line.rpartition(b"\x1b[K")[2].rstrip(b"\r") for line in shown.split(b"\n")]
-    assert [line.split()[0] for line in lines if line] == [b"answer", b"stop"]
+    return [line for line in lines if line]

@@ -232,3 +232,9 @@ def test_a_dialect_is_shown_listed_and_taken_from_its_authors_file(tmp_path):
     refused(cof("dialect", "import", file, "--system", "PROMPT", "--out", other), "'PROMPT'", "it names: SYSTEM, USER")
     refused(cof("dialect", "show", "nobody"), "there is no dialect 'nobody'", "plain")
     refused(cof("ask", PICTURE, QUESTION, "--dialect", "nobody"), "there is no dialect 'nobody'")
+
+
+def test_data_that_is_not_there_is_refused_before_a_model_is_opened(tmp_path: Path) -> None:
+    done = cof("eval", "vstar", "--data", tmp_path / "none", "--model", tmp_path / "model", "--out", tmp_path / "run")
+    assert done.returncode == 2
+    assert f"{str(tmp_path / 'none')!r} does not exist; get " in done.stderr

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cof.cli import status
 from cof.cli.console import two_columns
 from cof.cli.options import DialectName, KeyFile, WireName, key_in
 from cof.dialects.named import dialect_of
@@ -33,8 +34,12 @@ def endpoint(
     key = None if key_file is None else key_in(key_file)
     spoken, form = None if dialect is None else dialect_of(dialect), Wire() if wire is None else Wire.of(wire)
     name, last = model or only_model(url, key), None
+    status.show(waiting := f"cof: asking {name} ...")
     for last in check(url, name, key, spoken, form):
+        status.clear()
         print(_line(last), flush=True)
+        status.show(waiting)
+    status.clear()
     if last is None or not last.good:
         raise ModelError(f"no zoom round trip worked with {name}; the rows above say what came instead")
 

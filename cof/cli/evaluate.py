@@ -141,8 +141,9 @@ def _print_report(figures: dict[str, Any], out: Path, details: bool, used: Usage
     print_brief(rows, own_pairs("", figures), named=False)
     if details:
         print_details(rows, named=False)
-    work = f"read {used.prefilled} tokens and {used.images} pictures, sampled {used.decoded}, {used.seconds:.0f} s in the model"
-    print(work, file=sys.stderr)
+    pictures = f"{used.images} picture{'s' * (used.images != 1)}"
+    spent = f"read {used.prefilled} tokens and {pictures}, sampled {used.decoded}, {used.seconds:.0f} s in the model"
+    print(spent, file=sys.stderr)
     if not details:
         print(f"every figure: {out / 'report.json'}, or cof report {out} --details", file=sys.stderr)
 
@@ -231,7 +232,7 @@ def _scored_by(metric: Metric | None, items: Items) -> Items:
 
 
 def _check(bench: str, data: Path | None, side: int, split: str, multiple_choice: bool) -> None:
-    """Refuse an unknown benchmark, and options that do not fit it; with `needle` there is no `data` then."""
+    """Refuse an unknown benchmark, options that do not fit it, and data without a usable row; with `needle` there is none."""
     if bench == NEEDLE:
         if data is not None:
             raise InvalidConfig("--data does not apply to needle, whose pictures are drawn; leave it out")
@@ -245,6 +246,7 @@ def _check(bench: str, data: Path | None, side: int, split: str, multiple_choice
         raise InputError(
             f"benchmark {bench} needs your local copy; give --data (docs/evaluate.md says where to get it)"
         )
+    next(iter(BENCHMARKS[bench](data, 0, LeftOut())), None)
 
 
 def _items(

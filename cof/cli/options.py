@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cof.cli import status
 from cof.cli.console import say
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_for
@@ -17,7 +18,7 @@ from cof.errors import InputError, InvalidConfig, MissingExtra
 from cof.focus.setting import SERVED
 from cof.models.base import Model
 from cof.models.endpoint import KEY, checked_key
-from cof.models.opening import open_model
+from cof.models.opening import NANO, open_model
 from cof.models.remote import SECONDS
 from cof.vision.urls import Wire
 from cof.worlds.scenes import SPLITS, Split
@@ -85,7 +86,11 @@ def opened(
     form, key = None if wire is None else Wire.of(wire), None if key_file is None else key_in(key_file)
     os.environ.setdefault("TQDM_DISABLE", "1")
     waits = max(SECONDS, seconds)
-    found = open_model(model, url=urls or None, key=key, wire=form, seconds=waits, adapter=adapter, batch=batch)
+    status.show(f"cof: opening {urls[0]} ..." if urls else f"cof: loading {model or NANO} ...")
+    try:
+        found = open_model(model, url=urls or None, key=key, wire=form, seconds=waits, adapter=adapter, batch=batch)
+    finally:
+        status.clear()
     if urls and model is None:
         say(f"the model is {found.name}, the only one at {urls[0]}")
     return found

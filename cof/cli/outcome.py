@@ -50,4 +50,4 @@ def _check_read(found: Sequence[Record]) -> None:
 def _print_outside(found: Sequence[Record]) -> None:
     if outside := {record.trace.question.image for record in found if record.trace.outside}:
         pictures = {record.trace.question.image for record in found}
-        say(f"{len(outside)} of {len(pictures)} pictures: {OUTSIDE}")
+        say(f"{len(outside)} of {len(pictures)} picture{'s' * (len(pictures) != 1)}: {OUTSIDE}")

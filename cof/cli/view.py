@@ -46,7 +46,7 @@ def view(
         index = write_pages(found, out, missing.append, advance)
     if missing:
         print(f"{len(missing)} without a picture; the first: {missing[0]}", file=sys.stderr)
-    print(f"{total} traces in {index}")
+    print(f"{total} trace{'s' * (total != 1)} in {index}")
 
 
 def _first(found: dict[str, list[ShownTrace]], n: int) -> dict[str, list[ShownTrace]]:
