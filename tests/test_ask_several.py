@@ -30,6 +30,7 @@ from tests.test_cli import cof
 
 ROOT = Path(__file__).parent.parent
 QUESTIONS = ["What is it?", "What colour is it?"]
+CHOICES = ("red", "blue")
 TWO_TURNS = "<answer>red</answer>"
 
 
@@ -154,8 +155,9 @@ class Backwards:
 def test_answers_come_in_the_order_of_the_questions_and_a_bad_picture_spoils_its_own(model: Any, folder: Path) -> None:
     images = [str(folder / name) for name in ("a.jpg", "none.jpg", "b.png", "c.png")]
     found = list[AnsweredQuestion]()
-    ask_all(model, Questionnaire(images, QUESTIONS), Setting(), found.append)
+    ask_all(model, Questionnaire(images, QUESTIONS, CHOICES), Setting(), found.append)
     assert [(each.asked.image, each.asked.text) for each in found] == [(i, q) for i in images for q in QUESTIONS]
+    assert found[0].trace.question.choices == CHOICES
     assert [each.trace.answer for each in found] == ["red", "red", None, None, None, None, "red", "red"]
     assert [bool(each.trace.error) for each in found] == [each.trace.answer is None for each in found]
     assert "does not exist" in str(found[2].trace.error)
@@ -179,6 +181,8 @@ def test_several_answers_have_headings_pages_and_a_count_of_failures(folder: Pat
     assert [block.splitlines()[1].split()[:2] for block in blocks[:2]] == [["answer", "B"]] * 2
     assert all("error " in block for block in blocks[2:4])
     assert blocks[-1] == f"6 pages in {pages / 'index.html'}\n"
+    kept = [json.loads(line) for line in (pages / "answers" / "traces.jsonl").read_text().splitlines()]
+    assert [each["id"] for each in kept] == [each["trace"]["id"] for each in kept] == list("123456")
     unread = (pages / "answers" / "3.html").read_text()
     assert "The picture cannot be read." in unread
     assert unread.count("cannot be decoded") == 1

@@ -142,6 +142,18 @@ def test_what_is_not_scored_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert "direct: 7 answers are not scored: they have no truth, or no verdict of the judge" in shown(capsys)
 
 
+def test_details_say_why_runs_stopped_and_leave_out_groups_without_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    figures = report(unscored=7)
+    rows = rows_of("mine", figures)
+    print_brief(rows, (), named=True)
+    assert "mine direct: 7 answers are not scored" in shown(capsys)
+    print_details(rows, named=False)
+    text = shown(capsys)
+    assert "stops: answer 20000, pixels 3609" in text
+    assert "read by: exact 20000, letter 3609" in text
+    assert text.count("mean of") == 2  # once for each arm: it has no figures of zooms
+
+
 def test_runs_are_headings_and_their_resolutions_are_details(capsys: pytest.CaptureFixture[str]) -> None:
     pairs = [
         Pair("after", "before", "focus", heading, 90, 100, -0.0001, -0.08, 0.0301) for heading in ("all", "224 px")

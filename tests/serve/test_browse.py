@@ -285,6 +285,31 @@ def test_a_picture_that_is_in_no_folder_is_counted_on_stderr(runs: dict[str, lis
     assert "2 traces in" in done.stdout
 
 
+def test_one_file_asked_about_at_two_resolutions_is_two_pictures(
+    runs: dict[str, list[ShownTrace]], tmp_path: Path
+) -> None:
+    whole, question = runs["bad"][0], runs["bad"][0].trace.question
+    small = run(ScriptedModel(["<answer>C</answer>"]), question, load(question.image).resize((168, 112)), Setting(SPEC))
+    shown = [replace(whole, cell="asked at 336 px"), ShownTrace("0", small, "asked at 168 px")]
+    entries = entries_of(write_pages({"one": shown}, tmp_path / "view"))
+    assert [entry["missing"] for entry in entries] == ["", ""]
+    assert [entry["size"] for entry in entries] == [[336, 224], [168, 112]]
+    assert [entry["cell"] for entry in entries] == ["asked at 336 px", "asked at 168 px"]
+    wholes = [
+        min(re.findall(r"data:image/jpeg;base64,[\w+/=]+", (tmp_path / "view" / entry["page"]).read_text()), key=len)
+        for entry in entries
+    ]
+    assert wholes[0] != wholes[1]
+
+
+def test_a_zoom_that_was_not_shown_is_counted_as_refused(runs: dict[str, list[ShownTrace]], tmp_path: Path) -> None:
+    asked, first = runs["good"][0].trace.question, runs["good"][0].trace.overview
+    lines = [COF.write(Zoom((Box(20, 20, 120, 120),), "it", "Closer."), first), COF.write(Answer("B", "I see."), first)]
+    trace = run(ScriptedModel(lines), asked, load(asked.image), Setting(SPEC, Limits(zooms=0)))
+    found = entries_of(write_pages({"one": [ShownTrace("0", trace), runs["good"][1]]}, tmp_path / "view"))
+    assert [(entry["zooms"], entry["refused"]) for entry in found] == [(0, 1), (1, 0)]
+
+
 def test_what_is_not_scored_says_so(runs: dict[str, list[ShownTrace]], tmp_path: Path) -> None:
     shown = runs["good"][0]
     unknown = ShownTrace("1", replace(shown.trace, question=replace(shown.trace.question, answer=None)))

@@ -75,6 +75,11 @@ def test_what_is_sent_back_with_an_earlier_answer_is_taken() -> None:
     assert messages[2] == ("assistant", "<think></think><answer>a cat</answer>")
 
 
+def test_a_refusal_of_an_earlier_turn_is_what_the_assistant_said() -> None:
+    messages, _ = said_to_the_model(ASKED, {"role": "assistant", "content": None, "refusal": "I cannot."}, LATER)
+    assert messages[2] == ("assistant", "<think></think><answer>I cannot.</answer>")
+
+
 def test_instructions_of_the_responses_api_are_a_system_prompt() -> None:
     kept: list[Request] = []
 
@@ -144,6 +149,7 @@ def test_several_different_pictures_are_refused(messages: list[dict[str, object]
         ([SYSTEM], "last message is not the user's"),
         ([user(image())], "asks nothing"),
         ([SYSTEM | {"content": [image()]}, ASKED], "a picture in a message of the role system"),
+        ([user(QUESTION, image()) | {"refusal": "No."}], "only the assistant refuses"),
         ([user("I", image()) | {"name": "a"}, user("you") | {"name": "b"}], "not distinguished"),
         ([user(QUESTION, {"type": "image_url"})], "its type wants a field image_url"),
         ([user("x" * 2001, image())], "want at most 2000"),

@@ -71,6 +71,8 @@ def test_fields_that_change_nothing_are_taken(url: str, fields: dict[str, Any]) 
         ({"guided_json": {}}, "guided_json", "no such field"),
         ({"Foo": 1}, "Foo", "no such field"),
         ({"a\nb": 1}, "'a\\nb'", "no such field"),
+        ({"x" * 500: 1}, "x" * 60, "no such field"),
+        ({"seed": -1, "cof": {"limits": {"turns": 0}}}, "cof.limits.turns", "greater than or equal to 1"),
         ({"cof": {"limits": {"zoom": 1}}}, "cof.limits.zoom", "no such field"),
         ({"temperature": "hot"}, "temperature", "number"),
         ({"stream_options": {"include_usage": True}}, "stream_options", "for a stream"),
@@ -148,6 +150,24 @@ def test_a_limit_on_tokens_that_cannot_be_counted_is_said(url: str) -> None:
     assert content(reply) == "red, then blue"
     assert any("max_tokens was not applied" in note for note in reply.json()["cof"]["notes"])
     assert post(url).json()["cof"]["notes"] == []
+
+
+def test_sampling_and_mode_are_those_of_the_request(url: str) -> None:
+    reply = post(url, temperature=0.5, top_p=0.9, seed=7, cof={"mode": "direct"})
+    trace = httpx.get(f"{url}/v1/traces/{reply.json()['cof']['trace']}", timeout=PATIENCE).json()
+    found = {name: trace["sampling"][name] for name in ("temperature", "top_p", "seed")}
+    assert found == {"temperature": 0.5, "top_p": 0.9, "seed": 7}
+    assert trace["mode"] == "direct"
+
+
+def test_the_lower_of_detail_and_budget_binds_and_one_picture_at_high_is_not_low(url: str) -> None:
+    def tokens(*images: dict[str, Any], **fields: Any) -> int:
+        return int(post(url, user(QUESTION, *images), **fields).json()["cof"]["visual_tokens"])
+
+    low, high = image(_large(), detail="low"), image(_large(), detail="high")
+    assert tokens(low, cof={"budget": 1000}) <= 512 * 512 // 28**2
+    assert tokens(low, cof={"budget": 64}) <= 64
+    assert tokens(low, high) > 1000
 
 
 def test_a_low_detail_is_a_small_overview(url: str) -> None:

@@ -128,7 +128,7 @@ def test_any_json_object_is_the_answer_in_one(said: str, value: Any) -> None:
 def test_a_schema_with_a_control_token_or_of_great_length_is_refused() -> None:
     with served(["<answer>red</answer>"]) as url:
         assert "<|im_end|>" in refused(_asked(url, schema("n", enum=["<|im_end|>", "b"])))[1]
-        assert "want at most" in refused(_asked(url, schema("n", type="string", description="x" * 50_000)))[1]
+        assert "want at most" in refused(_asked(url, schema("n", type="string", title="x" * 50_000)))[1]
 
 
 def test_nano_refuses_a_schema_of_several_answers(url: str) -> None:

@@ -150,6 +150,10 @@ def test_an_answer_that_does_not_fit_is_told_by_its_property(node: dict[str, Any
         {"type": "string", "pattern": "("},
         {"$schema": "http://127.0.0.1:9/meta"},
         {"$id": "http://127.0.0.1:9/own", "type": "object"},
+        {"$anchor": "own", "type": "object"},
+        {"$dynamicAnchor": "own", "type": "object"},
+        {"properties": {"a": {"$dynamicRef": "#own"}}},
+        {"$schema": "https://json-schema.org/draft/2019-09/schema", "properties": {"a": {"$recursiveRef": "#"}}},
         {"additionalProperties": {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}},
         {
             "$defs": {f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(30)} | {"a30": {}},
@@ -190,6 +194,7 @@ def test_what_is_put_into_any_schema_is_valid_by_it(form: dict[str, Any], answer
     [
         ('{"colour": "red", "count": 2}', {"colour": "red", "count": 2}),
         ("```json\n{\"colour\": \"red\", \"count\": 2}\n```", {"colour": "red", "count": 2}),
+        ("```JSON\n{\"colour\": \"red\", \"count\": 2}\n```", {"colour": "red", "count": 2}),
         ("{'colour': 'red', 'count': 2,}", {"colour": "red", "count": 2}),
     ],
 )  # fmt: skip
@@ -203,6 +208,19 @@ def test_json_of_the_model_itself_is_read_and_validated(said: str, value: Any) -
 def test_json_that_does_not_fit_is_refused(said: str) -> None:
     with pytest.raises(Unfit):
         read(Several.model_json_schema(), said)
+
+
+def test_values_within_values_have_a_limit_and_a_long_answer_is_cut_in_its_error() -> None:
+    def deep(n: int) -> str:
+        return '{"a":' * n + "1" + "}" * n
+
+    assert read(None, deep(24))
+    with pytest.raises(Unfit):
+        read(None, deep(25))
+    for form in (schema("n", type="integer"), schema("n", type="string", maxLength=9)):
+        with pytest.raises(Unfit) as fault:
+            put(form, "long " * 10_000)
+        assert len(str(fault.value)) < 500
 
 
 def test_the_place_of_the_answer_has_a_name_and_its_choices() -> None:
