@@ -192,9 +192,9 @@ TAGS = _tags()
 FIELDS = (
     *request.ChatRequest.model_fields,
     *request.ChatMessage.model_fields,
-    *request.Part.model_fields,
+    *request.ContentPart.model_fields,
     *request.Extension.model_fields,
-    *request.WireLimits.model_fields,
+    *request.RequestLimits.model_fields,
 )
 SENT = (
     *FIELDS,

@@ -56,7 +56,7 @@ def operations(guarded: str) -> list[schemathesis.APIOperation]:
 @given(data=st.data())
 @MANY
 def test_no_request_breaks_the_server(operations: list[schemathesis.APIOperation], data: st.DataObject) -> None:
-    case = data.draw(cases(operations))
+    case = data.draw(requests_to(operations))
     case.call_and_validate(headers=HEADERS, checks=CHECKS, timeout=60)
 
 
@@ -67,7 +67,7 @@ def test_no_request_about_a_picture_breaks_the_server(
 ) -> None:
     """As generated, but for a question and a picture that the model can be asked about."""
     (chat,) = (one for one in operations if one.path == "/v1/chat/completions")
-    case, text = data.draw(cases([chat])), data.draw(st.text(min_size=1))
+    case, text = data.draw(requests_to([chat])), data.draw(st.text(min_size=1))
     if isinstance(case.body, dict):
         asked: dict[str, Any] = {"role": "user", "content": [{"type": "text", "text": text}, SMALL]}
         case.body = {**case.body, "messages": [asked]}
@@ -80,6 +80,6 @@ def test_all_that_is_described_wants_the_key(guarded: str, operations: list[sche
         assert (reply.status_code == 401) == (one.path not in FREE), one.label
 
 
-def cases(operations: list[schemathesis.APIOperation]) -> st.SearchStrategy[schemathesis.Case]:
+def requests_to(operations: list[schemathesis.APIOperation]) -> st.SearchStrategy[schemathesis.Case]:
     """Requests that keep to the document, and some that do not."""
     return st.one_of([one.as_strategy(generation_mode=mode) for one in operations for mode in GenerationMode])
