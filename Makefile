@@ -69,17 +69,17 @@ $(BIN)/pip:
 
 # Torch is a stage of its own: it is most of what is downloaded, and what its index has for this Python decides how much.
 $(VENV)/.torch: constraints.txt | $(BIN)/pip
-	@echo "1 of 2: installing PyTorch, 0.2 GB for CPUs or some 3 GB with CUDA: one minute to ten"
+	@echo "1 of 2: installing PyTorch; $(VENV) grows to less than 2 GB in all with a build for CPUs, to 5 GB with CUDA"
 	@$(PIP) "torch>=2.13,<3"
 	@touch $@
 
 $(VENV)/.local: pyproject.toml constraints.txt $(VENV)/.torch | $(BIN)/pip
-	@echo "2 of 2: installing Chain-of-Focus, transformers and what they need, 0.1 GB: about a minute"
+	@echo "2 of 2: installing Chain-of-Focus, transformers and what they need"
 	@$(PIP) $(EDITABLE) ".[local]"
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.torch | $(BIN)/pip
-	@echo "2 of 2: installing Chain-of-Focus with all extras and the tools of its tests, 0.4 GB: about two minutes"
+	@echo "2 of 2: installing Chain-of-Focus with all extras and the tools of its tests"
 	@$(PIP) $(EDITABLE) ".[dev]"
 	@touch $@ $(VENV)/.local
 

@@ -54,7 +54,7 @@ def test_an_evaluation_counts_what_it_leaves_out_and_is_viewed_from_another_fold
     assert "2 traces in" in seen.stdout
     assert "1 without a picture; the first: " in seen.stderr
     pages = [page.read_text() for page in sorted((folder / "elsewhere" / "view").rglob("[12].html"))]
-    assert sum("The picture cannot be read: " in page for page in pages) == 1
+    assert sum("The picture cannot be read." in page for page in pages) == 1
 
 
 def test_a_file_without_a_usable_row_leaves_no_run(folder):
