@@ -129,7 +129,6 @@ def test_a_check_of_our_own_server_leaves_the_zooms_to_it() -> None:
     assert "  models              nano\n" in done.stdout
     assert "served, as the endpoint is a server of cof" in done.stdout
     assert "  zoom                left to the server: " in done.stdout
-    assert "! zoom" in done.stdout
 
 
 def test_time_outs_are_tried_again_and_counted(url: str, tmp_path: Path) -> None:
