@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import weakref
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -40,6 +41,7 @@ class Endpoint:
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=connections)
         self._client = httpx.Client(headers=headers, limits=limits)
+        weakref.finalize(self, self._client.close)  # for callers that do not close
 
     def post(self, url: str, body: Mapping[str, Any], until: float) -> Any:
         """The JSON that `url` answers, or a Fault. `until` is a time of `time.monotonic`, after which no more is waited for; a

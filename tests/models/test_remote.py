@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import io
 import json
 import threading
@@ -71,6 +72,17 @@ def test_a_count_that_is_none_ends_that_conversation_alone(tokens: Any) -> None:
         first, second = run_many(model_at(server, batch=1), [(QUESTION, PICTURE)] * 2)
     assert first.stop is Stop.FAILED
     assert second.answer == "B"
+
+
+def test_a_model_that_nobody_closes_leaves_no_connection_open() -> None:
+    with listening(by_turn(ANSWER)) as server:
+        model = model_at(server)
+        assert run(model, QUESTION, PICTURE).answer == "B"
+        client = model._endpoint._client
+        assert not client.is_closed
+        del model
+        gc.collect()
+        assert client.is_closed
 
 
 def test_half_a_character_in_a_question_is_sent() -> None:

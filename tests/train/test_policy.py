@@ -68,7 +68,7 @@ def test_the_tokens_are_those_of_the_conversation(model: LocalModel, episodes: l
         assert len(ends) + 1 == len(turns)
 
 
-@pytest.mark.parametrize("branches", [1, ROLLOUTS])
+@pytest.mark.parametrize("branches", [pytest.param(1, marks=pytest.mark.long), ROLLOUTS])
 def test_the_probabilities_are_those_of_the_engine(model: LocalModel, episodes: list[Episode], branches: int) -> None:
     chosen = [n for n in range(len(episodes)) if n != 7]
     packed = pack(episodes, chosen, model.codec, branches)
