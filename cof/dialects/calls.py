@@ -26,7 +26,7 @@ Y_FIRST = "box_2d"  # Gemini's key of boxes in thousandths, y first (ai.google.d
 _NUMBER = re.compile(r"(?<![\w.])-?\d{1,9}(?:\.\d{1,20})?")
 _WHOLE = re.compile(r"\d{1,6}")
 _FLAT = re.compile(r"\{[^{}]*+\}")
-_NAME = re.compile(r"[\w.\-]++")
+_OPENER = re.compile(r"\{|<function=|<arg_key>")  # the first of these says which form a named call has; values may hold the others
 
 Call = tuple[str, Any]  # the tool's name and its arguments, as far as they are there
 
@@ -51,10 +51,12 @@ def named(body: str, label: str = "", whole: bool = True) -> list[Call]:
 
     Values that are no JSON of their own are texts, and so is that of `label`. `whole` is as in `relaxed_json.loads`.
     """
-    if "<function=" in body:  # Qwen3.5
+    found = _OPENER.search(body)
+    opener = found[0] if found else ""
+    if opener == "<function=":  # Qwen3.5
         parts = (part.partition("</function>")[0].partition(">") for part in body.split("<function=")[1:])
         return [(name.strip(), _tagged(rest, ("<parameter=", ">", "</parameter>"), label)) for name, _, rest in parts]
-    if "<arg_key>" in body:  # GLM
+    if opener == "<arg_key>":  # GLM
         name, sign, rest = body.partition("<arg_key>")
         return [(name.strip(), _tagged(sign + rest, ("<arg_key>", "</arg_key>", "</arg_value>"), label))]
     if body.lstrip().startswith("call:"):  # Gemma 4

@@ -141,9 +141,15 @@ THOUSANDTHS = [
 
 @pytest.mark.parametrize("name", THOUSANDTHS)
 @pytest.mark.parametrize("form", [XML, PAIRS, GEMMA], ids=["xml", "pairs", "gemma"])
-@pytest.mark.parametrize("label", ["sign 2", "2", "[a] sign", 'the "big" sign'])
+@pytest.mark.parametrize("label", ["sign 2", "2", "[a] sign", 'the "big" sign', "{sign}"])
 def test_named_calls_are_read_in_the_forms_of_other_templates(name: str, form: str, label: str) -> None:
     assert zoom(name, form % label).label == label
+
+
+@pytest.mark.parametrize("label", ["<function=", "<arg_key>", "call:", "</function>"])
+def test_a_label_in_json_may_hold_the_signs_of_other_forms(label: str) -> None:
+    first = overview("cof")
+    assert zoom("cof", dialect_of("cof").write(Zoom((Box(0, 0, 960, 1080),), label), first)).label == label
 
 
 @pytest.mark.parametrize(
