@@ -26,7 +26,7 @@ Y_FIRST = "box_2d"  # Gemini's key of boxes in thousandths, y first (ai.google.d
 _NUMBER = re.compile(r"(?<![\w.])-?\d{1,9}(?:\.\d{1,20})?")
 _WHOLE = re.compile(r"\d{1,6}")
 _FLAT = re.compile(r"\{[^{}]*+\}")
-_OPENER = re.compile(r"\{|<function=|<arg_key>")  # the first of these says which form a named call has; values may hold the others
+_OPENER = re.compile(r"\{|<function=|<arg_key>")  # the first of them says which form a named call has
 
 Call = tuple[str, Any]  # the tool's name and its arguments, as far as they are there
 

@@ -149,7 +149,7 @@ def test_named_calls_are_read_in_the_forms_of_other_templates(name: str, form: s
 @pytest.mark.parametrize("label", ["<function=", "<arg_key>", "call:", "</function>"])
 def test_a_label_in_json_may_hold_the_signs_of_other_forms(label: str) -> None:
     first = overview("cof")
-    assert zoom("cof", dialect_of("cof").write(Zoom((Box(0, 0, 960, 1080),), label), first)).label == label
+    assert zoom("cof", dialect_of("cof").write(Zoom((Box(*PART),), label), first)).label == label
 
 
 @pytest.mark.parametrize(
