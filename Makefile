@@ -20,12 +20,15 @@ SIZED = ( while sleep 20; do echo "  $(VENV) has $$(du -sm $(VENV) | cut -f1) MB
 PIP = $(if $(MAKE_TERMOUT),,$(SIZED)) $(BIN)/pip install $(QUIET) --disable-pip-version-check $(CONSTRAINTS)
 EDITABLE := --config-settings editable_mode=compat --editable  # a path, so that a clone named cof does not hide the package
 
-.PHONY: demo test test-all test-lowest test-newest mutants lint bench clients fuzz train-nano clean
+.PHONY: demo test quick test-all test-lowest test-newest mutants lint bench clients fuzz train-nano clean
 
 demo: $(VENV)/.local
 	$(BIN)/cof ask examples/plaza.jpg "$$(cat examples/plaza.txt)" --trace trace.html
 
-test: lint
+test: $(VENV)/.dev
+	@$(MAKE) --no-print-directory --jobs 2 lint quick
+
+quick: $(VENV)/.dev
 	$(BIN)/pytest --numprocesses 2 --dist loadfile -m "not long"
 
 test-all: lint

@@ -19,11 +19,13 @@ import pytest
 from PIL import Image
 
 from cof.cli.asking import AnsweredQuestion, Questionnaire, ask_all, is_single, pictures_in, questions_in, split_words
+from cof.cli.several import ask_several
 from cof.errors import InputError
 from cof.focus.setting import Setting
 from cof.models.base import Conversation
 from cof.models.scripted import ScriptedModel
 from cof.vision.load import LoadLimits
+from cof.worlds.outside import OUTSIDE
 from tests.models.endpoints import ANSWER, Reply, by_turn, listening, models
 from tests.patience import PATIENCE
 from tests.test_cli import cof
@@ -186,6 +188,18 @@ def test_several_answers_have_headings_pages_and_a_count_of_failures(folder: Pat
     unread = (pages / "answers" / "3.html").read_text()
     assert "The picture cannot be read." in unread
     assert unread.count("cannot be decoded") == 1
+
+
+def test_each_of_several_answers_says_whether_its_picture_is_outside(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Flat pictures are outside what cof-nano knows; of a model that claims no world nothing is said."""
+    images = [str(folder / "a.jpg"), str(folder / "c.png")]
+    for name, count in (("nano", 2), ("a 7B model", 0)):
+        model = ScriptedModel([TWO_TURNS])
+        model.name = name
+        ask_several(model, Questionnaire(images, QUESTIONS[:1], ()), Setting(), False, None)
+        assert " ".join(capsys.readouterr().out.split()).count(OUTSIDE) == count
 
 
 def test_several_answers_are_a_line_of_json_each(folder: Path) -> None:

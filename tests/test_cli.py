@@ -144,6 +144,7 @@ def test_an_interrupted_evaluation_says_that_it_goes_on(tmp_path):
     assert "Traceback" not in said
 
 
+@pytest.mark.long
 def test_a_judge_that_is_not_there_is_told(tmp_path):
     asked = ["--n", 3, "--side", 448, "--arms", "direct", "--judge", "http://127.0.0.1:9/v1"]
     result = cof("eval", "needle", *asked, "--out", tmp_path / "run")
@@ -160,6 +161,7 @@ def built(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_training_data_is_built_described_converted_and_selected(built, tmp_path):
     kept = len((built / "traces.jsonl").read_text().splitlines())
     assert json.loads((built / "stats.json").read_text())["kept"] == kept

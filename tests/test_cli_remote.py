@@ -33,6 +33,7 @@ def test_an_evaluation_is_spread_over_replicas(tmp_path: Path) -> None:
     assert len(one.asked) + len(other.asked) == 12
 
 
+@pytest.mark.long
 def test_a_metric_scores_every_question_and_is_named(tmp_path: Path) -> None:
     lines = [{"question": "What does it say?", "image": str(PICTURE), "answer": truth} for truth in ("Boa", "B", "xyz")]
     (tmp_path / "open.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -80,6 +80,7 @@ def test_a_task_names_functions_and_files_that_exist(file: Path, folder: Path) -
     assert (folder / data).exists()
 
 
+@pytest.mark.long
 def test_a_run_becomes_logs_on_the_command_line(tmp_path: Path) -> None:
     run = tmp_path / "run"
     cof = [sys.executable, "-m", "cof"]

@@ -56,6 +56,9 @@ PICTURES: dict[str, Callable[[Path], Path]] = {
 }
 
 
+QUICK = ("12 megapixels", "the plaza")  # the pictures of a quick run
+
+
 def zooming(family: str, size: tuple[int, int]) -> Say:
     """An endpoint whose model zooms four times into different places, and then answers."""
     dialect = dialect_of(family)
@@ -80,13 +83,20 @@ def check(family: str, picture: Image.Image) -> None:
     assert trace.pixels <= trace.limits.pixels
 
 
-@pytest.mark.parametrize("family", [name for name in names() if name != "served"])  # which asks for no crop
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(name, marks=() if name in FAMILIES else pytest.mark.long)
+        for name in names()
+        if name != "served"  # which asks for no crop
+    ],
+)
 def test_every_family_zooms_into_a_photograph(family: str) -> None:
     check(family, textured(4000, 3000))
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.long) if name.startswith("192") else name for name in PICTURES]
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.long) for name in PICTURES]
 )
 def test_any_picture_can_be_zoomed_into(name: str, tmp_path: Path) -> None:
     picture = load(PICTURES[name](tmp_path))

@@ -77,7 +77,7 @@ class RemoteModel:
         self.wire = Wire.of(wire) if isinstance(wire, str) else wire
         self.replicas = Replicas(urls)
         self._endpoint, self._listed = Endpoint(own_key(key), batch), dict[str, str]()
-        self.known, self.usage, self._lock = Known(), Usage(), Lock()
+        self.known, self.usage, self._lock, self._listing = Known(), Usage(), Lock(), Lock()
 
     @property
     def fingerprint(self) -> str:
@@ -206,10 +206,11 @@ class RemoteModel:
         if not no_model(fault.status, fault.text):
             return ""
         place = replica.url.removesuffix(CHAT)
-        if place not in self._listed:
-            names = listed(self._endpoint, place, time.monotonic() + LISTING)
-            self._listed[place] = "" if isinstance(names, Fault) else f": {in_short(names)}"
-        return self._listed[place]
+        with self._listing:
+            if place not in self._listed:
+                names = listed(self._endpoint, place, time.monotonic() + LISTING)
+                self._listed[place] = "" if isinstance(names, Fault) else f": {in_short(names)}"
+            return self._listed[place]
 
     def _failed(self, replica: Replica, why: str) -> ModelError:
         return ModelError(f"{self.name} at {replica.url.removesuffix(CHAT[1:])} did not answer ({why})")

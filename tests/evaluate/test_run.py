@@ -194,6 +194,7 @@ def test_an_evaluation_killed_at_random_moments_ends_as_an_unbroken_one(tmp_path
     assert json.loads(reports[0])["arms"]["focus"]["samples"] == 12
 
 
+@pytest.mark.long
 def test_a_run_with_other_settings_does_not_mix(tmp_path: Path) -> None:
     assert cof(*command(tmp_path / "run")).returncode == 0
     other = cof(*command(tmp_path / "run"), "--budget", 64)

@@ -119,6 +119,7 @@ def test_rollouts_have_the_tokens_masks_and_probabilities_of_our_own_engine(loca
         assert [turn.completion for turn in one.trace.turns] == [turn.completion for turn in other.trace.turns]
 
 
+@pytest.mark.long
 def test_warm_rollouts_are_as_likely_in_training_as_the_engine_found_them(local: LocalModel) -> None:
     prompts = NeedlePrompts(local.spec, 3, (672, 1344), (64, 256), (0.2, 0.4, 0.4))
     setting = replace(SETTING, sampling=Sampling(TEMPERATURE, tokens=60))

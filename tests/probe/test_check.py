@@ -113,7 +113,7 @@ def test_a_server_of_cof_is_asked_one_question() -> None:
         assert not list(check(f"{url}/v1", "scripted", ""))[-1].good
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 10))])
 def test_the_frame_is_found_with_any_pictures(seed: int) -> None:
     wanted = {
         "pixels": (Seeing(pixels), ("pixel", "xy", None)),

@@ -47,6 +47,7 @@ def published(folder: Path) -> tuple[bytes, dict]:
     return (folder / "traces.jsonl").read_bytes(), {k: v for k, v in stats.items() if k not in TIMES}
 
 
+@pytest.mark.long
 def test_experts_who_err_leave_right_trajectories(tmp_path):
     stats = built(tmp_path / "run", Experts(0.2), 300)
     assert stats["asked"] == 300
@@ -67,6 +68,7 @@ def test_experts_who_never_err_keep_all_at_the_depth_that_is_needed(tmp_path):
         assert trace_from_json(record["trace"]).zooms == needed[record["id"]]
 
 
+@pytest.mark.long
 def test_plain_thoughts_are_grounded(tmp_path):
     stats = built(tmp_path / "exact", Experts(0.0), 60, method=ground)
     assert stats["kept"] == 60 - stats["dropped"]["answer in the question"]

@@ -187,6 +187,7 @@ def test_a_client_that_hangs_up_stops_costing(url: str, client: openai.OpenAI, s
     assert client.chat.completions.create(model="nano", messages=asked()).choices[0].message.content == "K"
 
 
+@pytest.mark.long
 def test_too_many_are_told_to_try_again_and_strangers_to_show_a_key(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("secret\n")
@@ -213,6 +214,7 @@ def test_too_many_are_told_to_try_again_and_strangers_to_show_a_key(tmp_path: Pa
         server.wait()
 
 
+@pytest.mark.long
 def test_who_may_not_wait_may_still_be_asked() -> None:
     server, url = start("--waiting", "0", "--concurrency", "2")
     try:

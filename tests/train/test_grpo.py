@@ -101,6 +101,7 @@ def test_the_nth_question_is_the_same_for_everybody() -> None:
     assert len({one(n).spec.max_pixels for n in range(20)}) == 2
 
 
+@pytest.mark.long
 def test_a_smaller_picture_is_asked_about_as_in_an_evaluation() -> None:
     spec, depths = LocalModel.load("nano", device="cpu").spec, (0.3, 0.4, 0.3)
     prompts = NeedlePrompts(spec, 1, (1344,), (256,), depths, (448, 896, 2000))

@@ -152,6 +152,7 @@ def test_a_start_that_another_stage_makes_is_named_with_its_command() -> None:
     assert start_of("nano", "") == str(embedded_folder("nano"))
 
 
+@pytest.mark.long
 def test_a_trace_whose_picture_moved_is_named_before_training(tmp_path: Path) -> None:
     traces = write_traces(tmp_path)
     (tmp_path / "1.png").rename(tmp_path / "moved.png")

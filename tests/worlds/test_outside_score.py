@@ -127,6 +127,7 @@ def test_parts_of_a_photograph_are_outside() -> None:
     assert np.mean(found) >= 0.95
 
 
+@pytest.mark.long
 def test_drawn_scenes_of_other_seeds_are_inside() -> None:
     found = [any(warned(needle(seed, SIDES[seed % len(SIDES)]))) for seed in range(100)]
     assert np.mean(found) <= 0.02
