@@ -130,6 +130,7 @@ def test_a_refused_input_leaves_no_run_behind(tmp_path):
     assert not out.exists()
 
 
+@pytest.mark.long
 def test_an_interrupted_evaluation_says_that_it_goes_on(tmp_path):
     command = [sys.executable, "-m", "cof", "eval", "needle", "--n", "300", "--side", "448", "--out", tmp_path / "run"]
     pipe, heeding = subprocess.PIPE, partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # jobs of a shell ignore it

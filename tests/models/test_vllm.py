@@ -105,6 +105,7 @@ def spoken_to(engine: Engine, local: LocalModel) -> VllmModel:
     return VllmModel("nano", engine, Params, local.codec, mind.ends, mind.never)
 
 
+@pytest.mark.long
 def test_rollouts_have_the_tokens_masks_and_probabilities_of_our_own_engine(local: LocalModel) -> None:
     prompts = NeedlePrompts(local.spec, 3, (672, 1344), (64, 256), (0.2, 0.4, 0.4))
     asked = [(prompts(index), 0) for index in range(4)]

@@ -344,6 +344,7 @@ def test_an_endpoint_that_wants_a_picture_is_no_obstacle() -> None:
         assert next(row for row in check(server.url, "m", "") if row.name == "text").good is False
 
 
+@pytest.mark.long
 def test_the_exit_code_says_whether_a_zoom_worked() -> None:
     with listening(Seeing(thousandths)) as server:
         done = cof("check", "--url", server.url, "--model", "m")

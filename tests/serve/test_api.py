@@ -137,6 +137,7 @@ def test_a_body_that_is_too_large_is_refused(url: str) -> None:
     assert reply.status_code == 413
 
 
+@pytest.mark.long
 def test_many_clients_get_their_own_answers(client: openai.OpenAI) -> None:
     """Each the answer that the model gives to the question alone."""
     pictures = [(sample.question.text, data_url(sample.jpeg())) for sample in samples("validation", 11, 8, 896)]
