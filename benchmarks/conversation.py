@@ -13,12 +13,12 @@ from dataclasses import replace
 
 from PIL import Image
 
-from cof.focus.loop import run_many
+from cof.loop.session import run_many
 from cof.models.opening import open_model
+from cof.needle.samples import samples
 from cof.scoring.statistics import wilson
 from cof.scoring.traces import score_trace
 from cof.types import Exchange, Question
-from cof.worlds.needle import samples
 
 SEED, SIDE = 5, 896
 ASKED: dict[str, Callable[[Question], Question]] = {

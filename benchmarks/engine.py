@@ -15,13 +15,13 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from cof.focus.loop import run_many
-from cof.focus.setting import Setting
+from cof.loop.session import run_many
+from cof.loop.setting import Setting
 from cof.models.base import Conversation, Request
 from cof.models.encoding import views_in
-from cof.models.local import LocalModel
+from cof.models.local.model import LocalModel
+from cof.needle.samples import samples
 from cof.types import Completion, Sampling, Trace
-from cof.worlds.needle import samples
 
 QUESTIONS, BATCH, SIDE = 200, 32, 1792
 SETTING = Setting(sampling=Sampling(tokens=128))
@@ -38,7 +38,7 @@ class Serial:
     def converse(self, conversations: Iterable[Conversation]) -> None:
         for conversation in conversations:
             while (request := conversation.request()) is not None:
-                conversation.hear(self._generate(request), 0.0)
+                conversation.receive(self._generate(request), 0.0)
 
     @torch.inference_mode()
     def _generate(self, request: Request) -> Completion:
@@ -53,8 +53,8 @@ class Serial:
             max_new_tokens=request.sampling.tokens,
             **{name: torch.from_numpy(array) for name, array in patches.items()},
         )
-        said = [token for token in out[0, ids.shape[1] :].tolist() if token not in self.model.engine.mind.ends]
-        return Completion(codec.words(said), len(said) + 1)
+        said = [token for token in out[0, ids.shape[1] :].tolist() if token not in self.model.engine.bundle.ends]
+        return Completion(codec.decode(said), len(said) + 1)
 
 
 def main(questions: int = QUESTIONS) -> None:

@@ -20,14 +20,14 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from cof.errors import InvalidImage
-from cof.focus.setting import with_budget
+from cof.loop.setting import with_budget
+from cof.needle.drawing import draw_full, jpeg
+from cof.needle.outside import LIMIT, RANGES, measures, outside_score
+from cof.needle.scenes import Contents, Split, make_scene
 from cof.scoring.statistics import wilson
 from cof.types import ViewSpec
 from cof.vision import views
 from cof.vision.load import load
-from cof.worlds.drawing import draw_full, jpeg
-from cof.worlds.outside import LIMIT, RANGES, measures, outside_score
-from cof.worlds.scenes import Contents, Split, make_scene
 
 SCENES = 1000  # of the training split, on which the ranges are set
 HELD = 500  # of each other split

@@ -26,15 +26,15 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.chat_template_utils import qwen3_template
 
 from cof.dialects.cof import COF
-from cof.focus.loop import Session
-from cof.focus.setting import Setting
-from cof.models.local import LocalModel
+from cof.loop.session import Session
+from cof.loop.setting import Setting
+from cof.models.local.model import LocalModel
 from cof.scoring.rewards import Rollout, graded
-from cof.train.environment import play
 from cof.train.grpo import train_reinforced
 from cof.train.progress import read_metrics
 from cof.train.prompts import NeedlePrompts, Prompt
 from cof.train.reinforce import ReinforceConfig
+from cof.train.rollouts import play
 from cof.train.watch import measures
 from cof.types import Completion, Limits, Sampling
 
@@ -108,7 +108,7 @@ class Looking:
             label: What is looked for.
         """
         call = COF.tool, json.dumps({"bbox_2d": bbox_2d, "label": label})
-        self._session.hear(Completion(COF.spoken("", "", [call])), 0.0)
+        self._session.receive(Completion(COF.join("", "", [call])), 0.0)
         return self._told()
 
     def get_reward(self) -> float:
@@ -125,7 +125,7 @@ class Looking:
 
     def _end(self, text: str) -> None:
         """Hear the turn after which TRL ran no tool."""
-        self._session.hear(Completion(text), 0.0)
+        self._session.receive(Completion(text), 0.0)
         self._rollout = graded(self._session.trace)
 
 
@@ -191,7 +191,7 @@ def _trainer(rows: list[dict[str, Any]], out: str) -> Measured:
         temperature=STEPS.temperature,
         max_completion_length=WHOLE,
         max_tool_calling_iterations=STEPS.limits.turns,  # and a turn after the last, as our loop asks once for the answer
-        generation_kwargs={"max_new_tokens": STEPS.tokens, "suppress_tokens": list(model.engine.mind.never)},
+        generation_kwargs={"max_new_tokens": STEPS.tokens, "suppress_tokens": list(model.engine.bundle.never)},
         gradient_checkpointing=False,
         bf16=False,
         use_cpu=True,

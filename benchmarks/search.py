@@ -15,11 +15,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from cof.agent.build import build, publish_kept
+from cof.agent.calls import Call, Check, Cost, Locate, Look, Plan, Propose, Read, Reply, Summarise, Task, Try
+from cof.agent.trajectory import Rules
+from cof.data.filters import Filters
 from cof.runs import RunDir
-from cof.search.build import build, publish_kept
-from cof.search.calls import Call, Check, Ledger, Locate, Look, Plan, Propose, Read, Reply, Summarise, Task, Try
-from cof.search.filters import Filters
-from cof.search.trajectory import Rules
 from cof.types import Box, Question, ViewSpec
 
 QUESTIONS, CONCURRENCY, LATENCY = 10_000, 64, 0.2  # latency in seconds
@@ -29,7 +29,7 @@ PICTURE = Image.effect_noise((640, 480), 60).convert("RGB")
 class Scripted:
     """One zoom, found at once."""
 
-    def play(self, task: Task, call: Call, _ledger: Ledger) -> Reply:
+    def play(self, task: Task, call: Call, _ledger: Cost) -> Reply:
         time.sleep(LATENCY)
         match call:
             case Plan(events):

@@ -20,19 +20,19 @@ import numpy as np
 import torch
 from transformers import AutoModelForImageTextToText
 
-from cof.models.local import LocalModel
+from cof.agent.build import build, publish_kept
+from cof.agent.experts import Experts
+from cof.agent.sources import Drawn, needle_tasks
+from cof.agent.trajectory import Rules
+from cof.data.embed import embed
+from cof.data.filters import Filters
+from cof.data.select import select, select_random
+from cof.data.traces import Kept, read_kept, write_kept
+from cof.models.local.model import LocalModel
+from cof.needle.phrases import GRID
 from cof.runs import RunDir
-from cof.search.build import build, publish_kept
-from cof.search.experts import Experts
-from cof.search.filters import Filters
-from cof.search.kept import Kept, read_kept, write_kept
-from cof.search.select import select, select_random
-from cof.search.sources import Drawn, needle_tasks
-from cof.search.trajectory import Rules
-from cof.train.embed import embed
 from cof.train.traces import TraceLessons
 from cof.types import ViewSpec
-from cof.worlds.phrases import GRID
 
 SPEC = ViewSpec()
 AT_ONCE, ZOOMING, TAKEN, HELD_OUT = 950, 50, 50, 15  # trajectories; held out: of each number of zooms

@@ -29,7 +29,7 @@ import httpx
 import numpy as np
 import psutil
 
-from cof.worlds.needle import samples
+from cof.needle.samples import samples
 
 JSON = {"Content-Type": "application/json"}
 CLIENTS, SECONDS, QUESTIONS, SIDE = 64, 180, 32, 1792

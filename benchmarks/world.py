@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from cof.worlds.drawing import draw_full
-from cof.worlds.scenes import make_scene
+from cof.needle.drawing import draw_full
+from cof.needle.scenes import make_scene
 
 SCENES, SIDE = 100, 448
 

@@ -27,11 +27,11 @@ from cof.errors import (
     MissingExtra,
     ModelError,
 )
-from cof.focus.loop import run, run_many
-from cof.focus.setting import Setting, setting_of
+from cof.loop.session import run, run_many
+from cof.loop.setting import Setting, setting_of
 from cof.models.base import Model
 from cof.models.opening import open_model
-from cof.models.remote import RemoteModel
+from cof.models.remote.model import RemoteModel
 from cof.models.scripted import ScriptedModel
 from cof.types import (
     Answer,
@@ -50,7 +50,7 @@ from cof.types import (
 from cof.vision.load import load
 
 if TYPE_CHECKING:
-    from cof.models.local import LocalModel
+    from cof.models.local.model import LocalModel
 
 __all__ = [
     "Answer",
@@ -95,7 +95,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """LocalModel is imported when it is asked for, as it needs torch. Raises AttributeError, or ImportError without torch."""
     if name == "LocalModel":
-        from cof.models.local import LocalModel
+        from cof.models.local.model import LocalModel
 
         return LocalModel
     raise AttributeError(f"module 'cof' has no attribute {name!r}")

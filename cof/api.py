@@ -22,18 +22,18 @@ from cof.config import replace_fields
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.errors import InputError
-from cof.focus.loop import Session, not_asked
-from cof.focus.question import question_of
-from cof.focus.setting import Mode, Setting, setting_of
+from cof.loop.question import question_of
+from cof.loop.session import Session, not_asked
+from cof.loop.setting import Mode, Setting, setting_of
 from cof.models.base import Model
 from cof.models.opening import NANO, open_model
-from cof.models.remote import SECONDS
+from cof.models.remote.model import SECONDS
+from cof.needle.outside import outside
 from cof.types import Limits, Question, Trace
 from cof.vision.addresses import shown, url_of
 from cof.vision.fetch import fetched
 from cof.vision.load import MEGAPIXELS, LoadLimits, limits_of, load
 from cof.vision.views import Picture
-from cof.worlds.outside import outside
 
 ASKING: tuple[Mode, ...] = ("focus", "direct", "always")  # the modes that need no true boxes
 LEAST_BUDGET = 4  # visual tokens

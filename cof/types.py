@@ -308,25 +308,25 @@ class Trace:
         return tuple(view for turn in self.turns for view in turn.views)
 
     @property
-    def own(self) -> tuple[Turn, ...]:
+    def model_turns(self) -> tuple[Turn, ...]:
         """The turns that the model spoke itself."""
         return tuple(turn for turn in self.turns if not turn.given)
 
     @property
-    def asked(self) -> tuple[Box, ...]:
+    def requested_boxes(self) -> tuple[Box, ...]:
         """The boxes that the model named itself, shown or not."""
-        return tuple(box for turn in self.own if isinstance(turn.action, Zoom) for box in turn.action.boxes)
+        return tuple(box for turn in self.model_turns if isinstance(turn.action, Zoom) for box in turn.action.boxes)
 
     @property
-    def looked(self) -> tuple[Box, ...]:
+    def shown_boxes(self) -> tuple[Box, ...]:
         """Of those, the boxes that were shown."""
-        zooms = [(turn.action, len(turn.views)) for turn in self.own if isinstance(turn.action, Zoom)]
+        zooms = [(turn.action, len(turn.views)) for turn in self.model_turns if isinstance(turn.action, Zoom)]
         return tuple(box for zoom, shown in zooms for box in zoom.boxes[:shown])
 
     @property
     def zooms(self) -> int:
         """Views that the model asked for."""
-        return sum(len(turn.views) for turn in self.own)
+        return sum(len(turn.views) for turn in self.model_turns)
 
     @property
     def tokens(self) -> int:
@@ -360,7 +360,7 @@ class Trace:
 
     def to_html(self, picture: Any = None) -> str:
         """The trace as one HTML page; `picture` as `cof.load` takes it, else what the question names. Raises InvalidImage."""
-        page: str = _room("cof.serve.page").page_of(self, picture)
+        page: str = _room("cof.view.page").page_of(self, picture)
         return page
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -17,7 +17,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-IMPORTED = ["torch", "transformers", "cof.cli", "cof.models.local", "tests.commands"]
+IMPORTED = ["torch", "transformers", "cof.cli", "cof.models.local.model", "tests.commands"]
 SECONDS = 280.0  # that a command may take: less than a test has
 
 

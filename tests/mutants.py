@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 ROOMS = {  # what is changed, and the tests that should notice
     "cof/focus": "tests/focus",
-    "cof/models/batch.py": "tests/models/test_engine.py tests/models/test_sampling.py",
+    "cof/models/local/batch.py": "tests/models/local/test_engine.py tests/models/local/test_sampling.py",
     "cof/scoring": "tests/scoring",
     "cof/evaluate": "tests/evaluate",
     "cof/train/policy.py": "tests/train/test_policy.py",

@@ -6,7 +6,7 @@ from base64 import b64encode
 import pytest
 
 from tests.commands import cof
-from tests.evaluate.benchmarks.copies import picture
+from tests.data.benchmarks.copies import picture
 from tests.test_cli import refused
 
 CALL = (

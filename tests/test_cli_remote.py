@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from cof.dialects.named import dialect_of
-from cof.models.remote import RemoteModel
+from cof.models.remote.model import RemoteModel
 from tests.commands import cof
-from tests.models.endpoints import ANSWER, ZOOM, Asked, Reply, by_turn, in_turn, listening, models
+from tests.models.remote.endpoints import ANSWER, ZOOM, Asked, Reply, by_turn, in_turn, listening, models
 from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parent.parent

@@ -19,14 +19,15 @@ ROOMS = (  # from the ground up; rooms on one floor may not import each other. "
     {"vision"},
     {"dialects"},
     {"models"},
-    {"focus"},
+    {"loop"},
     {"probe"},
-    {"worlds"},
+    {"needle"},
     {"scoring"},
+    {"data"},
+    {"agent"},
     {"train"},
     {"evaluate"},
-    {"search"},
-    {"api"},
+    {"api", "view"},
     {"serve"},
     {""},
     {"cli"},
@@ -35,11 +36,8 @@ ROOMS = (  # from the ground up; rooms on one floor may not import each other. "
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
 HEAVY = {"torch", "torchvision", "transformers", "trl", "peft", "datasets", "accelerate", "safetensors", "tokenizers"}
 HEAVY_PLACES = (
-    "cof/models/local.py",
-    "cof/models/engine.py",
-    "cof/models/batch.py",
-    "cof/models/eyes.py",
-    "cof/models/slots.py",
+    "cof/models/local/",
+    "cof/data/embed.py",
     "cof/train/",
 )
 

@@ -10,8 +10,8 @@ from PIL import Image
 from cof.cli.outcome import check_outcome
 from cof.errors import ModelError
 from cof.evaluate.run import Record
-from cof.focus.loop import NO_VIEW, run
-from cof.focus.setting import Mode
+from cof.loop.session import NO_VIEW, run
+from cof.loop.setting import Mode
 from cof.models.scripted import ScriptedModel
 from cof.types import Question, Stop, Trace
 

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from cof.errors import MissingExtra, installing
-from tests.models.endpoints import ANSWER, ZOOM, by_turn, listening, models
+from tests.models.remote.endpoints import ANSWER, ZOOM, by_turn, listening, models
 from tests.test_served import free_port, wait_for
 
 ROOT = Path(__file__).parent.parent

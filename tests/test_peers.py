@@ -13,9 +13,9 @@ from types import ModuleType
 
 import pytest
 
-from cof.evaluate.benchmarks.known import BENCHMARKS
+from cof.data.benchmarks.known import BENCHMARKS
+from cof.needle.samples import samples, write
 from cof.types import ViewSpec
-from cof.worlds import needle
 
 PEERS = Path(__file__).parents[1] / "examples" / "peers"
 N = 4
@@ -24,7 +24,7 @@ N = 4
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("needle")
-    needle.write(needle.samples("test", 0, N, 448, ViewSpec()), place)
+    write(samples("test", 0, N, 448, ViewSpec()), place)
     subprocess.run([sys.executable, PEERS / "questions.py", place], check=True)
     return place
 

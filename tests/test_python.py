@@ -17,7 +17,7 @@ import cof
 from cof.api import _opened
 from cof.models.base import Request
 from cof.vision import views
-from tests.models.endpoints import ANSWER, ZOOM, by_turn, listening
+from tests.models.remote.endpoints import ANSWER, ZOOM, by_turn, listening
 from tests.tiny import write_checkpoint
 
 SIZE = (640, 480)

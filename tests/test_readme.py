@@ -14,7 +14,7 @@ import pytest
 
 from cof.probe.pictures import draw
 from tests.commands import cof
-from tests.models.endpoints import Reply, listening
+from tests.models.remote.endpoints import Reply, listening
 from tests.probe.seeing import Seeing, thousandths
 
 ROOT = Path(__file__).parent.parent

@@ -12,10 +12,10 @@ from PIL import Image
 
 import cof
 from cof.dialects.named import dialect_of, names
-from cof.focus import limits as within
+from cof.loop import limits as within
 from cof.types import Answer, Box, Limits, Zoom
 from cof.vision.load import load
-from tests.models.endpoints import Reply, Say, listening
+from tests.models.remote.endpoints import Reply, Say, listening
 
 LARGEST_BODY = 8_000_000  # bytes
 ZOOMS = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cof.cli.console import two_columns
-from cof.focus.notes import notes
+from cof.loop.notes import notes
 from cof.scoring.traces import listed
 from cof.types import Answer, Trace, Zoom
 from cof.vision.boxes import in_words, rounded
@@ -26,7 +26,7 @@ def summary(trace: Trace) -> dict[str, Any]:
         "zooms": trace.zooms,
         "tokens": trace.tokens,
         "visual_tokens": trace.visual_tokens,
-        "boxes": [rounded(box) for box in trace.looked],
+        "boxes": [rounded(box) for box in trace.shown_boxes],
         "thoughts": [turn.action.thought for turn in trace.turns if isinstance(turn.action, Zoom | Answer)],
         "notes": list(notes(trace)),
         "seconds": round(trace.seconds, 2),

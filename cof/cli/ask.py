@@ -38,18 +38,18 @@ from cof.cli.several import ask_several, check_folder
 from cof.config import replace_fields
 from cof.dialects.named import dialect_of
 from cof.errors import CofError, InputError, ModelError
-from cof.focus.loop import Session
-from cof.focus.notes import unreadable
-from cof.focus.question import question_of
-from cof.focus.setting import setting_of
+from cof.loop.notes import unreadable
+from cof.loop.question import question_of
+from cof.loop.session import Session
+from cof.loop.setting import setting_of
 from cof.models.base import Model
 from cof.models.opening import NANO
+from cof.needle.outside import OUTSIDE
 from cof.runs import publish
-from cof.serve.page import trace_page
 from cof.types import Limits, Sampling, Trace
+from cof.view.page import trace_page
 from cof.vision.load import MEGAPIXELS, limits_of, read_stdin
 from cof.vision.views import Picture
-from cof.worlds.outside import OUTSIDE
 
 
 def ask(

@@ -19,9 +19,9 @@ from PIL import Image
 from cof.api import opened_picture, session_of
 from cof.cli.console import say
 from cof.errors import InputError
-from cof.focus.loop import Session, not_asked
-from cof.focus.question import question_of
-from cof.focus.setting import Setting
+from cof.loop.question import question_of
+from cof.loop.session import Session, not_asked
+from cof.loop.setting import Setting
 from cof.models.base import Model
 from cof.types import Question, Trace
 from cof.vision.addresses import url_of

@@ -15,33 +15,33 @@ from rich.console import Console
 from rich.progress import Progress
 
 import cof
+from cof.agent.build import METHODS, publish_kept
+from cof.agent.build import build as run_build
+from cof.agent.calls import Actors, Task
+from cof.agent.experts import Experts
+from cof.agent.roles import ModelPlayers, Roles
+from cof.agent.sources import Drawn, count, file_tasks, needle_tasks
+from cof.agent.trajectory import Rules
 from cof.cli.options import Adapter, ModelName, numbers, opened
 from cof.cli.progress import counting
 from cof.cli.rows import Spoken, checked, convert, tell
 from cof.config import dump_config, load_config
+from cof.data.benchmarks.left_out import LeftOut
+from cof.data.describe import describe, plot
+from cof.data.filters import Filters, picture_hash
+from cof.data.select import select, select_random
+from cof.data.traces import Kept, read_kept, write_kept
 from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.errors import InputError, InvalidConfig, InvalidImage, ModelError
-from cof.evaluate.benchmarks.left_out import LeftOut
+from cof.needle.phrases import GRID
 from cof.plain import to_json
 from cof.runs import RunDir, fingerprint, read_records
-from cof.search.build import METHODS, publish_kept
-from cof.search.build import build as run_build
-from cof.search.calls import Players, Task
-from cof.search.describe import describe, plot
-from cof.search.experts import Experts
-from cof.search.filters import Filters, picture_hash
-from cof.search.kept import Kept, read_kept, write_kept
-from cof.search.roles import ModelPlayers, Roles
-from cof.search.select import select, select_random
-from cof.search.sources import Drawn, count, file_tasks, needle_tasks
-from cof.search.trajectory import Rules
-from cof.serve.browse import ShownTrace, write_pages
 from cof.types import ViewSpec
+from cof.view.browse import ShownTrace, write_pages
 from cof.vision.load import load
 from cof.vision.views import PAPER
-from cof.worlds.phrases import GRID
 
 app = typer.Typer(no_args_is_help=True)
 SPECS = {"nano": ViewSpec(), "paper": PAPER}
@@ -133,7 +133,7 @@ def choose(
     if by == "random":
         chosen = select_random(len(found), n, seed)
     elif by == "coverage":
-        from cof.train.embed import embed
+        from cof.data.embed import embed
 
         loaded = opened(model, adapter)
         with Progress(console=Console(stderr=True)) as bar:
@@ -207,7 +207,7 @@ def _tasks(
     return file_tasks(Path(source), spec, budgets, dialect, left_out), found * max(1, len(budgets))
 
 
-def _players(roles: str, source: str, error: float, seed: int) -> tuple[Players, dict[str, Any]]:
+def _players(roles: str, source: str, error: float, seed: int) -> tuple[Actors, dict[str, Any]]:
     """Who plays the parts, and what a run folder must agree on about them."""
     if roles != EXPERTS:
         chosen = load_config(Roles, Path(roles))

@@ -34,20 +34,20 @@ from cof.cli.outcome import check_outcome
 from cof.cli.progress import counting
 from cof.cli.tables import own_pairs, print_brief, print_details, run_pairs
 from cof.config import replace_fields
+from cof.data.benchmarks import needle
+from cof.data.benchmarks.base import Item
+from cof.data.benchmarks.known import BENCHMARKS
+from cof.data.benchmarks.left_out import LeftOut
 from cof.dialects.named import dialect_of
 from cof.errors import InputError, InvalidConfig
-from cof.evaluate.benchmarks import needle
-from cof.evaluate.benchmarks.base import Item
-from cof.evaluate.benchmarks.known import BENCHMARKS
-from cof.evaluate.benchmarks.left_out import LeftOut
 from cof.evaluate.compare import Row, markdown, markdown_table, names_of, read_report, read_runs, rows_of
 from cof.evaluate.inspect_log import PICTURES, write_logs
 from cof.evaluate.pairs import HEADINGS, VERDICTS, Pair, as_json, read_pairs
 from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, SOURCES, Plan, Record, Source, evaluate, records, scored_by
-from cof.focus.setting import MODES, Mode, Setting, setting_of
+from cof.loop.setting import MODES, Mode, Setting, setting_of
 from cof.models.base import Usage
-from cof.models.remote import RemoteModel
+from cof.models.remote.model import RemoteModel
 from cof.plain import to_json
 from cof.runs import RunDir, fingerprint, publish
 from cof.scoring.judge import judged, remembered

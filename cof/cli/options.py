@@ -15,13 +15,13 @@ from cof.cli.console import say
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_for
 from cof.errors import InputError, InvalidConfig, MissingExtra
-from cof.focus.setting import SERVED
+from cof.loop.setting import SERVED
 from cof.models.base import Model
-from cof.models.endpoint import KEY, checked_key
 from cof.models.opening import NANO, open_model
-from cof.models.remote import SECONDS
+from cof.models.remote.endpoint import KEY, checked_key
+from cof.models.remote.model import SECONDS
+from cof.needle.scenes import SPLITS, Split
 from cof.vision.urls import Wire
-from cof.worlds.scenes import SPLITS, Split
 
 ModelName = Annotated[
     str | None,

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from cof.cli.console import say
 from cof.errors import ModelError
 from cof.evaluate.run import Record
-from cof.focus.loop import NO_VIEW
-from cof.focus.notes import unreadable
+from cof.loop.notes import unreadable
+from cof.loop.session import NO_VIEW
+from cof.needle.outside import OUTSIDE
 from cof.types import Stop
-from cof.worlds.outside import OUTSIDE
 
 
 def check_outcome(found: Sequence[Record]) -> None:
@@ -37,7 +37,7 @@ def _check_read(found: Sequence[Record]) -> None:
     """Print the arms in which no turn could be read. Raises ModelError where that is every arm."""
     troubles = dict[str, list[str]]()
     for record in found:
-        if record.trace.own:
+        if record.trace.model_turns:
             troubles.setdefault(record.arm, []).append(unreadable(record.trace))
     if troubles and all(all(each) for each in troubles.values()):
         first, count = next(iter(troubles.values()))[0], sum(map(len, troubles.values()))

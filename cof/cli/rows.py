@@ -12,19 +12,19 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from cof.data.benchmarks.left_out import LeftOut
+from cof.data.check import check, in_columns
+from cof.data.conversations import Trajectory, trajectories
+from cof.data.formats import write_sharegpt, write_trl, write_verl
+from cof.data.traces import NAME as TRACES
+from cof.data.traces import Kept, read_kept, write_kept
 from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.errors import InputError, InvalidConfig
-from cof.evaluate.benchmarks.left_out import LeftOut
+from cof.needle.pictures import can_open
 from cof.runs import naming
-from cof.search.check import check, in_columns
-from cof.search.conversations import Trajectory, trajectories
-from cof.search.formats import write_sharegpt, write_trl, write_verl
-from cof.search.kept import NAME as TRACES
-from cof.search.kept import Kept, read_kept, write_kept
 from cof.types import Trace
-from cof.worlds.pictures import can_open
 
 FORMS = {"sharegpt": write_sharegpt, "trl": write_trl, "verl": write_verl}
 COLUMNS = 80  # of a conversation that is shown

@@ -24,7 +24,7 @@ from cof.cli.options import (
 from cof.config import replace_fields
 from cof.dialects.named import dialect_of
 from cof.errors import InputError
-from cof.models.endpoint import checked_key
+from cof.models.remote.endpoint import checked_key
 from cof.types import Limits
 
 KEY = "COF_SERVER_KEY"  # environment variable
@@ -74,7 +74,7 @@ def serve(
     limits = replace_fields(Limits(), limit)
     spoken = None if dialect is None else dialect_of(dialect)
     service = room.Service(
-        limits, spoken, key, together=concurrency, waiting=waiting, fetching=fetching, origins=origins
+        limits, spoken, key, max_running=concurrency, max_waiting=waiting, fetching=fetching, origins=origins
     )
     with _bound(host, port) as listening:
         loaded = opened(model, adapter, concurrency, upstream, upstream_key_file, limits.seconds, wire)

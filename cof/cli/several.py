@@ -10,13 +10,13 @@ from cof.cli.answers import print_answer, print_line, summary
 from cof.cli.asking import AnsweredQuestion, Questionnaire, ask_all
 from cof.cli.console import print_json, printable, say
 from cof.errors import InputError, ModelError
-from cof.focus.notes import unreadable
-from cof.focus.setting import Setting
+from cof.loop.notes import unreadable
+from cof.loop.setting import Setting
 from cof.models.base import Model
-from cof.serve.browse import Entry, ShownTrace, write_index, write_page, write_traces
-from cof.serve.encoded import EncodedPicture
+from cof.needle.outside import OUTSIDE
 from cof.types import Trace
-from cof.worlds.outside import OUTSIDE
+from cof.view.browse import Entry, ShownTrace, write_index, write_page, write_traces
+from cof.view.encoded import EncodedPicture
 
 ANSWERS = "answers"  # the folder of the pages, within the folder of --trace
 

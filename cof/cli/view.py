@@ -17,8 +17,8 @@ from cof.evaluate.run import NATIVE
 from cof.plain import checked_trace
 from cof.runs import read_records
 from cof.scoring.traces import score_trace
-from cof.serve.browse import ShownTrace, write_pages
 from cof.types import Trace
+from cof.view.browse import ShownTrace, write_pages
 
 TRACES = "traces.jsonl"
 

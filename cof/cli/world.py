@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from cof.cli.options import Budget, split_of
-from cof.focus.setting import with_budget
+from cof.loop.setting import with_budget
+from cof.needle.samples import samples, write
 from cof.types import ViewSpec
-from cof.worlds import needle
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -35,7 +35,7 @@ def sample(
     spec = with_budget(ViewSpec(), budget) if budget else ViewSpec()
     chosen = split_of(split)
     out.mkdir(parents=True, exist_ok=True)
-    found = needle.samples(chosen, seed, n, side, spec)
+    found = samples(chosen, seed, n, side, spec)
     with Progress(console=Console(stderr=True)) as bar:
-        count = needle.write(iter(bar.track(found, total=n, description="drawing")), out)
+        count = write(iter(bar.track(found, total=n, description="drawing")), out)
     print(f"{count} pictures in {out}")

@@ -129,7 +129,7 @@ class Dialect:
             turns += [Message("assistant", (answer,)), Message("user", (text,))]
         return (Message("system", (system,)), *turns)
 
-    def told(self, trace: Trace) -> tuple[Message, ...]:
+    def conversation(self, trace: Trace) -> tuple[Message, ...]:
         """The whole conversation of a trace."""
         return self.messages(trace.question, trace.overview, trace.turns, trace.mode == "direct")
 
@@ -165,14 +165,14 @@ class Dialect:
             case Zoom(found, label):
                 return thought + self._calls([self._arguments(each, label, overview) for each in found])
 
-    def spoken(self, thought: str, content: str, named: Sequence[tuple[str, str]]) -> str:
+    def join(self, thought: str, content: str, named: Sequence[tuple[str, str]]) -> str:
         """The assistant turn that a server took apart: its thought, what is left, and (name, JSON arguments) of its calls."""
         thought = (
             self.think.around(thought) if thought and self.thoughts else ""
         )  # without tags it would read as the answer
-        return thought + content + "".join(self._spoken(name, given) for name, given in named)
+        return thought + content + "".join(self._joined(name, given) for name, given in named)
 
-    def _spoken(self, name: str, given: str) -> str:
+    def _joined(self, name: str, given: str) -> str:
         tags = Tags.of(self.call)
         if self.shape in ("object", "list"):
             return tags.around(given)

@@ -1,7 +1,7 @@
-"""Native tool calls: the zoom tool as a server is told of it, and a turn taken apart into its words and its calls.
+"""Native tool calls: the declaration of the zoom tool for a server, and a turn split into its words and its calls.
 
-`apart` is the inverse of `Dialect.spoken`. What cannot be taken apart without loss stays text, so that a server never meets
-a call that is not JSON.
+`split_tool_calls` is the inverse of `Dialect.join`. A turn that cannot be split without loss stays text, so that a server
+never gets a call that is not JSON.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def tool(dialect: Dialect) -> dict[str, Any]:
     return {"type": "function", "function": {"name": dialect.tool, "description": ABOUT, "parameters": schema}}
 
 
-def apart(dialect: Dialect, text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+def split_tool_calls(dialect: Dialect, text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     """What an assistant turn says, and (name, JSON arguments) of the calls that it ends with.
 
     All of it is text where it ends otherwise, or where a call has no name and arguments.

@@ -21,14 +21,14 @@ from PIL import Image
 from cof.errors import InvalidImage
 from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, Record, records
-from cof.focus.loop import NO_VIEW
+from cof.loop.session import NO_VIEW
+from cof.needle.pictures import can_open, picture_in
 from cof.runs import publish
 from cof.scoring.answers import metric_of, score
 from cof.scoring.traces import Judgement, score_trace
 from cof.types import Answer, Malformed, Stop, Trace, Turn, View, Zoom
 from cof.vision import boxes, views
 from cof.vision.urls import jpeg_url
-from cof.worlds.pictures import can_open, picture_in
 
 LOG_VERSION = 2
 TOOL = "zoom"  # of every dialect: boxes are in source pixels here, whatever the family's own tool is called
@@ -233,7 +233,7 @@ def _metadata(record: Record) -> Json:
 
 def _usage(trace: Trace) -> Json:
     """Tokens as a server without a cache would count them: every turn reads its whole prompt."""
-    read = sum(turn.completion.prompt_tokens for turn in trace.own)
+    read = sum(turn.completion.prompt_tokens for turn in trace.model_turns)
     return {"input_tokens": read, "output_tokens": trace.tokens, "total_tokens": read + trace.tokens}
 
 

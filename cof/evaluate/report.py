@@ -185,13 +185,13 @@ def _text_tokens(trace: Trace) -> int:
 def _overlaps(trace: Trace) -> list[float]:
     """For every box the model asked for, the best IoU with a true box."""
     targets = trace.question.targets
-    return [max(boxes.iou(box, target) for target in targets) for box in trace.looked if targets]
+    return [max(boxes.iou(box, target) for target in targets) for box in trace.shown_boxes if targets]
 
 
 def _covered(trace: Trace) -> Iterator[float]:
     """For a trace with true boxes, the mean over them of the best IoU with a box that the model asked for."""
     if targets := trace.question.targets:
-        asked = trace.looked
+        asked = trace.shown_boxes
         yield fmean(max((boxes.iou(box, target) for box in asked), default=0.0) for target in targets)
 
 

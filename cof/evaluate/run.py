@@ -15,11 +15,12 @@ from typing import Any, Literal
 
 from PIL import Image
 
+from cof.data.benchmarks.base import Item
 from cof.errors import InputError, InvalidBox, InvalidImage, InvalidRun, MissingExtra
-from cof.evaluate.benchmarks.base import Item
-from cof.focus.loop import NO_VIEW, Session, not_asked
-from cof.focus.setting import Mode, Setting
+from cof.loop.session import NO_VIEW, Session, not_asked
+from cof.loop.setting import Mode, Setting
 from cof.models.base import Model
+from cof.needle.outside import outside
 from cof.plain import to_json, trace_from_json
 from cof.runs import RunDir, read_records
 from cof.scoring.answers import metric_of
@@ -27,7 +28,6 @@ from cof.scoring.grounding import truth_boxes
 from cof.types import Metric, Question, Stop, Trace, ViewSpec
 from cof.vision import boxes, views
 from cof.vision.views import Picture
-from cof.worlds.outside import outside
 
 Source = Literal["resized", "original"]
 SOURCES: tuple[Source, ...] = ("resized", "original")

@@ -40,10 +40,10 @@ class Conversation(Protocol):
     """One side of a talk with a model: says which turn is wanted, and hears it."""
 
     def request(self) -> Request | None:
-        """The next turn that is wanted, the same until `hear` was called; None when the conversation is over."""
+        """The next turn that is wanted, the same until `receive` was called; None when the conversation is over."""
         ...
 
-    def hear(self, completion: Completion | ModelError, seconds: float) -> None:
+    def receive(self, completion: Completion | ModelError, seconds: float) -> None:
         """Take in the turn, or why there is none; `seconds` is its share of the model's time."""
         ...
 
@@ -54,7 +54,7 @@ class Conversation(Protocol):
 
 
 @runtime_checkable
-class Waiting(Protocol):
+class ConversationQueue(Protocol):
     """Conversations that come in while others run, as a server's do. Iterating waits for the next, and ends when closed."""
 
     def __iter__(self) -> Iterator[Conversation]: ...
@@ -76,7 +76,7 @@ class Model(Protocol):
 
     def converse(self, conversations: Iterable[Conversation]) -> None:
         """Continue every conversation until it is over. They are taken as there is room, so a generator may make them late,
-        or a `Waiting` line may be joined at any time.
+        or a `ConversationQueue` line may be joined at any time.
 
         A conversation that cannot be continued hears a ModelError, which spoils no other.
         """
@@ -119,7 +119,7 @@ class _One:
     def request(self) -> Request | None:
         return self.wanted
 
-    def hear(self, completion: Completion | ModelError, _seconds: float) -> None:
+    def receive(self, completion: Completion | ModelError, _seconds: float) -> None:
         self.wanted, self.heard = None, completion
 
     @property

@@ -69,7 +69,7 @@ class Codec:
         sizes = [view.pixels // self.factor**2 for view in views]
         return [int(places[before]) for before in np.cumsum([0, *sizes])[:-1]]
 
-    def words(self, ids: Sequence[int]) -> str:
+    def decode(self, ids: Sequence[int]) -> str:
         text: str = self.tokenizer.decode(ids, skip_special_tokens=False)
         return text
 
@@ -92,7 +92,7 @@ class PromptTokens:
         what is new is tokenised. Raises ModelError."""
         text, views = codec.text(request), views_in(request.messages)
         for kept in (tuple(said), ()):
-            known = self.text + codec.words(kept)
+            known = self.text + codec.decode(kept)
             if known and text.startswith(known):
                 new = codec.ids(text[len(known) :], views[len(self.views) :])
                 return PromptTokens(text, (*self.ids, *kept, *new), views)
@@ -105,7 +105,7 @@ class PromptTokens:
         visual = sum(view.pixels for view in self.views) // codec.factor**2
         sampled = (*said,) if end is None else (*said, end)
         told = Transcript(self.ids, sampled, tuple(logprobs)) if request.transcript else None
-        text = request.prefix + codec.words(said)
+        text = request.prefix + codec.decode(said)
         return Completion(text, len(sampled), len(self.ids), visual, "length" if end is None else "stop", told)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from cof.errors import InputError, MissingExtra
 from cof.models.base import Model
-from cof.models.endpoint import models_at
 from cof.models.named import source_of
-from cof.models.remote import SECONDS, RemoteModel, in_short
+from cof.models.remote.endpoint import models_at
+from cof.models.remote.model import SECONDS, RemoteModel, in_short
 from cof.vision.urls import Wire
 
 NANO = "nano"  # the model where none is named
@@ -43,7 +43,7 @@ def open_model(
             raise InputError(f"{what} is for an endpoint, and the model runs here; give a URL too, or leave it out")
     try:
         source_of(name or NANO)  # a wrong name is refused before torch is imported, which takes seconds
-        from cof.models.local import LocalModel
+        from cof.models.local.model import LocalModel
     except ImportError as error:
         raise MissingExtra("an in-process model", error.name, "local") from None
     return LocalModel.load(name or NANO, adapter=adapter, batch=batch)

@@ -29,7 +29,7 @@ class ScriptedModel:
         for conversation in conversations:
             while (request := conversation.request()) is not None:
                 self.requests.append(request)
-                conversation.hear(self._say(request), 0.0)
+                conversation.receive(self._say(request), 0.0)
 
     def _say(self, request: Request) -> Completion | ModelError:
         spoken = sum(message.role == "assistant" for message in request.messages)

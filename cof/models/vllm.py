@@ -45,7 +45,7 @@ class VllmModel:
             heard = self._turns(asked)
             seconds = (time.monotonic() - began) / len(asked)
             for talk, turn in zip(asked, heard, strict=True):
-                talk.conversation.hear(turn, seconds)
+                talk.conversation.receive(turn, seconds)
 
     def _turns(self, asked: Sequence[_Talk]) -> list[Completion | ModelError]:
         """A turn each. vLLM refuses all prompts of a call for one that is too long: then they are asked one by one."""
@@ -111,7 +111,7 @@ class _Talk:
             try:
                 self.prompt = self.prompt.then(self.said, request, codec)
             except ModelError as error:
-                self.conversation.hear(error, 0.0)
+                self.conversation.receive(error, 0.0)
             else:
                 self.request, self.said, self.turn = request, [], self.turn + 1
                 return True

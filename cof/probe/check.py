@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from cof.dialects.dialect import Dialect
-from cof.models.remote import RemoteModel
+from cof.models.remote.model import RemoteModel
 from cof.probe.endpoint import SECONDS, Probe
 from cof.probe.grounding import boxes_row, frame_at, shrinks_row
 from cof.probe.pictures import drawn

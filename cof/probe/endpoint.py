@@ -14,9 +14,9 @@ from PIL import Image
 
 from cof.dialects import turns
 from cof.dialects.named import dialect_of
-from cof.models.endpoint import CHAT, Endpoint, address, own_key
-from cof.models.faults import Fault
-from cof.models.reply import completion
+from cof.models.remote.endpoint import CHAT, Endpoint, address, own_key
+from cof.models.remote.faults import Fault
+from cof.models.remote.reply import completion
 from cof.vision.urls import Wire
 
 SECONDS = 120.0  # for a request

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from cof.models.faults import Fault
+from cof.models.remote.faults import Fault
 from cof.probe.endpoint import Probe, picture, user
 from cof.probe.frames import LEAST_SAMPLES, Four, Frame, NamedBox, frame_of
 from cof.probe.pictures import ProbePicture

@@ -13,8 +13,8 @@ from typing import Any
 
 from PIL import Image
 
-from cof.models.faults import Fault
-from cof.models.remote import OWNER
+from cof.models.remote.faults import Fault
+from cof.models.remote.model import OWNER
 from cof.probe.endpoint import Message, Probe, is_count, picture, prompt_tokens, user
 from cof.probe.pictures import COLOURS
 from cof.vision.urls import Wire

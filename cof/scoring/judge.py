@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cof.dialects import judge as dialect
 from cof.errors import ModelError
 from cof.models.base import Model, Request
 from cof.runs import Journal, read_records
+from cof.scoring import verdicts
 from cof.scoring.answers import Score, metric_of, score
 from cof.types import Completion, Question, Sampling
 
@@ -83,7 +83,7 @@ class _Asking:
 
     def __init__(self, key: str, question: Question, answer: str, keep: Callable[[str, bool | None], None]) -> None:
         self.key, self.keep = key, keep
-        self.wanted: Request | None = Request(dialect.messages(question, answer), {}, SAMPLING)
+        self.wanted: Request | None = Request(verdicts.messages(question, answer), {}, SAMPLING)
 
     def request(self) -> Request | None:
         return self.wanted
@@ -92,9 +92,9 @@ class _Asking:
     def gone(self) -> bool:
         return False
 
-    def hear(self, completion: Completion | ModelError, _seconds: float) -> None:
+    def receive(self, completion: Completion | ModelError, _seconds: float) -> None:
         self.wanted = None
-        self.keep(self.key, None if isinstance(completion, ModelError) else dialect.verdict(completion.text))
+        self.keep(self.key, None if isinstance(completion, ModelError) else verdicts.verdict(completion.text))
 
 
 def _open(question: Question, answer: str | None) -> bool:
@@ -106,5 +106,5 @@ def _open(question: Question, answer: str | None) -> bool:
 
 
 def _key(judge: str, question: Question, answer: str | None) -> str:
-    told = [judge, question.text, question.choices, question.answer, answer, dialect.SYSTEM, *question.aliases]
+    told = [judge, question.text, question.choices, question.answer, answer, verdicts.SYSTEM, *question.aliases]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]

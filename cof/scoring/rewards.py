@@ -59,7 +59,7 @@ def graded(trace: Trace, judge: Judgement = answers.score) -> Rollout:
 
 def formed(trace: Trace) -> float:
     """1 if every turn keeps to the dialect's form and the last one answers, else 0."""
-    turns, dialect = trace.own, dialect_of(trace.dialect)
+    turns, dialect = trace.model_turns, dialect_of(trace.dialect)
     kept = all(dialect.well_formed(turn.completion.text) and not isinstance(turn.action, Malformed) for turn in turns)
     return float(kept and trace.answer is not None)
 
@@ -80,7 +80,7 @@ def box_giou(trace: Trace) -> float | None:
 
 def box_count(trace: Trace) -> float | None:
     """How near the number of boxes is to that of true ones that need a look, in [0, 1]; None where that is not known."""
-    needed, used = trace.question.depth, len(trace.asked)
+    needed, used = trace.question.depth, len(trace.requested_boxes)
     return None if needed is None else 1 - abs(used - needed) / max(used, needed, 1)
 
 
@@ -92,7 +92,7 @@ def notes(trace: Trace) -> float | None:
     """
     question = trace.question
     right = score_trace(trace).right
-    told = [turn.action.thought for turn in trace.own[1:] if not isinstance(turn.action, Malformed)]
+    told = [turn.action.thought for turn in trace.model_turns[1:] if not isinstance(turn.action, Malformed)]
     noted = not trace.zooms or any(answers.score(question, note).right for note in told)
     return None if right is None else float(right and noted)
 
@@ -104,7 +104,7 @@ def length(trace: Trace) -> float:
 
 def zooms(trace: Trace) -> float:
     """Minus the share of the zooms that the run might take, refused ones counted, in [-1, 0]."""
-    return -min(1.0, len(trace.asked) / max(1, trace.limits.zooms))
+    return -min(1.0, len(trace.requested_boxes) / max(1, trace.limits.zooms))
 
 
 def agar(group: Sequence[Rollout], form: Callable[[Sequence[Outcome]], list[float]]) -> list[float | None]:
@@ -163,7 +163,7 @@ def _against_truth(trace: Trace, part: Callable[[str, str], float | None]) -> fl
 
 def _best(trace: Trace, shared: Callable[[Box, Box], float], least: float) -> float | None:
     """The mean over the true boxes of the best overlap of any box that was asked for."""
-    targets, asked = trace.question.targets, trace.asked
+    targets, asked = trace.question.targets, trace.requested_boxes
     if not targets or trace.question.depth == 0:
         return None
     return sum(max((shared(box, target) for box in asked), default=least) for target in targets) / len(targets)

@@ -22,20 +22,20 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from cof.focus.loop import not_asked
-from cof.focus.setting import Setting
+from cof.loop.session import not_asked
+from cof.loop.setting import Setting
 from cof.models.base import Model
-from cof.models.remote import OWNER
+from cof.models.remote.model import OWNER
+from cof.needle.outside import OUTSIDE, knows_needles_only
 from cof.plain import to_json
 from cof.serve import document, fields, finish, responses, wire
-from cof.serve.page import UNLISTED, template
 from cof.serve.prepare import Prepared, prepared
 from cof.serve.request import ChatRequest
 from cof.serve.server import Server
 from cof.serve.service import UNFIT, Refused, Service, client_closed, no_model
 from cof.serve.wire import Form, Reply
 from cof.types import Stop, Trace
-from cof.worlds.outside import OUTSIDE, knows_needles_only
+from cof.view.page import UNLISTED, template
 
 RETRY_AFTER = 1  # seconds
 OPEN = frozenset({"/", "/health"})  # routes that want no key: they hold nothing of any client
@@ -56,7 +56,7 @@ def make_app(model: Model, service: Service = Service()) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        await asyncio.to_thread(server.desk.close)
+        await asyncio.to_thread(server.worker.close)
 
     app = FastAPI(
         title="Chain-of-Focus",

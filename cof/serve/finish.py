@@ -40,7 +40,7 @@ def _before(answer: str, stops: tuple[str, ...]) -> str:
 
 
 def _as_json(output: Output, answer: str, trace: Trace) -> str:
-    thoughts = [thought for turn in trace.own if (thought := thought_of(turn))]
+    thoughts = [thought for turn in trace.model_turns if (thought := thought_of(turn))]
     try:
         return filled(output.schema, output.plan, answer, thoughts) if output.plan else read(output.schema, answer)
     except Unfit as error:
@@ -58,4 +58,4 @@ def _cut(content: str, most: int | None, model: Model, notes: tuple[str, ...]) -
     ids = codec.tokenizer(content, add_special_tokens=False).input_ids
     if len(ids) <= most:
         return Reply(content, notes=notes)
-    return Reply(codec.words(ids[:most]), cut=True, notes=notes)
+    return Reply(codec.decode(ids[:most]), cut=True, notes=notes)

@@ -14,8 +14,9 @@ from typing import Any
 from cof.dialects.base import JSON_REQUEST
 from cof.dialects.control import control_token
 from cof.errors import InputError, InvalidImage
-from cof.focus.question import question_of
-from cof.focus.setting import Setting, setting_of, turn_tokens_of
+from cof.loop.question import question_of
+from cof.loop.setting import Setting, setting_of, turn_tokens_of
+from cof.needle.outside import knows_needles_only
 from cof.serve.conversation import WANTED, Dialogue, conversation_in
 from cof.serve.fetch import fetched
 from cof.serve.request import ChatRequest, ResponseFormat
@@ -28,7 +29,6 @@ from cof.types import Question, Sampling
 from cof.vision.addresses import bytes_of_data_url
 from cof.vision.load import LoadLimits, pixels_of
 from cof.vision.readers import WEB
-from cof.worlds.outside import knows_needles_only
 
 TAKEN = LoadLimits(formats=WEB)
 LOW = 512 * 512  # pixels of an overview at `detail: "low"`, as OpenAI has it

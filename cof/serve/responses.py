@@ -184,7 +184,7 @@ def _format(wanted: TextFormat | None) -> ResponseFormat | None:
 
 def response(name: str, trace: Trace, reply: Reply) -> dict[str, Any]:
     """The whole reply."""
-    output = [*(_reasoning(trace, n) for n in range(len(trace.own))), _message(trace, reply)]
+    output = [*(_reasoning(trace, n) for n in range(len(trace.model_turns))), _message(trace, reply)]
     cost, cut = usage(trace), {"reason": "max_output_tokens"} if reply.cut else None
     return _envelope(name, trace, "incomplete" if reply.cut else "completed") | {
         "output": output,
@@ -211,7 +211,7 @@ async def pieces(
 
     yield event("response.created", response=_envelope(name, trace, "in_progress"))
     async for trace in traces:
-        for turn in trace.own[sent:]:
+        for turn in trace.model_turns[sent:]:
             item, extra = _reasoning(trace, sent), {"cof": {"step": step(turn), "outside": trace.outside}}
             for kind, data in _item(item, sent, "reasoning_text"):
                 yield event(kind, **data, **(extra if kind.endswith("item.done") else {}))

@@ -1,4 +1,4 @@
-"""What lives as long as the server, and a question's way through it: the room for its picture, the desk, the traces of late.
+"""The server's state, and how it handles a question: the cache of pictures, the model worker and the latest traces.
 
 What a question costs ends when its client hangs up. Omits how requests are read and replies written.
 """
@@ -17,17 +17,17 @@ from dataclasses import dataclass, replace
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from cof.errors import InvalidImage
-from cof.focus.notes import unreadable
-from cof.focus.setting import Setting
+from cof.loop.notes import unreadable
+from cof.loop.setting import Setting
 from cof.models.base import Model
-from cof.serve.desk import Asked, Desk
-from cof.serve.gallery import GLANCE, Gallery, HungUp
-from cof.serve.page import trace_page
+from cof.needle.outside import outside
+from cof.serve.picture_cache import POLL_SECONDS, HungUp, PictureCache
 from cof.serve.service import Refused, Service, bad, busy, client_closed
+from cof.serve.worker import ModelWorker, StreamingSession
 from cof.types import Question, Trace
+from cof.view.page import trace_page
 from cof.vision.load import pixels_of
 from cof.vision.views import Picture
-from cof.worlds.outside import outside
 
 ARRIVING = 128  # requests that are read at once
 SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)  # that the histogram tells apart
@@ -47,13 +47,13 @@ class PendingQuestion:
 
 
 class Server:
-    """The desk, the traces of late, and what was counted."""
+    """The model worker, the latest traces, and what was counted."""
 
     def __init__(self, model: Model, service: Service) -> None:
         self.model, self.service = model, service
-        self.desk = Desk(model)
+        self.worker = ModelWorker(model)
         self.traces, self.kept_bytes = OrderedDict[str, tuple[Trace, bytes]](), 0
-        self.gallery = Gallery(service.pixels, service.idle_pixels, service.decoding)
+        self.picture_cache = PictureCache(service.pixels, service.idle_pixels, service.decoding)
         self.fetching, self.asking, self.arrivals = asyncio.Semaphore(FETCHES), 0, 0
         self.registry = CollectorRegistry()
         self.questions = Counter("cof_questions", "Questions, by how they ended", ["stop"], registry=self.registry)
@@ -62,21 +62,21 @@ class Server:
         self.tokens = Counter("cof_tokens", "Tokens sampled", registry=self.registry)
         self.seconds = Histogram("cof_seconds", "Seconds to the answer", buckets=SECONDS, registry=self.registry)
         running = Gauge("cof_running", "Questions that the model is at", registry=self.registry)
-        running.set_function(lambda: self.desk.running)
+        running.set_function(lambda: self.worker.running)
         waiting = Gauge("cof_waiting", "Questions that wait for room or for the model", registry=self.registry)
-        waiting.set_function(lambda: max(0, self.asking - self.desk.running))
+        waiting.set_function(lambda: max(0, self.asking - self.worker.running))
 
     async def run(self, pending: PendingQuestion, hung_up: HungUp) -> AsyncIterator[Trace]:
         """The trace at its beginning and after every turn, until the session ends.
 
         Raises Refused, and cancels the question, where the client `hung_up`.
         """
-        if self.asking >= self.service.together + self.service.waiting:
+        if self.asking >= self.service.max_running + self.service.max_waiting:
             raise busy(f"{self.asking} questions are under way, which is all this server takes; try again in a moment")
         self.asking += 1
         began = time.monotonic()
         try:
-            async with self.gallery.shown(pending.file, pending.pixels, hung_up) as picture:
+            async with self.picture_cache.shown(pending.file, pending.pixels, hung_up) as picture:
                 async for trace in self._turns(pending, picture, hung_up, began):
                     yield trace
         except InvalidImage as error:
@@ -93,15 +93,15 @@ class Server:
             loop.call_soon_threadsafe(turns.put_nowait, (trace, last))
 
         question = replace(pending.question, id=uuid.uuid4().hex)
-        session = Asked(self.model.name, question, picture, pending.setting, on_turn)
+        session = StreamingSession(self.model.name, question, picture, pending.setting, on_turn)
         try:
             shown = await asyncio.to_thread(outside, self.model, session.trace, picture)
             session.trace = trace = replace(session.trace, outside=shown)
-            self.desk.ask(session)
+            self.worker.ask(session)
             yield trace
             while not ended:
                 try:
-                    trace, ended = await asyncio.wait_for(turns.get(), GLANCE)
+                    trace, ended = await asyncio.wait_for(turns.get(), POLL_SECONDS)
                 except TimeoutError:
                     if session.cancelled or await hung_up():
                         raise client_closed() from None
@@ -111,7 +111,7 @@ class Server:
                 yield trace
         finally:
             if not ended:
-                self.desk.give_up(session)
+                self.worker.cancel(session)
                 self.questions.labels("gone").inc()
 
     @asynccontextmanager
@@ -128,7 +128,7 @@ class Server:
     async def page(self, name: str) -> str:
         """The page of a trace of late; its picture takes its place among those of the questions."""
         trace, file = self.found(name)
-        async with self.gallery.shown(file, pixels_of(file), _stays) as picture:
+        async with self.picture_cache.shown(file, pixels_of(file), _stays) as picture:
             return await asyncio.to_thread(trace_page, trace, picture.image)
 
     def _keep(self, trace: Trace, file: bytes, seconds: float) -> None:
@@ -141,8 +141,8 @@ class Server:
         self.tokens.inc(trace.tokens)
         self.traces[trace.id] = trace, file
         self.kept_bytes += len(file)
-        while len(self.traces) > self.service.kept or (
-            self.kept_bytes > self.service.kept_bytes and len(self.traces) > 1
+        while len(self.traces) > self.service.max_traces or (
+            self.kept_bytes > self.service.max_trace_bytes and len(self.traces) > 1
         ):
             self.kept_bytes -= len(self.traces.popitem(last=False)[1][1])
 

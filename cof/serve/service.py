@@ -20,11 +20,11 @@ class Service:
     `key`: what clients must send as a Bearer token; without one the server answers at loopback addresses alone.
     `body`: bytes of a request, which may take `body_seconds` to arrive.
     `question_characters`: of a question with its choices. `characters`: of all texts of a request.
-    `together`: questions that run at once. `waiting`: questions that may wait besides.
+    `max_running`: questions that run at once. `max_waiting`: questions that may wait besides.
     `pixels`: of the pictures that are decoded at one time, 4 bytes each and their views besides; other questions wait.
     `idle_pixels`: of these, of pictures that no question is about any more.
     `decoding`: pictures that are decoded at once.
-    `kept`: finished traces that can be asked for by id, as long as their files have at most `kept_bytes`.
+    `max_traces`: finished traces that can be asked for by id, as long as their files have at most `max_trace_bytes`.
     `fetching`: from where pictures may be fetched; without it none is.
     `origins`: sites whose pages may ask from a browser.
     """
@@ -36,13 +36,13 @@ class Service:
     body_seconds: float = 30.0
     question_characters: int = 2_000
     characters: int = 40_000
-    together: int = 16
-    waiting: int = 256
+    max_running: int = 16
+    max_waiting: int = 256
     pixels: int = 250_000_000
     idle_pixels: int = 32_000_000
     decoding: int = 2
-    kept: int = 64
-    kept_bytes: int = 128 * 2**20
+    max_traces: int = 64
+    max_trace_bytes: int = 128 * 2**20
     fetching: Fetching | None = None
     origins: tuple[str, ...] = ()
 

@@ -11,15 +11,15 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cof.focus.loop import NO_VIEW
-from cof.focus.notes import notes
+from cof.loop.notes import notes
+from cof.loop.session import NO_VIEW
+from cof.needle.outside import OUTSIDE
 from cof.scoring.traces import listed
 from cof.serve.fields import RequestObject
 from cof.serve.request import ChatRequest
 from cof.serve.service import Refused, failed
 from cof.types import Answer, Malformed, Stop, Trace, Turn, Zoom
 from cof.vision.boxes import in_words, rounded
-from cof.worlds.outside import OUTSIDE
 
 FAILED = "the model failed; try again"
 
@@ -74,7 +74,7 @@ async def pieces(
     """Server-sent events: thoughts and steps as they come, then the answer, its usage where it is `counted`, and the end."""
     sent, uncounted = 0, {"usage": None} if counted else {}
     async for trace in traces:
-        for turn, thought in list(zip(trace.own, thoughts_of(trace), strict=True))[sent:]:
+        for turn, thought in list(zip(trace.model_turns, thoughts_of(trace), strict=True))[sent:]:
             role = {"role": "assistant"} if sent == 0 else {}
             delta = {**role, "reasoning_content": thought + "\n"}
             extra = {"cof": {"step": step(turn), "outside": trace.outside}}
@@ -113,7 +113,7 @@ def _chunk(name: str, trace: Trace, delta: dict[str, str], finish: str | None = 
 
 def usage(trace: Trace) -> dict[str, int]:
     """What the question cost: the tokens of the last prompt, which held all that was shown, and those that were sampled."""
-    prompt = max((turn.completion.prompt_tokens for turn in trace.own), default=0)
+    prompt = max((turn.completion.prompt_tokens for turn in trace.model_turns), default=0)
     return {"prompt_tokens": prompt, "completion_tokens": trace.tokens, "total_tokens": prompt + trace.tokens}
 
 
@@ -133,7 +133,7 @@ def extension(trace: Trace, reply: Reply) -> dict[str, Any]:
         "notes": [*notes(trace), *reply.notes],
         "zooms": trace.zooms,
         "visual_tokens": trace.visual_tokens,
-        "boxes": [rounded(box) for box in trace.looked],
+        "boxes": [rounded(box) for box in trace.shown_boxes],
         "seconds": round(trace.seconds, 3),
     }
 
@@ -158,7 +158,7 @@ def step(turn: Turn) -> dict[str, Any]:
 
 def thoughts_of(trace: Trace) -> list[str]:
     """The thought of each turn, and where it looked. The first begins with the warning about a picture outside, where it is."""
-    thoughts = [_with_looks(turn) for turn in trace.own]
+    thoughts = [_with_looks(turn) for turn in trace.model_turns]
     return [f"{OUTSIDE}\n{thoughts[0]}".strip(), *thoughts[1:]] if trace.outside and thoughts else thoughts
 
 

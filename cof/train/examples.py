@@ -57,7 +57,7 @@ class Talk:
 def talk_of(trace: Trace, dialect: Dialect) -> Talk:
     """The conversation of a trace, in its dialect. A turn that was given, that could not be read, or whose zoom showed nothing
     gets no loss."""
-    return Talk(dialect.told(trace), [number for number, turn in enumerate(trace.turns) if not _followed(turn)])
+    return Talk(dialect.conversation(trace), [number for number, turn in enumerate(trace.turns) if not _followed(turn)])
 
 
 def row(talks: Sequence[Talk], tokenizer: PreTrainedTokenizerBase, factor: int) -> Row:

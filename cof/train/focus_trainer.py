@@ -23,19 +23,19 @@ from trl import GRPOConfig, GRPOTrainer
 
 from cof.dialects.named import dialect_of
 from cof.errors import ModelError
-from cof.focus.setting import Setting
+from cof.loop.setting import Setting
 from cof.models.base import Model
-from cof.models.local import LocalModel
-from cof.models.remote import RemoteModel
+from cof.models.local.model import LocalModel
+from cof.models.remote.model import RemoteModel
 from cof.models.vllm import VllmModel
 from cof.runs import Journal
 from cof.scoring.judge import judged
 from cof.scoring.rewards import Rollout, advantages_of, graded, parts, total
-from cof.train.environment import Episode, play
 from cof.train.policy import Packed, learnt_tokens, loss_inputs, score
 from cof.train.progress import Curves, Loaded
 from cof.train.prompts import Prompt, Prompts
 from cof.train.reinforce import ReinforceConfig
+from cof.train.rollouts import Episode, play
 from cof.train.sft import lora
 from cof.train.watch import Watch, mean, measures
 from cof.types import Sampling, Stop, Trace
@@ -67,7 +67,7 @@ class FocusTrainer(Loaded, GRPOTrainer):
             peft_config=lora(config.lora_rank, config.freeze_vision) if config.lora_rank else None,
         )
         bare = self.model.get_base_model() if config.lora_rank else self.model
-        never = start.engine.mind.never
+        never = start.engine.bundle.never
         codec, seats = start.codec, config.seats
         self.player = LocalModel(start.name, bare, codec.tokenizer, codec.processor, start.spec, seats)
         self.config, self.prompts, self.show, self.never = config, prompts, show, never
@@ -119,8 +119,8 @@ class FocusTrainer(Loaded, GRPOTrainer):
             return self.player
         from vllm import SamplingParams
 
-        mind, engine = self.player.engine.mind, self.vllm_generation.llm
-        return VllmModel(self.player.name, engine, SamplingParams, mind.codec, mind.ends, mind.never)
+        bundle, engine = self.player.engine.bundle, self.vllm_generation.llm
+        return VllmModel(self.player.name, engine, SamplingParams, bundle.codec, bundle.ends, bundle.never)
 
     def _reward(self, traces: Sequence[Trace]) -> list[float | None]:
         """The advantage of each of this process's rollouts, from the rewards of whole groups; None: nothing is learnt.

@@ -15,7 +15,7 @@ from transformers import AutoModelForImageTextToText
 from trl import GRPOConfig
 
 from cof.errors import InvalidConfig, MissingExtra
-from cof.models.local import Card, LocalModel
+from cof.models.local.model import Card, LocalModel
 from cof.train.focus_trainer import FocusTrainer, Show
 from cof.train.progress import Report, common_arguments, no_report, report_to
 from cof.train.prompts import FilePrompts, NeedlePrompts, Prompts
@@ -23,7 +23,7 @@ from cof.train.reinforce import ReinforceConfig
 from cof.train.sft import finish
 from cof.train.start import check_start, last_checkpoint, maker_of
 
-FARTHEST = 4.0  # times as likely as when drawn, beyond which none is pushed away further (arXiv 2505.07291)
+RATIO_CAP = 4.0  # times as likely as when drawn, beyond which none is pushed away further (arXiv 2505.07291)
 WORDS = 1024  # tokens of a prompt beside its pictures: system, question, notes
 
 
@@ -90,7 +90,7 @@ def _arguments(config: ReinforceConfig, out: Path, start: LocalModel) -> GRPOCon
     if config.vllm:
         own |= {"use_vllm": True, "vllm_mode": "colocate", "vllm_gpu_memory_utilization": config.vllm}
         own |= {"vllm_max_model_length": _longest(config, start), "vllm_importance_sampling_correction": False}
-        own |= {"delta": FARTHEST}
+        own |= {"delta": RATIO_CAP}
     return GRPOConfig(**common | own)
 
 

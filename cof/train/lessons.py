@@ -11,15 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from cof.dialects.cof import COF
-from cof.focus.setting import with_budget
-from cof.train.demonstrations import ZOOM_OPENING, demonstrate, guess, recover, show_targets, zoom_anyway
+from cof.loop.setting import with_budget
+from cof.needle.demonstrations import ZOOM_OPENING, demonstrate, guess, recover, show_targets, zoom_anyway
+from cof.needle.questions import Needle, choices, pick
+from cof.needle.scenes import Scene, make_scene
 from cof.train.examples import Talk
 from cof.train.perception import first_view
 from cof.train.recipes import Lesson
 from cof.train.scenes import Taught, meant_by
 from cof.types import Box, Question, View, ViewSpec
-from cof.worlds.questions import Needle, choices, pick
-from cof.worlds.scenes import Scene, make_scene
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from cof.needle.labels import TYPES
+from cof.needle.scenes import BOARD
 from cof.train.examples import Row
 from cof.types import Box
-from cof.worlds.labels import TYPES
-from cof.worlds.scenes import BOARD
 
 VISUAL, SHAPE, COLOUR = 0, 1, 2  # what a look is for: a thing in a picture, or a word of its name
 SAME_THING = 0.5  # IoU from which a token's box and a written box mean one thing

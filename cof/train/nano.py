@@ -22,9 +22,9 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from cof.dialects.cof import COF
 from cof.dialects.dialect import CHOICES
 from cof.errors import InvalidRun
+from cof.needle.phrases import GRID, PHRASES
+from cof.needle.scenes import BOARD, COLOURS, KINDS, PATTERNS
 from cof.types import Box, View, Zoom
-from cof.worlds.phrases import GRID, PHRASES
-from cof.worlds.scenes import BOARD, COLOURS, KINDS, PATTERNS
 
 SPECIAL = (
     "<|endoftext|>",

@@ -16,7 +16,7 @@ from PIL import Image
 
 from cof.models.encoding import Codec
 from cof.train import examples
-from cof.train.environment import Episode, silent
+from cof.train.rollouts import Episode, silent
 
 
 @dataclass(frozen=True)

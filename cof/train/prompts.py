@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from cof.data.admission import admit_questions
 from cof.errors import InvalidConfig
-from cof.focus.setting import with_budget
+from cof.loop.setting import with_budget
+from cof.needle.pictures import picture_of
+from cof.needle.samples import Sample, asked, asked_at
+from cof.needle.scenes import make_scene
 from cof.plain import trace_from_json
 from cof.runs import read_records
-from cof.train.admission import admit_questions
 from cof.types import Question, ViewSpec
 from cof.vision import boxes, views
 from cof.vision.views import Picture
-from cof.worlds.needle import Sample, asked, asked_at
-from cof.worlds.pictures import picture_of
-from cof.worlds.scenes import make_scene
 
 FIRST = 1 << 53  # scenes from here on are asked about in reinforcement alone
 TRIES = 50  # scenes that are looked at for a question

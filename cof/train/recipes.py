@@ -8,8 +8,8 @@ from typing import Any, Literal
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
+from cof.needle.scenes import Contents
 from cof.types import ViewSpec
-from cof.worlds.scenes import Contents
 
 Precision = Literal["bfloat16", "float32"]
 """The type of the forward pass. Weights are float32. A CPU without bfloat16 arithmetic is ten times slower in bfloat16."""

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
+from cof.needle.samples import DEPTHS, SIDES
 from cof.scoring.rewards import Weights
 from cof.train.recipes import Precision, at_least_one
 from cof.types import Limits
-from cof.worlds.needle import DEPTHS, SIDES
 
-WARMTH = (0.01, 2.0)  # temperatures that vLLM 0.30.0 takes as they are
+VLLM_TEMPERATURE_RANGE = (0.01, 2.0)  # temperatures that vLLM 0.30.0 takes as they are
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,9 @@ class ReinforceConfig:
             )
         if not 0 <= self.vllm < 1:
             raise InvalidConfig(f"vllm = {self.vllm} is not possible; want a share of the GPU's memory, such as 0.4")
-        if self.vllm and not (self.freeze_vision and WARMTH[0] <= self.temperature <= WARMTH[1]):
+        if self.vllm and not (
+            self.freeze_vision and VLLM_TEMPERATURE_RANGE[0] <= self.temperature <= VLLM_TEMPERATURE_RANGE[1]
+        ):
             raise InvalidConfig(
                 "vLLM keeps what it saw of a picture, and takes temperatures from 0.01 to 2; want freeze_vision = true and "
                 "such a temperature, or vllm = 0"

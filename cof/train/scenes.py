@@ -17,6 +17,9 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from cof.dialects.cof import COF
 from cof.models.encoding import IMAGE_PAD
+from cof.needle.labels import token_labels
+from cof.needle.questions import Needle
+from cof.needle.scenes import BOARD, COLOURS, KINDS, Scene
 from cof.train import examples
 from cof.train.examples import Talk
 from cof.train.heads import truth_tensors
@@ -25,9 +28,6 @@ from cof.train.nano import number_tokens
 from cof.train.perception import show
 from cof.types import Box, View
 from cof.vision import boxes
-from cof.worlds.labels import token_labels
-from cof.worlds.questions import Needle
-from cof.worlds.scenes import BOARD, COLOURS, KINDS, Scene
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,12 @@ from trl import SFTConfig, SFTTrainer
 
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
-from cof.models.local import CARD, Card
+from cof.models.local.model import CARD, Card
 from cof.models.named import source_of
+from cof.needle.demonstrations import NEEDLE_TOKENS, ZOOM_OPENING
+from cof.needle.outside import NEEDLE
 from cof.plain import to_json
 from cof.runs import publish
-from cof.train.demonstrations import NEEDLE_TOKENS, ZOOM_OPENING
 from cof.train.heads import SOFTNESS, PerceptionHeads, absolute_box_loss
 from cof.train.lessons import Demonstrations
 from cof.train.looks import look_loss
@@ -38,10 +39,9 @@ from cof.train.recipes import Dense, SupervisedConfig
 from cof.train.scenes import SceneBatches, Teacher
 from cof.train.start import check_start, last_checkpoint, maker_of
 from cof.train.traces import SceneTraces, TraceLessons
-from cof.worlds.outside import NEEDLE
 
 # seconds for gloo's thread to end by itself: its group, taken down at once, has been seen to wait for it for ever
-PARTING = 0.5
+GLOO_SHUTDOWN_SECONDS = 0.5
 
 
 def train_supervised(config: SupervisedConfig, out: Path, report: Report = no_report) -> Path:
@@ -115,7 +115,7 @@ def finish(trainer: Any, processor: Any, card: Card, folder: Path) -> Path:
     trainer.accelerator.wait_for_everyone()  # a process that leaves first would leave the others waiting for it
     trainer.accelerator.end_training()
     if trainer.accelerator.num_processes > 1:
-        time.sleep(PARTING)
+        time.sleep(GLOO_SHUTDOWN_SECONDS)
     return folder
 
 

@@ -15,21 +15,21 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from cof.data.admission import admit
 from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.errors import InvalidConfig
+from cof.needle.pictures import picture_in
+from cof.needle.questions import needles
+from cof.needle.samples import scene_named
 from cof.plain import trace_from_json
 from cof.runs import read_records
 from cof.scoring.traces import score_trace
 from cof.train import examples
-from cof.train.admission import admit
 from cof.train.examples import talk_of
 from cof.train.scenes import Taught, meant_by, pixel_tensors
 from cof.types import Stop, Trace, View, ViewSpec
 from cof.vision import views
-from cof.worlds.needle import scene_named
-from cof.worlds.pictures import picture_in
-from cof.worlds.questions import needles
 
 
 @dataclass(frozen=True)

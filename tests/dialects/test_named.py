@@ -14,8 +14,8 @@ from cof.dialects import frames
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of, names
 from cof.errors import InvalidConfig
-from cof.focus.loop import run
-from cof.focus.setting import Setting
+from cof.loop.session import run
+from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.types import Answer, Box, Completion, Malformed, Question, Turn, View, Zoom
 from cof.vision import views
@@ -315,10 +315,10 @@ def test_the_form_of_each_family(name: str) -> None:
 
 
 def test_turns_that_a_server_took_apart_are_put_together_as_the_family_writes_them() -> None:
-    assert dialect_of("qwen2-vl").spoken("I think hard. Maybe A.", "B", []) == "B"
+    assert dialect_of("qwen2-vl").join("I think hard. Maybe A.", "B", []) == "B"
     body = '{"bbox_2d": [0.1, 0.1, 0.5, 0.5], "source": "original_image"}'
     dialect = dialect_of("mini-o3")
-    assert isinstance(dialect.parse(dialect.spoken("Hm.", "", [("grounding", body)]), overview(dialect)), Zoom)
+    assert isinstance(dialect.parse(dialect.join("Hm.", "", [("grounding", body)]), overview(dialect)), Zoom)
 
 
 def test_a_file_is_known_by_its_absolute_path_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of, names
-from cof.dialects.native import apart, tool
+from cof.dialects.native import split_tool_calls, tool
 from cof.dialects.turns import NAMED_SHAPES
 from cof.errors import InvalidConfig
 from cof.types import Box, Zoom
@@ -26,7 +26,7 @@ CALL = '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [1, 2
 def test_what_a_family_writes_has_the_arguments_of_its_tool(name: str) -> None:
     dialect = dialect_of(name)
     first = views.overview((3840, 2160), dialect.view)
-    words, calls = apart(dialect, dialect.write(Zoom((Box(960, 540, 1920, 1080),), "sign", "Small."), first))
+    words, calls = split_tool_calls(dialect, dialect.write(Zoom((Box(960, 540, 1920, 1080),), "sign", "Small."), first))
     assert "Small." in words
     ((called, arguments),) = calls
     function = tool(dialect)["function"]
@@ -42,9 +42,9 @@ def test_what_is_taken_apart_means_the_same_when_put_together(name: str) -> None
     dialect = dialect_of(name)
     first = views.overview((3840, 2160), dialect.view)
     text = dialect.write(Zoom((Box(960, 540, 1920, 1080), Box(0, 0, 500, 500)), "sign", "Small."), first)
-    words, calls = apart(dialect, text)
+    words, calls = split_tool_calls(dialect, text)
     assert len(calls) == 2
-    assert dialect.parse(dialect.spoken("", words, calls), first) == dialect.parse(text, first)
+    assert dialect.parse(dialect.join("", words, calls), first) == dialect.parse(text, first)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_what_is_taken_apart_means_the_same_when_put_together(name: str) -> None
     ],
 )
 def test_what_cannot_be_taken_apart_stays_text(text: str) -> None:
-    assert apart(COF, text) == (text, ())
+    assert split_tool_calls(COF, text) == (text, ())
 
 
 @settings(max_examples=cases(2_000), deadline=None)
@@ -75,14 +75,14 @@ def test_what_cannot_be_taken_apart_stays_text(text: str) -> None:
     )
 )
 def test_no_text_does_harm_and_calls_are_always_json(text: str) -> None:
-    words, calls = apart(COF, text)
+    words, calls = split_tool_calls(COF, text)
     assert text.startswith(words)
     assert all(isinstance(json.loads(arguments), dict) for _, arguments in calls)
 
 
 def test_a_deep_call_does_no_harm() -> None:
     deep = "<tool_call>" + "[" * 100_000 + "</tool_call>"
-    assert apart(COF, deep) == (deep, ())
+    assert split_tool_calls(COF, deep) == (deep, ())
 
 
 def test_calls_without_a_name_cannot_be_native() -> None:

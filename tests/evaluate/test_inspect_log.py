@@ -18,15 +18,15 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cof.dialects import judge as judging
-from cof.evaluate.benchmarks.base import Item
+from cof.data.benchmarks.base import Item
 from cof.evaluate.inspect_log import write_logs
 from cof.evaluate.run import Plan, Source, evaluate, records
-from cof.focus.loop import NO_VIEW
-from cof.focus.setting import Setting
+from cof.loop.session import NO_VIEW
+from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.plain import to_json
 from cof.runs import RunDir
+from cof.scoring import verdicts
 from cof.scoring.answers import score
 from cof.scoring.judge import judged, remembered
 from cof.types import Limits, Question, Stop
@@ -157,7 +157,7 @@ def test_a_judges_verdicts_are_scores(tmp_path: Path) -> None:
         asked = [(record.trace.question, record.trace.answer) for record in records(run)]
         judge = ScriptedModel(['{"right": true}'])
         judged(judge, asked, folder.journal("verdicts"))
-    assert judging.verdict('{"right": true}')
+    assert verdicts.verdict('{"right": true}')
     log = log_of(run, tmp_path / "logs", judge=remembered(run / "verdicts.jsonl"))
     assert log["samples"][0]["scores"]["match"]["value"] == 1.0
     assert remembered(tmp_path / "none.jsonl") is score

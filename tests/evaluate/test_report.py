@@ -14,8 +14,8 @@ from cof.evaluate.compare import HEADINGS, cells, markdown, read_runs, rows_of
 from cof.evaluate.plots import draw
 from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, Record
-from cof.focus.loop import run
-from cof.focus.setting import Setting
+from cof.loop.session import run
+from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.scoring.answers import Score
 from cof.types import Box, Question, Stop

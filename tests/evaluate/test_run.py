@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from cof.data.benchmarks import needle
+from cof.data.benchmarks.base import Item
 from cof.errors import InputError, InvalidImage
-from cof.evaluate.benchmarks import needle
-from cof.evaluate.benchmarks.base import Item
 from cof.evaluate.run import Plan, Record, evaluate, records, scored_by
-from cof.focus.setting import Setting
+from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.runs import RunDir
 from cof.scoring.traces import score_trace

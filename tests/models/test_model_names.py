@@ -11,7 +11,7 @@ from huggingface_hub import constants
 
 from cof.errors import ModelError
 from cof.models.named import EMBEDDED, embedded_folder, place_of, source_of
-from tests.models.endpoints import by_turn, listening
+from tests.models.remote.endpoints import by_turn, listening
 from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]

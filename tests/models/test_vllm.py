@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-from cof.focus.setting import Setting
+from cof.loop.setting import Setting
 from cof.models.encoding import Codec
-from cof.models.local import LocalModel
+from cof.models.local.model import LocalModel
 from cof.models.vllm import VllmModel
-from cof.train.environment import play
 from cof.train.policy import pack, score
 from cof.train.prompts import NeedlePrompts
+from cof.train.rollouts import play
 from cof.types import Limits, Sampling, Stop
 
 SETTING = Setting(limits=Limits(turns=3), sampling=Sampling(tokens=60))
@@ -101,8 +101,8 @@ def local() -> LocalModel:
 
 
 def spoken_to(engine: Engine, local: LocalModel) -> VllmModel:
-    mind = local.engine.mind
-    return VllmModel("nano", engine, Params, local.codec, mind.ends, mind.never)
+    bundle = local.engine.bundle
+    return VllmModel("nano", engine, Params, local.codec, bundle.ends, bundle.never)
 
 
 @pytest.mark.long
@@ -130,7 +130,7 @@ def test_warm_rollouts_are_as_likely_in_training_as_the_engine_found_them(local:
     packed = pack(episodes, range(len(episodes)), local.codec, branches=3)
     shape = len(episodes), max(len(each.ids) - each.prompt for each in episodes)
     with torch.no_grad():
-        said, _ = score(local.network, packed, shape, TEMPERATURE, local.engine.mind.never)
+        said, _ = score(local.network, packed, shape, TEMPERATURE, local.engine.bundle.never)
     for row, each in zip(said, episodes, strict=True):
         own = each.logprobs[each.prompt :]
         np.testing.assert_allclose(row[: len(own)], own, atol=1e-4, rtol=0)

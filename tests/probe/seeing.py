@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from cof.probe.pictures import COLOURS
-from tests.models.endpoints import Reply
+from tests.models.remote.endpoints import Reply
 
 NEAR = 40  # levels of a colour channel that count as the same, after JPEG
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cof.cli.check import _line
 from cof.dialects.named import dialect_of
-from cof.models.faults import Fault
+from cof.models.remote.faults import Fault
 from cof.probe.check import check
 from cof.probe.endpoint import ALL_THOUGHT, Probe, prompt_tokens, user
 from cof.probe.frames import Frame
@@ -22,7 +22,7 @@ from cof.probe.rows import CheckRow, context_row
 from cof.probe.trips import Chosen, candidates_for
 from cof.vision.urls import Wire
 from tests.commands import cof
-from tests.models.endpoints import Reply, chat, in_turn, listening
+from tests.models.remote.endpoints import Reply, chat, in_turn, listening
 from tests.probe.seeing import Seeing, parts, pictures_of, pixels, thousandths, y_first
 from tests.properties import cases
 from tests.serve.test_hostile_model import served

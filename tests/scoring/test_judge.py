@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from cof.dialects import judge as dialect
 from cof.errors import ModelError
 from cof.models.base import Request
 from cof.models.scripted import ScriptedModel
 from cof.runs import RunDir
+from cof.scoring import verdicts
 from cof.scoring.judge import judged
 from cof.types import Question
-from tests.models.endpoints import by_turn, listening, model_at
+from tests.models.remote.endpoints import by_turn, listening, model_at
 
 OPEN = Question("1", "", "What animal?", (), "a domestic cat")
 CHOICE = Question("2", "", "Which?", ("red", "blue"), "red")
@@ -107,4 +107,4 @@ def test_a_verdict_is_asked_for_once_and_a_missing_one_again(tmp_path):
     ],
 )
 def test_a_verdict_is_json_and_nothing_else(text, right):
-    assert dialect.verdict(text) is right
+    assert verdicts.verdict(text) is right

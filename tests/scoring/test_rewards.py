@@ -11,8 +11,8 @@ from PIL import Image
 
 from cof.dialects.cof import COF
 from cof.errors import ModelError
-from cof.focus.loop import run
-from cof.focus.setting import Setting
+from cof.loop.session import run
+from cof.loop.setting import Setting
 from cof.models.scripted import Line, ScriptedModel
 from cof.scoring.answers import Score
 from cof.scoring.rewards import REWARDS, Rollout, Weights, advantages_of, graded, parts, total

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from cof.focus.loop import run
-from cof.focus.setting import Setting
+from cof.loop.session import run
+from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.scoring.answers import Score
 from cof.scoring.traces import listed, score_trace

@@ -16,10 +16,10 @@ import httpx
 import openai
 import pytest
 
-from cof.focus.setting import setting_of
-from cof.models.remote import RemoteModel
+from cof.loop.setting import setting_of
+from cof.models.remote.model import RemoteModel
+from cof.needle.samples import samples
 from cof.types import Limits
-from cof.worlds.needle import samples
 from tests.patience import PATIENCE
 from tests.serve.conftest import start
 

@@ -9,9 +9,9 @@ import pytest
 
 from cof.dialects.cof import COF
 from cof.models.base import Request
-from cof.serve.page import page_without_picture
 from cof.serve.service import Service
 from cof.types import Exchange, Trace
+from cof.view.page import page_without_picture
 from tests.patience import PATIENCE
 from tests.serve.asking import ASKED, BLUE, QUESTION, RED, content, image, post, refused, user
 from tests.serve.test_hostile_model import served

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cof.focus.loop import run
+from cof.loop.session import run
 from cof.models.scripted import ScriptedModel
 from cof.serve.finish import reply
 from cof.serve.prepare import Output, Prepared
@@ -39,7 +39,7 @@ class Counting(ScriptedModel):
         assert not add_special_tokens
         return SimpleNamespace(input_ids=text.split())
 
-    def words(self, ids: list[str]) -> str:
+    def decode(self, ids: list[str]) -> str:
         return " ".join(ids)
 
 

@@ -113,7 +113,7 @@ def test_what_arrives_too_slowly_is_told_so() -> None:
 
 def test_few_traces_are_kept_and_their_files_have_a_limit() -> None:
     file = len(picture((300, 200)))
-    with served(["<answer>A</answer>"] * 4, Service(kept=3, kept_bytes=2 * file)) as url:
+    with served(["<answer>A</answer>"] * 4, Service(max_traces=3, max_trace_bytes=2 * file)) as url:
         names = [
             httpx.post(f"{url}/v1/chat/completions", json={"messages": [ASKED]}, timeout=PATIENCE).json()["cof"][
                 "trace"

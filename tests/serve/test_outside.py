@@ -9,8 +9,8 @@ import openai
 import pytest
 from playwright.sync_api import Page, expect
 
-from cof.serve.page import UNLISTED
-from cof.worlds.outside import OUTSIDE
+from cof.needle.outside import OUTSIDE
+from cof.view.page import UNLISTED
 from tests.patience import PATIENCE
 from tests.photographs import photograph
 from tests.serve.conftest import CHROMIUM

@@ -7,17 +7,17 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 from cof.dialects.base import Message
 from cof.dialects.cof import COF
 from cof.errors import InvalidConfig
-from cof.focus.loop import run
-from cof.focus.setting import Setting
+from cof.loop.session import run
+from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
+from cof.needle.demonstrations import ZOOM_OPENING, demonstrate, zoom_anyway
+from cof.needle.drawing import draw
+from cof.needle.questions import needles, route
+from cof.needle.scenes import make_scene
 from cof.train import examples
-from cof.train.demonstrations import ZOOM_OPENING, demonstrate, zoom_anyway
 from cof.train.nano import make_nano, make_tokenizer
 from cof.types import Box, Limits, Question, ViewSpec
 from cof.vision import boxes, views
-from cof.worlds.drawing import draw
-from cof.worlds.questions import needles, route
-from cof.worlds.scenes import make_scene
 
 SPEC, UNIT = ViewSpec(max_pixels=224 * 224, zoom_min_pixels=84 * 84, zoom_max_pixels=84 * 84), 896
 

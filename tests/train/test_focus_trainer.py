@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from cof.errors import InvalidConfig, MissingExtra
-from cof.models.local import LocalModel
+from cof.models.local.model import LocalModel
 from cof.scoring.rewards import Weights
 from cof.train.focus_trainer import FocusTrainer, rollout_setting
 from cof.train.grpo import _arguments, train_reinforced

@@ -14,20 +14,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from cof.data.benchmarks.needle import _item
 from cof.errors import InvalidConfig
-from cof.evaluate.benchmarks.needle import _item
 from cof.evaluate.run import _at
-from cof.focus.setting import Setting
-from cof.models.local import LocalModel
+from cof.loop.setting import Setting
+from cof.models.local.model import LocalModel
+from cof.needle.outside import NEEDLE
+from cof.needle.samples import asked, scene_named
 from cof.plain import to_json
-from cof.train.environment import play
 from cof.train.prompts import FilePrompts, NeedlePrompts
 from cof.train.reinforce import ReinforceConfig
+from cof.train.rollouts import play
 from cof.train.start import last_checkpoint
 from cof.vision import boxes
 from cof.vision.views import Picture
-from cof.worlds.needle import asked, scene_named
-from cof.worlds.outside import NEEDLE
 from tests.test_served import free_port
 from tests.train.test_resume import RECIPES
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from cof.models.local import LocalModel
+from cof.models.local.model import LocalModel
 from cof.train.sft import Dense, DenseHeads
 
 

@@ -8,10 +8,10 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 
 from cof.dialects.cof import COF
 from cof.errors import InvalidRun
-from cof.models.local import CARD, LocalModel
+from cof.models.local.model import CARD, LocalModel
 from cof.models.named import EMBEDDED, embedded_folder
+from cof.needle.outside import NEEDLE
 from cof.train.nano import make_nano, make_tokenizer, number_tokens, pack
-from cof.worlds.outside import NEEDLE
 from tests.properties import cases
 from tests.train.test_examples import TINY_TEXT, TINY_VISION
 

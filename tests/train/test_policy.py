@@ -10,14 +10,14 @@ import torch
 
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
-from cof.focus.loop import run_many
-from cof.focus.setting import Setting
+from cof.loop.session import run_many
+from cof.loop.setting import Setting
 from cof.models.encoding import views_in
-from cof.models.local import LocalModel
+from cof.models.local.model import LocalModel
 from cof.scoring.rewards import formed
-from cof.train.environment import Episode, episode, play
 from cof.train.policy import Packed, learnt_tokens, loss_inputs, pack, score
 from cof.train.prompts import NeedlePrompts
+from cof.train.rollouts import Episode, episode, play
 from cof.types import Limits, Sampling, Stop
 from cof.vision.views import Picture
 from tests.properties import ALL
@@ -42,7 +42,7 @@ def episodes(model: LocalModel) -> list[Episode]:
 def probabilities(model: LocalModel, packed: Packed, episodes: list[Episode]) -> torch.Tensor:
     shape = len(episodes), max(len(each.ids) - each.prompt for each in episodes)
     with torch.no_grad():
-        said, entropy = score(model.network, packed, shape, TEMPERATURE, model.engine.mind.never)
+        said, entropy = score(model.network, packed, shape, TEMPERATURE, model.engine.bundle.never)
     assert (entropy >= 0).all()
     assert ((said != 0) == (entropy != 0)).float().mean() > 0.99
     return said
@@ -120,5 +120,5 @@ def test_rollouts_are_played_in_the_recipes_dialect(model: LocalModel, name: str
     prompts = NeedlePrompts(model.spec, 3, (672,), (256,), (0.0, 1.0, 0.0))
     (rollout,) = play(model, [(prompts(0), 0)], replace(SETTING, dialect=dialect_of(name), limits=Limits(turns=1)))
     assert rollout.trace.dialect == name
-    assert dialect_of(name).system in model.codec.words(rollout.ids.tolist())
+    assert dialect_of(name).system in model.codec.decode(rollout.ids.tolist())
     assert formed(rollout.trace) in (0.0, 1.0)

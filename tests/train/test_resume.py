@@ -15,13 +15,13 @@ from safetensors.torch import load_file
 
 from cof.config import dump_config
 from cof.errors import InvalidConfig, ModelError
-from cof.models.local import CARD
+from cof.models.local.model import CARD
 from cof.models.named import embedded_folder
+from cof.needle.outside import NEEDLE
 from cof.train import grpo, sft
 from cof.train.recipes import Dense, SupervisedConfig
 from cof.train.reinforce import ReinforceConfig
 from cof.train.start import last_checkpoint, maker_of, start_of
-from cof.worlds.outside import NEEDLE
 from tests.commands import cof
 from tests.tiny import write_checkpoint
 from tests.train.test_traces import SPEC, write_traces

@@ -14,19 +14,19 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from cof.agent.build import build, publish_kept
+from cof.agent.experts import Experts
+from cof.agent.sources import Drawn, needle_tasks
+from cof.agent.trajectory import Rules
+from cof.data.filters import Filters
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
-from cof.focus.loop import run
-from cof.focus.setting import Setting
+from cof.loop.session import run
+from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.plain import to_json
 from cof.runs import RunDir
-from cof.search.build import build, publish_kept
-from cof.search.experts import Experts
-from cof.search.filters import Filters
-from cof.search.sources import Drawn, needle_tasks
-from cof.search.trajectory import Rules
 from cof.train.examples import IGNORE
 from cof.train.scenes import SceneBatches
 from cof.train.sft import Dense, SupervisedConfig, _source

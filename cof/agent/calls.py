@@ -1,0 +1,223 @@
+"""What a search asks of those who play its parts, and what they reply. Frozen values; no prompts, no models.
+
+The parts: a planner chooses the next move; a locator finds a thing in a view; a reader answers from a view; an adjuster
+moves a box; a checker says whether a thing is in a view; an adviser says what to try after a wrong answer; a summariser
+puts thoughts to the steps that mattered; the target is the model to be taught, which first tries without zooming; a
+thinker thinks aloud, to be grounded.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from PIL import Image
+
+from cof.types import Box, Question, View, ViewSpec
+from cof.vision import boxes, views
+from cof.vision.views import Picture
+
+
+@dataclass(frozen=True)
+class Task:
+    """A question with its true answer, about a picture of `size` = (width, height) source pixels, which `load` opens;
+    and the view rules that the trajectory is made for."""
+
+    question: Question
+    size: tuple[int, int]
+    load: Callable[[], Image.Image]
+    spec: ViewSpec
+
+    @functools.cached_property
+    def first(self) -> View:
+        return views.overview(self.size, self.spec)
+
+    @functools.cached_property
+    def picture(self) -> Picture:
+        """Opened when it is first asked for, and held as long as the task."""
+        return Picture(self.load())
+
+    def shows_answer(self, view: View) -> bool | None:
+        """Whether the answer can be seen in `view`: all targets lie in it; None where they are not known."""
+        targets = self.question.targets
+        return all(boxes.contains(view.region, box) for box in targets) if targets else None
+
+    def preview(self) -> Image.Image:
+        """The picture, as small as one likes: what tells it from others."""
+        return self.load()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a thing was found: `box` in source pixels, `view` the zoom on it, `within` the number of the place in whose
+    view it was found, or None for the overview."""
+
+    thing: str
+    box: Box
+    view: View
+    within: int | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """Find `thing` in the view of place `within`, or in the overview."""
+
+    thing: str
+    within: int | None = None
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Read the answer to `text` in the view of place `at`, or in the overview."""
+
+    text: str
+    at: int | None = None
+
+
+@dataclass(frozen=True)
+class Move:
+    """Change the box of place `at` as `instruction` says."""
+
+    at: int
+    instruction: str
+
+
+@dataclass(frozen=True)
+class Propose:
+    """Give `answer`, which was seen in the view of place `at`, or in the overview."""
+
+    answer: str
+    at: int | None = None
+
+
+CANNOT_READ = "it cannot be read there"  # what is seen of an Ask that has no reply
+
+Step = Look | Ask | Move | Propose
+
+
+@dataclass(frozen=True)
+class Event:
+    """A step and what came of it, in words; a step that found a place gives its number."""
+
+    step: Step
+    seen: str
+    place: int | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which step next? `events` are those since the last `advice`, `places` all that were found. Reply: Step."""
+
+    events: tuple[Event, ...]
+    places: tuple[Place, ...]
+    advice: str
+
+
+@dataclass(frozen=True)
+class Locate:
+    """Where is `thing` in `view`? Reply: a Box in source pixels, or None."""
+
+    view: View
+    thing: str
+
+
+@dataclass(frozen=True)
+class Read:
+    """What is the answer to `text`, by `view` alone? Reply: str, or None where it cannot be read there."""
+
+    view: View
+    text: str
+
+
+@dataclass(frozen=True)
+class Adjust:
+    """What is the box, drawn in `view`, after `instruction`? Reply: a Box in source pixels."""
+
+    view: View
+    box: Box
+    instruction: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """Is `thing` in `view`, and whole? Reply: bool."""
+
+    view: View
+    thing: str
+
+
+@dataclass(frozen=True)
+class Advise:
+    """The proposed `answer` was refused for `fault`. What should be tried next? Reply: str."""
+
+    events: tuple[Event, ...]
+    answer: str
+    fault: str
+
+
+@dataclass(frozen=True)
+class Summarise:
+    """The thoughts of one who zooms along `chain` and then answers, each true to what is seen by then.
+
+    Reply: a str for each place, and one for the answer.
+    """
+
+    chain: tuple[Place, ...]
+
+
+@dataclass(frozen=True)
+class Try:
+    """What does the target say by the overview alone, with the chance of `seed`? Reply: str, or None."""
+
+    seed: int
+
+
+@dataclass(frozen=True)
+class Name:
+    """What is in `view`? Reply: str, or None."""
+
+    view: View
+
+
+@dataclass(frozen=True)
+class Think:
+    """How does one who sees the overview think his way to the answer, with the chance of `seed`? Reply: Thoughts."""
+
+    seed: int
+
+
+@dataclass(frozen=True)
+class Thoughts:
+    """A chain of thought: each step with the thing or number that it rests on ("" for none), what is concluded, and the
+    answer."""
+
+    steps: tuple[tuple[str, str], ...]
+    conclusion: str
+    answer: str
+
+
+Call = Plan | Locate | Read | Adjust | Check | Advise | Summarise | Try | Name | Think
+Reply = Step | Box | str | bool | tuple[str, ...] | Thoughts | None
+
+
+@dataclass
+class Cost:
+    """What a search cost so far: calls that were replied to, replies that could not be read or never came, tokens."""
+
+    calls: int = 0
+    malformed: int = 0
+    unanswered: int = 0
+    tokens: int = 0
+
+
+class Actors(Protocol):
+    """Whoever plays the parts."""
+
+    def play(self, task: Task, call: Call, cost: Cost) -> Reply:
+        """The reply to a search's call. Notes its cost but the call itself. Raises ModelError where there is none.
+
+        A task is played by one thread, from its first call to its last.
+        """
+        ...

@@ -1,0 +1,117 @@
+"""The visual search agent: tries, looks, reads, is checked, and leaves one clean trajectory, or the reason why not.
+
+A search is a generator: it yields calls to those who play its parts, and is sent their replies. First the target tries
+without zooming; what it can answer, and a reader confirms, becomes a direct trajectory. What it cannot is searched for in
+rounds: a planner looks and asks until it proposes an answer, which is compared with the truth. A right answer counts
+when every place on the way to it is confirmed to hold its thing, and the answer is read there again. What led nowhere is
+left out of the trajectory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import cast
+
+from cof.agent.calls import (
+    CANNOT_READ,
+    Adjust,
+    Advise,
+    Ask,
+    Call,
+    Event,
+    Locate,
+    Look,
+    Move,
+    Place,
+    Plan,
+    Propose,
+    Read,
+    Reply,
+    Step,
+    Summarise,
+    Task,
+)
+from cof.agent.trajectory import Outcome, Rules, Search, confirmed, place, right, trajectory, tried
+from cof.errors import InvalidBox
+from cof.types import Box, Trace, View
+
+
+def search(task: Task, rules: Rules) -> Search:
+    """Search for the answer to `task`, whose question has one."""
+    rate, diary = (yield from tried(task, rules)), SearchState(task, rules)
+    if rate is not None and rate >= rules.pass_share and (yield from confirmed(task, (), rules)):
+        return Outcome((yield from _summarised(task, ())), rate, (), 0)
+    advice = ""
+    for n in range(rules.rounds):
+        proposal = yield from _round(diary, advice)
+        if proposal is None:
+            fault = "no answer was proposed"
+        elif not right(task, proposal.answer):
+            fault = "the answer is wrong"
+        elif (yield from confirmed(task, chain := diary.chain(proposal.at), rules)):
+            trace = yield from _summarised(task, chain)
+            return Outcome(trace, rate, tuple(diary.proposed), n + 1)
+        else:
+            fault = "the answer is right, but cannot be confirmed at the places given for it"
+        advice = str((yield Advise(tuple(diary.events), proposal.answer if proposal else "", fault)))
+    return Outcome(None, rate, tuple(diary.proposed), rules.rounds)
+
+
+class SearchState:
+    """What one search found so far: its places, and the events of the round under way."""
+
+    def __init__(self, task: Task, rules: Rules) -> None:
+        self.task, self.rules, self.places, self.events = task, rules, list[Place](), list[Event]()
+        self.proposed: list[Place] = []
+
+    def view(self, at: int | None) -> View:
+        return self.task.first if at is None else self.places[at].view
+
+    def chain(self, at: int | None) -> tuple[Place, ...]:
+        """The places on the way to one, the outermost first."""
+        found: list[Place] = []
+        while at is not None:
+            found.insert(0, self.places[at])
+            at = self.places[at].within
+        return tuple(found)
+
+    def find(self, step: Look | Move, thing: str, box: Box, within: int | None) -> None:
+        """Note a place, if the box lies in the picture."""
+        try:
+            self.places.append(place(self.task, thing, box, within, self.rules))
+        except InvalidBox:
+            self.events.append(Event(step, "the box lies outside the picture"))
+            return
+        self.events.append(Event(step, f"found as place {len(self.places) - 1}", len(self.places) - 1))
+
+
+def _round(diary: SearchState, advice: str) -> Generator[Call, Reply, Propose | None]:
+    """Plan and act until an answer is proposed, or the steps are used up."""
+    diary.events.clear()
+    for _ in range(diary.rules.steps):
+        step = cast(Step, (yield Plan(tuple(diary.events), tuple(diary.places), advice)))
+        known = len(diary.places)
+        match step:
+            case Propose(at=at) if at is None or at < known:
+                return step
+            case Look(thing, within) if within is None or within < known:
+                box = cast("Box | None", (yield Locate(diary.view(within), thing)))
+                if box is None:
+                    diary.events.append(Event(step, f"{thing} cannot be found there"))
+                else:
+                    diary.find(step, thing, box, within)
+                    diary.proposed += diary.places[known:]
+            case Ask(text, at) if at is None or at < known:
+                words = cast("str | None", (yield Read(diary.view(at), text)))
+                diary.events.append(Event(step, CANNOT_READ if words is None else words))
+            case Move(at, instruction) if at < known:
+                old = diary.places[at]
+                moved = cast(Box, (yield Adjust(diary.view(old.within), old.box, instruction)))
+                diary.find(step, old.thing, moved, old.within)
+            case _:
+                diary.events.append(Event(step, "there is no such place"))
+    return None
+
+
+def _summarised(task: Task, chain: tuple[Place, ...]) -> Generator[Call, Reply, Trace]:
+    return trajectory(task, chain, cast("tuple[str, ...]", (yield Summarise(chain))))

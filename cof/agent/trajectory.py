@@ -1,0 +1,96 @@
+"""From confirmed places to one clean trajectory: what every way of building data shares.
+
+Owns what confirms an answer, how places are written, and the form of an outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+from cof.agent.calls import Call, Check, Place, Read, Reply, Task, Try
+from cof.dialects.cof import COF
+from cof.scoring.answers import score
+from cof.types import Answer, Box, Completion, Limits, Sampling, Trace, Turn, View, Zoom
+from cof.vision import boxes, views
+
+AGENT = "search agent"  # the model's name in traces
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a search goes. `tries` of the target, of which a share of `pass_share` must be right for a direct trajectory;
+    `readings` that must agree before anything is kept; at most `rounds` proposals of `steps` steps each; boxes are
+    written in multiples of `grid` pixels of the overview."""
+
+    tries: int = 4
+    pass_share: float = 0.5
+    readings: int = 2
+    rounds: int = 16
+    steps: int = 8
+    grid: int = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a search found: a trajectory, or None where nothing was confirmed.
+
+    `pass_rate` is the share of the target's tries that were right, None without tries; `proposed` the places that were
+    looked for and found, in order, whether they were kept or not; `rounds` of searching were begun.
+    """
+
+    trace: Trace | None
+    pass_rate: float | None
+    proposed: tuple[Place, ...]
+    rounds: int
+
+
+Search = Generator[Call, Reply, Outcome]
+Asking = Generator[Call, Reply, bool]
+
+
+def tried(task: Task, rules: Rules) -> Generator[Call, Reply, float | None]:
+    """The share of the target's tries that are right; None without tries."""
+    passed = 0
+    for n in range(rules.tries):
+        passed += right(task, (yield Try(n)))
+    return passed / rules.tries if rules.tries else None
+
+
+def right(task: Task, answer: Reply) -> bool:
+    """Whether a reply is the true answer."""
+    return isinstance(answer, str) and score(task.question, answer).right is True
+
+
+def confirmed(task: Task, chain: tuple[Place, ...], rules: Rules) -> Asking:
+    """Whether every place holds its thing, and the right answer is read in the last view, or in the overview."""
+    for place in chain:
+        if not (yield Check(place.view, place.thing)):
+            return False
+    for _ in range(rules.readings):
+        if not right(task, (yield Read(chain[-1].view if chain else task.first, task.question.text))):
+            return False
+    return True
+
+
+def place(task: Task, thing: str, box: Box, within: int | None, rules: Rules) -> Place:
+    """The place of `thing`, its box as it will be written. Raises InvalidBox where it lies outside the picture."""
+    written = task.first.to_source(boxes.snap(task.first.from_source(box), task.first.size, rules.grid))
+    return Place(thing, written, views.zoom(written, task.first, task.spec), within)
+
+
+def trajectory(task: Task, chain: Sequence[Place], thoughts: Sequence[str]) -> Trace:
+    """The trace that zooms along the chain and answers in the form of the true answer; a thought for each turn."""
+    *before, last = thoughts
+    first = task.first
+    looks = [
+        _turn(Zoom((each.box,), each.thing, thought), (each.view,), first)
+        for each, thought in zip(chain, before, strict=True)
+    ]
+    answer = _turn(Answer(task.question.answer or "", last), (), first)
+    asked = task.question
+    return Trace(asked.id, asked, AGENT, COF.name, task.spec, Sampling(), Limits(), first, (*looks, answer))
+
+
+def _turn(action: Zoom | Answer, shown: tuple[View, ...], first: View) -> Turn:
+    return Turn(Completion(COF.write(action, first)), action, shown)

@@ -1,0 +1,92 @@
+"""Ways to a question's picture that cost nothing before it is looked at: a file, bytes, or text in base64."""
+
+from __future__ import annotations
+
+import base64
+import os
+import reprlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from cof.data.benchmarks.rows import Row
+from cof.errors import InputError, InvalidImage
+from cof.vision.load import load
+
+Picture = Callable[[], Image.Image]
+BASE64_STARTS = (  # a JPEG, PNG, WEBP, GIF and TIFF in base64, which has no dot; the name of a file has
+    "/9j/",
+    "iVBORw0KGgo",
+    "UklGR",
+    "R0lGOD",
+    "SUkqA",
+    "TU0AK",
+)
+
+
+def in_file(path: Path) -> Picture:
+    return partial(load, path)
+
+
+def in_bytes(content: bytes) -> Picture:
+    """A picture file's bytes, which are held as long as this is."""
+    return partial(load, content)
+
+
+def in_text(row: Row, text: str) -> Picture:
+    """A picture as base64 or as a data URL. The text is held as long as this is."""
+    return partial(_decoded, row.place, text)
+
+
+def given(row: Row, value: Any, get: str) -> tuple[str, Picture]:
+    """The name of a row's one picture, and the way to it, from any form in which a field has it.
+
+    A path (relative to the file, or after file://), base64, a data URL, bytes, {"bytes", "path"} as the Image feature of
+    `datasets` has it, {"image"} as verl has it, or a list of one of these. Raises InputError with `get`, what to do else.
+    """
+    match value:
+        case [one]:
+            return given(row, one, get)
+        case [_, *_]:
+            raise InputError(f"{row.place} has {len(value)} pictures; want one picture a question")
+        case bytes(content) | {"bytes": bytes(content)}:
+            return row.name, in_bytes(content)
+        case str(text) | {"path": str(text)} | {"image": str(text)} if text.strip():
+            return _spelled(row, text.strip(), get)
+        case {"image": {**inner}}:
+            return given(row, inner, get)
+    raise InputError(f"{row.place} gives its picture as {reprlib.repr(value)}; want a path, base64, or a data URL")
+
+
+def _spelled(row: Row, text: str, get: str) -> tuple[str, Picture]:
+    if text.startswith("data:") or (text.startswith(BASE64_STARTS) and "." not in text):
+        return row.name, in_text(row, text)
+    if text.startswith(("http://", "https://")):
+        raise InputError(f"{row.place} names a picture by its URL {text[:80]!r}; want it downloaded, and its path here")
+    path = locate(row, text.removeprefix("file://"), [row.file.parent], get)
+    return str(path), in_file(path)
+
+
+def locate(row: Row, name: str, folders: Sequence[Path], get: str) -> Path:
+    """The whole path of the picture called `name`, in the first folder that has it: a trace is opened from any folder.
+
+    Raises InputError with `get`, what to do else.
+    """
+    for folder in folders:
+        if os.path.isfile(folder / name):  # unlike Path.is_file this takes any name, also one that is too long
+            return Path(os.path.abspath(folder / name))
+    places = " or ".join(repr(str(folder)) for folder in folders)
+    shown = name if len(name) < 200 else name[:40] + "..."
+    raise InputError(f"{row.place} names the picture {shown!r}, which is not in {places}; {get}")
+
+
+def _decoded(place: str, text: str) -> Image.Image:
+    try:
+        return load(text if text.startswith("data:") else base64.b64decode("".join(text.split()), validate=True))
+    except ValueError as error:
+        raise InvalidImage(f"{place} holds a picture that is not base64 ({error}); get the file anew") from error
+    except InvalidImage as error:
+        raise InvalidImage(f"{place}: {error}") from error

@@ -1,0 +1,136 @@
+"""What happened to a run besides its answer, as sentences for people: what limits changed, and why it ended.
+
+Everything is worked out from the trace, so that the console, JSON and pages say the same.
+"""
+
+from __future__ import annotations
+
+from cof.loop.limits import at_most
+from cof.types import Box, Malformed, Stop, Trace, Turn, View, Zoom
+from cof.vision import boxes, views
+
+QUOTED = 80  # characters of a turn that are quoted
+TOGETHER = " of the overview and all crops together; --limit pixels=N changes it"
+
+
+def notes(trace: Trace) -> tuple[str, ...]:
+    """What limits changed, and which one ended the run, where one did: a sentence each."""
+    at_limit = trace.stop not in (Stop.ANSWER, Stop.FAILED)
+    return (*limit_notes(trace), *([stop_note(trace)] if at_limit else []))
+
+
+def limit_notes(trace: Trace) -> tuple[str, ...]:
+    """A sentence for each thing that the limits of the run changed; empty where they changed nothing."""
+    if trace.overview.pixels < trace.spec.factor**2:  # the picture could not be read
+        return ()
+    return tuple(note for note in (_overview(trace), *_crops(trace), _not_shown(trace)) if note)
+
+
+def stop_note(trace: Trace) -> str:
+    """Why the run ended, as a sentence."""
+    if trace.stop is Stop.FAILED:
+        return "The run failed before there was an answer."
+    if trace.stop is Stop.ANSWER:
+        return "The model answered of its own accord."
+    if trace.mode == "direct":
+        asked = "asked to zoom" if trace.stop is Stop.ZOOMS else "gave no answer that could be read"
+        return f"The model had to answer at once, and {asked}."
+    limit = f"{getattr(trace.limits, trace.stop.value):,}{TOGETHER if trace.stop is Stop.PIXELS else ''}"
+    none = f"was asked for its answer, and gave none{_unread(trace)}"
+    then = "then answered when asked to" if trace.answer is not None else none
+    return f"The model reached its limit on {trace.stop.value} ({limit}), {then}."
+
+
+def _unread(trace: Trace) -> str:
+    """How many turns could not be read, and what was wrong with the last."""
+    faults = [turn.action.fault for turn in trace.model_turns if isinstance(turn.action, Malformed)]
+    if not faults:
+        return ""
+    return f"; {len(faults)} of {len(trace.model_turns)} turns could not be read (the last: {faults[-1]})"
+
+
+def cut_turns(trace: Trace) -> int:
+    """Turns that ended at their token limit."""
+    return sum(turn.completion.finish == "length" for turn in trace.model_turns)
+
+
+def unreadable(trace: Trace) -> str:
+    """What to do where nothing that the model said could be read, "" elsewhere: it may speak another family's dialect."""
+    if (
+        trace.outside
+        or not trace.model_turns
+        or not all(isinstance(turn.action, Malformed) for turn in trace.model_turns)
+    ):
+        return ""
+    said = " ".join(trace.model_turns[-1].completion.text.split())[:QUOTED]
+    if cut := cut_turns(trace):
+        turns = f"{cut} of {len(trace.model_turns)} turns"
+        return f"{turns} were cut off at {trace.sampling.tokens} tokens; the last was {said!r}; want a larger --turn-tokens"
+    turns = f"{len(trace.model_turns)} turn{'s' * (len(trace.model_turns) != 1)}"
+    problem = f"none of {turns} was a call or an answer in the dialect {trace.dialect!r}"
+    return f"{problem}; the last was {said!r}; want the model's own --dialect, or plain"
+
+
+def _overview(trace: Trace) -> str:
+    region = trace.overview.region
+    natural = views.overview((round(region.width), round(region.height)), trace.spec)
+    if trace.overview.pixels >= natural.pixels:
+        return ""
+    crops = f" keeps room for {trace.limits.zooms} crops" if trace.limits.zooms else " leaves no more"
+    kept = f"the limit pixels = {trace.limits.pixels:,}{crops}"
+    return f"The overview has {_size(trace.overview)} pixels instead of {_size(natural)}: {kept}."
+
+
+def _crops(trace: Trace) -> tuple[str, ...]:
+    """What shrank crops: the cap per crop, or the pixels of the whole run."""
+    capped = shared = 0
+    for box, view in _shown(trace):
+        if view.pixels >= views.zoom(box, trace.overview, trace.spec).pixels:
+            continue
+        cap = trace.limits.crop_pixels
+        by_cap = cap is not None and view == views.zoom(box, trace.overview, at_most(trace.spec, cap))
+        capped, shared = capped + by_cap, shared + (not by_cap)
+    limits = trace.limits
+    cap_name = "crop_pixels (--budget or --crop-budget)"
+    return (_shrunk(capped, trace, cap_name, limits.crop_pixels), _shrunk(shared, trace, "pixels", limits.pixels))
+
+
+def _shrunk(count: int, trace: Trace, limit: str, value: int | None) -> str:
+    if not count:
+        return ""
+    of = len(_shown(trace))
+    return f"{count} of {of} crop{'s' * (of != 1)} {_was(count)} shrunk to fit the limit {limit} = {value:,}."
+
+
+def _not_shown(trace: Trace) -> str:
+    refused = [turn for turn in trace.model_turns if isinstance(turn.action, Zoom) and not _complained(turn, trace)]
+    count = sum(len(turn.action.boxes) - len(turn.views) for turn in refused if isinstance(turn.action, Zoom))
+    if not count or trace.mode == "direct" or trace.stop in (Stop.ANSWER, Stop.FAILED):
+        return ""
+    name = trace.stop.value
+    requested = f"{count} requested box{'es' * (count != 1)}"
+    return f"{requested} {_was(count)} not shown: the limit {name} = {getattr(trace.limits, name):,} was reached."
+
+
+def _complained(turn: Turn, trace: Trace) -> bool:
+    """Whether a box of the turn lies outside the picture, which is no limit's doing."""
+    first = turn.action.boxes[len(turn.views) :][:1] if isinstance(turn.action, Zoom) else ()
+    return any(boxes.intersect(box, trace.overview.region) is None for box in first)
+
+
+def _shown(trace: Trace) -> tuple[tuple[Box, View], ...]:
+    """The boxes that were shown, with their views, those that were given included."""
+    return tuple(
+        pair
+        for turn in trace.turns
+        if isinstance(turn.action, Zoom)
+        for pair in zip(turn.action.boxes, turn.views, strict=False)
+    )
+
+
+def _size(view: View) -> str:
+    return f"{view.size[0]} x {view.size[1]}"
+
+
+def _was(count: int) -> str:
+    return "was" if count == 1 else "were"

@@ -1,0 +1,241 @@
+"""The focus loop: show, listen, zoom, until there is an answer or a named stop. The heart of the package.
+
+A `Session` is one question on its way; `run` and `run_many` let a model talk to one or many. A bad box or a malformed
+turn is told to the model and costs a turn; at a limit the model is told, and asked for its answer once. A model that
+fails is recorded in the trace (`Stop.FAILED`), never raised and never turned into an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+
+from PIL import Image
+
+from cof.errors import InvalidBox, ModelError
+from cof.loop import limits as within
+from cof.loop.setting import Setting, setting_of
+from cof.models.base import Model, Request
+from cof.types import Action, Answer, Box, Completion, Limits, Malformed, Question, Stop, Trace, Turn, View, Zoom
+from cof.vision.load import load
+from cof.vision.views import Picture
+
+NO_VIEW = View(Box(0, 0, 1, 1), (1, 1))  # the overview of what could not be asked at all: trying again is no use
+CUT = " …"  # text after a turn that was cut off: it changes an answer that is still open
+
+
+class Session:
+    """One question on its way, as the conversation that a model continues: the only mutable thing in the loop.
+
+    `trace` holds what happened so far; `on_end` hears it once, when the session is over.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        question: Question,
+        picture: Picture,
+        setting: Setting = Setting(),
+        on_end: Callable[[Trace], None] = lambda _: None,
+    ) -> None:
+        first = within.overview(picture.size, setting.spec, setting.limits)
+        self.trace = Trace(
+            question.id,
+            question,
+            model,
+            setting.dialect.name,
+            setting.spec,
+            setting.sampling,
+            setting.limits,
+            first,
+            mode=setting.mode,
+        )
+        self.setting, self.picture, self.on_end = setting, picture, on_end
+        self.ended, self.asked, self.cancelled = False, setting.mode == "direct", False
+        self.pixels: dict[View, Image.Image] = {}
+        self.prefix = ""
+        self.refused: Turn | None = None  # an answer that was not accepted, because the model had to zoom first
+        if setting.mode == "oracle":
+            self._show_targets()
+
+    @property
+    def gone(self) -> bool:
+        """Whether somebody has cancelled the session."""
+        return self.cancelled
+
+    @property
+    def must_zoom(self) -> bool:
+        """Whether an answer would be refused. That happens once: a model that cannot name a box may answer then."""
+        return self.setting.mode == "always" and not (self.asked or self.refused or self.trace.zooms)
+
+    def request(self) -> Request | None:
+        if self.ended or self.cancelled:
+            return None
+        trace, sampling = self.trace, self.setting.sampling
+        self._render(trace.overview, *trace.views)
+        messages = self.setting.dialect.messages(
+            trace.question, trace.overview, trace.turns, self.setting.mode == "direct"
+        )
+        spent = trace.tokens + (self.refused.completion.tokens if self.refused and self.prefix else 0)
+        left = max(1, min(sampling.tokens, self.setting.limits.tokens - spent))
+        tokens = sampling.tokens if self.asked else left
+        wanted = replace(sampling, tokens=tokens)
+        return Request(messages, self.pixels, wanted, self.prefix, self.setting.transcript, self.setting.dialect)
+
+    def receive(self, completion: Completion | ModelError, seconds: float) -> None:
+        if isinstance(completion, ModelError):
+            self.trace = replace(self.trace, stop=Stop.FAILED, error=str(completion))
+            self.ended = True
+        else:
+            step(self, completion, seconds)
+        if self.ended:
+            self.pixels.clear()
+            self.on_end(self.trace)
+
+    def _show_targets(self) -> None:
+        targets = self.trace.question.targets
+        for coming, box in zip(reversed(range(len(targets))), targets, strict=True):
+            look, view = Zoom((box,)), within.crop(box, self.trace, coming=coming)
+            if view is None:
+                return
+            turn = Turn(Completion(self.setting.dialect.write(look, self.trace.overview)), look, (view,), given=True)
+            self.trace = replace(self.trace, turns=(*self.trace.turns, turn))
+
+    def _render(self, *shown: View) -> None:
+        for view in shown:
+            if view not in self.pixels:
+                self.pixels[view] = self.picture.show(view, self.trace.overview, self.setting.spec)
+
+
+def run(model: Model, question: Question, image: Image.Image, setting: Setting | None = None) -> Trace:
+    """Ask one question of one picture (any that `load` takes). Without a `setting` the model's own is taken (`setting_of`)."""
+    return run_many(model, [(question, image)], setting)[0]
+
+
+def run_many(
+    model: Model,
+    asked: Iterable[tuple[Question, Image.Image]],
+    setting: Setting | None = None,
+    on_end: Callable[[Trace], None] = lambda _: None,
+) -> list[Trace]:
+    """Ask many questions, taken as the model has room; traces come back in order. `on_end` hears of each as it ends."""
+    ended: dict[int, Trace] = {}
+    chosen = setting_of(model) if setting is None else setting
+
+    def end(place: int, trace: Trace) -> None:
+        ended[place] = trace
+        on_end(trace)
+
+    model.converse(
+        Session(model.name, question, Picture(load(image)), chosen, partial(end, place))
+        for place, (question, image) in enumerate(asked)
+    )
+    return [ended[place] for place in sorted(ended)]
+
+
+def not_asked(model: str, question: Question, setting: Setting, error: str) -> Trace:
+    """The trace of a question that could not be asked, as its picture cannot be read: failed, without a view."""
+    dialect, spec, sampling = setting.dialect.name, setting.spec, setting.sampling
+    return Trace(
+        question.id,
+        question,
+        model,
+        dialect,
+        spec,
+        sampling,
+        setting.limits,
+        NO_VIEW,
+        stop=Stop.FAILED,
+        error=error,
+        mode=setting.mode,
+    )
+
+
+def step(session: Session, completion: Completion, seconds: float) -> None:
+    """Read one assistant turn, and add it to the session's trace with what it brings back."""
+    trace, dialect = session.trace, session.setting.dialect
+    action = _read(session, completion)
+    shown: tuple[View, ...] = ()
+    note = ""
+    match action:
+        case Answer() if session.must_zoom:
+            session.prefix = session.setting.zoom_opening or dialect.begin_call()
+            session.refused = Turn(completion, action, seconds=seconds)
+            return
+        case Answer():
+            session.ended = True
+        case Zoom() if not session.asked:
+            shown, note = _look(session, action)
+        case Zoom():
+            note = dialect.answer_now
+        case Malformed(fault):
+            note = dialect.complain(fault)
+    if session.prefix and session.refused:  # what the refused answer cost counts
+        completion = replace(completion, tokens=completion.tokens + session.refused.completion.tokens)
+        seconds += session.refused.seconds
+    session.prefix = ""
+    session.trace = replace(trace, turns=(*trace.turns, Turn(completion, action, shown, note, seconds)))
+    if not session.ended:
+        _enforce(session)
+
+
+def _read(session: Session, completion: Completion) -> Action:
+    """What a turn asks for. An answer that its token limit cut off is none."""
+    trace, parse = session.trace, session.setting.dialect.parse
+    action = parse(completion.text, trace.overview, trace.views)
+    if completion.finish != "length" or isinstance(action, Zoom):
+        return action
+    if isinstance(action, Answer) and parse(completion.text + CUT, trace.overview, trace.views) == action:
+        return action  # its closing tag came before the limit
+    fault = f"the turn was cut off at its limit of {completion.tokens or trace.sampling.tokens} tokens; be brief"
+    return Malformed(fault, completion.text)
+
+
+def _look(session: Session, zoom: Zoom) -> tuple[tuple[View, ...], str]:
+    """The views of a zoom as far as limits allow, and a note where something was refused."""
+    trace, shown = session.trace, list[View]()
+    for box in zoom.boxes:
+        try:
+            view = within.crop(box, trace, shown)
+        except InvalidBox as error:
+            return tuple(shown), session.setting.dialect.complain(str(error))
+        if view is None or trace.zooms + len(shown) >= trace.limits.zooms:
+            break
+        shown.append(view)
+    return tuple(shown), ""
+
+
+def _enforce(session: Session) -> None:
+    """At a limit: ask once for the answer; if that was done, end."""
+    reached = _limit(session.trace, session.setting.limits)
+    if session.asked:
+        session.ended = True
+        if session.trace.stop is Stop.ANSWER:  # asked from the start, and did not answer
+            zoomed = isinstance(session.trace.turns[-1].action, Zoom)
+            session.trace = replace(session.trace, stop=Stop.ZOOMS if zoomed else Stop.TURNS)
+        return
+    if reached is None:
+        return
+    session.asked = True
+    last = session.trace.turns[-1]
+    order = session.setting.dialect.answer_now
+    note = f"{last.note} {order}".strip() if order not in last.note else last.note
+    turns = (*session.trace.turns[:-1], replace(last, note=note))
+    session.trace = replace(session.trace, turns=turns, stop=reached)
+
+
+def _limit(trace: Trace, limits: Limits) -> Stop | None:
+    last = trace.turns[-1]
+    refused = isinstance(last.action, Zoom) and len(last.views) < len(last.action.boxes)
+    if len(trace.model_turns) >= limits.turns:
+        return Stop.TURNS
+    if trace.tokens >= limits.tokens:
+        return Stop.TOKENS
+    if trace.seconds >= limits.seconds:
+        return Stop.SECONDS
+    if refused and trace.zooms >= limits.zooms:
+        return Stop.ZOOMS
+    if refused and not last.note:
+        return Stop.PIXELS
+    return None

@@ -1,0 +1,103 @@
+"""How a run is set up: view rules, limits, sampling, arm and dialect as one value, and that value for a given model.
+
+`setting_of` is the one place that decides it from a model, so that `run`, `ask`, the server and evaluations show a model
+the same pixels. Omits what a limit leaves of a picture (`limits.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from cof.dialects.cof import COF
+from cof.dialects.dialect import Dialect
+from cof.dialects.named import dialect_for, dialect_of
+from cof.models.base import Model
+from cof.models.remote.model import RemoteModel
+from cof.types import Limits, Sampling, ViewSpec
+
+Mode = Literal["focus", "direct", "always", "oracle"]
+MODES: tuple[Mode, ...] = ("focus", "direct", "always", "oracle")
+TURN_TOKENS = 4096  # most tokens of a turn: room for a model that thinks at length
+SERVED = "served"  # the dialect of a server of cof, which zooms by itself
+UNTRAINED = "plain"  # the dialect of a model behind an endpoint whose name names no family
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a run is given besides its question.
+
+    `mode`: the model chooses whether to zoom ("focus"); may not ("direct"); has an answer without a zoom refused once
+    ("always"); or is shown the question's true boxes before it speaks, and then chooses ("oracle"). `zoom_opening` is
+    how a turn begins that is made to zoom: where empty, with the bare call; a model that was trained to think first may
+    need its own words. `transcript` asks for every turn's tokens.
+    """
+
+    spec: ViewSpec = ViewSpec()
+    limits: Limits = Limits()
+    sampling: Sampling = Sampling()
+    mode: Mode = "focus"
+    dialect: Dialect = COF
+    zoom_opening: str = ""
+    transcript: bool = False
+
+
+def setting_of(
+    model: Model,
+    limits: Limits = Limits(),
+    sampling: Sampling | None = None,
+    budget: int | None = None,
+    dialect: Dialect | None = None,
+    crop_budget: int | None = None,
+) -> Setting:
+    """How to run the model: by its own card, or else by its dialect's view rules.
+
+    `budget` is the most visual tokens of the overview, and of each crop; `crop_budget` is the most of each crop alone.
+    Without a `dialect` the model's own is taken (`dialect_of_model`), without a `sampling` a greedy one with as many tokens a
+    turn as the model's card has, or TURN_TOKENS.
+    """
+    sampling = sampling or Sampling(tokens=turn_tokens_of(model))
+    dialect = dialect or dialect_of_model(model)
+    if dialect.name == SERVED:
+        limits = _of_served(limits, dialect.view)
+    own: ViewSpec | None = getattr(model, "spec", None)
+    spec = dialect.view if own is None else own
+    if own is not None and not getattr(model, "carded", True):
+        spec = replace(dialect.view, factor=own.factor)
+    if crop := crop_budget or budget:
+        limits = replace(limits, crop_pixels=min(crop * spec.factor**2, limits.crop_pixels or crop * spec.factor**2))
+    setting = Setting(with_budget(spec, budget) if budget else spec, limits, sampling, dialect=dialect)
+    opening = getattr(model, "zoom_opening", None)
+    if opening and opening.startswith(dialect.think.open):
+        return replace(setting, zoom_opening=opening)
+    return setting
+
+
+def _of_served(limits: Limits, view: ViewSpec) -> Limits:
+    """No crop is asked for, so that the overview leaves no room. The server zooms into what it gets, by limits of its own."""
+    pixels = max(limits.pixels, view.max_pixels) if limits.pixels == Limits().pixels else limits.pixels
+    return replace(limits, zooms=0, pixels=pixels)
+
+
+def turn_tokens_of(model: Model) -> int:
+    """The most tokens of a turn where nobody says: those of the model's card, or room for a model that thinks at length."""
+    return getattr(model, "turn_tokens", None) or TURN_TOKENS
+
+
+def dialect_of_model(model: Model) -> Dialect:
+    """The dialect of a model that none was given for: that of the family its name names, else COF for a model in this
+    process, and "plain" for one behind an endpoint. Behind a server of cof it is "served", whatever the model's name."""
+    if getattr(model, "carded", False):
+        return COF
+    if isinstance(model, RemoteModel) and model.served_by_cof:
+        return dialect_of(SERVED)
+    family = dialect_for(model.name)
+    if family is None:
+        return dialect_of(UNTRAINED) if isinstance(model, RemoteModel) else COF
+    return dialect_of(family)
+
+
+def with_budget(spec: ViewSpec, tokens: int) -> ViewSpec:
+    """The view rules with an overview of at most `tokens` visual tokens."""
+    most = tokens * spec.factor**2
+    return replace(spec, max_pixels=most, min_pixels=min(spec.min_pixels, most))

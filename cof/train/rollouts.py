@@ -1,0 +1,91 @@
+"""Rollouts: sessions of the focus loop with the model in training, kept in its own tokens.
+
+The environment is the loop itself (`focus.Session`), one for every rollout: nested zooms, bad boxes and malformed turns are
+answered there as anywhere. What is learnt from is what the engine read and sampled, token by token; nothing is tokenised
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cof.dialects.cof import COF
+from cof.loop.session import Session
+from cof.loop.setting import Setting
+from cof.models.base import Model, Request
+from cof.models.encoding import Codec
+from cof.train.prompts import Prompt
+from cof.types import Question, Trace, Transcript, View
+from cof.vision.views import Picture
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One rollout. `ids`, which of them the model `sampled` and with which `logprobs` (0 elsewhere) are (tokens,) each.
+
+    The first `prompt` tokens are the question, with the overview; they are the same for all rollouts of it. A rollout whose
+    model failed has the tokens of what it said before, or none.
+    """
+
+    trace: Trace
+    picture: Picture
+    ids: np.ndarray
+    sampled: np.ndarray
+    logprobs: np.ndarray
+    prompt: int
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The pictures among the tokens, in order: what the last turn brought back was never read."""
+        turns = self.trace.turns[:-1]
+        return self.trace.overview, *(view for turn in turns for view in turn.views)
+
+
+def play(model: Model, asked: Sequence[tuple[Prompt, int]], setting: Setting) -> list[Episode]:
+    """One rollout for each prompt and seed, in order."""
+    sessions = [
+        Session(model.name, prompt.question, prompt.picture, _setting(setting, prompt, seed)) for prompt, seed in asked
+    ]
+    model.converse(sessions)
+    return [episode(session.trace, session.picture) for session in sessions]
+
+
+def episode(trace: Trace, picture: Picture) -> Episode:
+    """A trace that was run with transcripts, as tokens. Where a turn was not read back as it was sampled, the rest of its
+    tokens count as given."""
+    told = [turn.completion.transcript for turn in trace.turns if turn.completion.transcript]
+    ids = np.array([*told[-1].prompt, *told[-1].sampled] if told else [], np.int64)
+    sampled, logprobs = np.zeros(len(ids), bool), np.zeros(len(ids), np.float32)
+    for turn in told:
+        part = slice(len(turn.prompt), len(turn.prompt) + _kept(turn, ids))
+        sampled[part], logprobs[part] = True, turn.logprobs[: part.stop - part.start]
+    return Episode(_bare(trace), picture, ids, sampled, logprobs, len(told[0].prompt) if told else 0)
+
+
+def silent(other: Episode, codec: Codec) -> Episode:
+    """A rollout that looks at another's picture and says one token of padding: for a pass from which nothing is learnt."""
+    trace = replace(other.trace, turns=(), error=None)
+    asked = Request(COF.messages(Question("", "", "?"), trace.overview), {}, trace.sampling)
+    ids = np.array([*codec.ids(codec.text(asked), [trace.overview]), codec.pad], np.int64)
+    sampled = np.arange(len(ids)) == len(ids) - 1
+    return Episode(trace, other.picture, ids, sampled, np.zeros(len(ids), np.float32), len(ids) - 1)
+
+
+def _setting(setting: Setting, prompt: Prompt, seed: int) -> Setting:
+    return replace(setting, spec=prompt.spec, sampling=replace(setting.sampling, seed=seed), transcript=True)
+
+
+def _kept(turn: Transcript, ids: np.ndarray) -> int:
+    """How many of the turn's tokens stand in the conversation as they were sampled."""
+    start = len(turn.prompt)
+    same = np.asarray(turn.sampled)[: len(ids) - start] == ids[start : start + len(turn.sampled)]
+    return len(same) if same.all() else int(np.argmin(same))
+
+
+def _bare(trace: Trace) -> Trace:
+    """The trace without its tokens."""
+    turns = (replace(turn, completion=replace(turn.completion, transcript=None)) for turn in trace.turns)
+    return replace(trace, turns=tuple(turns))
