@@ -97,7 +97,7 @@ class Looking:
 
     def reset(self, index: int, **_: Any) -> list[dict[str, Any]]:
         prompt = self._prompts[index]
-        self._session = Session("trl", prompt.question, prompt.picture, replace(SETTING, spec=prompt.spec))
+        self._session = Session("trl", prompt.question, (prompt.picture,), replace(SETTING, spec=prompt.spec))
         return self._told()
 
     def image_zoom_in_tool(self, bbox_2d: list[float], label: str = "") -> list[dict[str, Any]]:

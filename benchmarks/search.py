@@ -51,7 +51,7 @@ class Scripted:
 def tasks(count: int) -> Iterator[Task]:
     for n in range(count):
         yield Task(
-            Question(str(n), "", f"What letter is on star {n}?", (), "K"), PICTURE.size, PICTURE.copy, ViewSpec()
+            Question(str(n), ("",), f"What letter is on star {n}?", (), "K"), PICTURE.size, PICTURE.copy, ViewSpec()
         )
 
 

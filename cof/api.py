@@ -119,7 +119,7 @@ def ask_many(
                 session = _session(loaded, one, setting, fetch, largest, functools.partial(traces.__setitem__, place))
             except InputError as error:
                 text = one[1] if isinstance(one, tuple | list) and len(one) > 1 else ""
-                traces[place] = not_asked(loaded.name, Question("ask", "", str(text)), setting, str(error))
+                traces[place] = not_asked(loaded.name, Question("ask", ("",), str(text)), setting, str(error))
             else:
                 yield session
 
@@ -139,21 +139,30 @@ def _session(
     if not isinstance(asked, tuple | list) or len(asked) not in (2, 3):
         raise InputError(f"{reprlib.repr(asked)} is no question; want (image, question) or (image, question, choices)")
     image, text, choices = (*asked, ())[:3]
-    name, picture = opened_picture(image, fetch, largest)
-    return session_of(model, question_of(name, text, choices), Picture(picture), setting, on_end)
+    names, pictures = opened_pictures(image, fetch, largest)
+    return session_of(model, question_of(names, text, choices), pictures, setting, on_end)
 
 
 def session_of(
     model: Model,
     question: Question,
-    picture: Picture,
+    pictures: Sequence[Picture],
     setting: Setting,
     on_end: Callable[[Trace], None] = lambda _: None,
 ) -> Session:
     """The question as a conversation with the model; whether the picture is outside what the model knows is in its trace."""
-    session = Session(model.name, question, picture, setting, on_end)
-    session.trace = replace(session.trace, outside=outside(model, session.trace, picture))
+    session = Session(model.name, question, pictures, setting, on_end)
+    session.trace = replace(session.trace, outside=outside(model, session.trace, pictures[0]))
     return session
+
+
+def opened_pictures(images: Any, fetch: bool, largest: LoadLimits) -> tuple[tuple[str, ...], tuple[Picture, ...]]:
+    """As `opened_picture`, of one picture or of a list of several."""
+    given = images if isinstance(images, list | tuple) else [images]
+    if not given:
+        raise InputError("the list of pictures is empty; want at least one")
+    opened = [opened_picture(image, fetch, largest) for image in given]
+    return tuple(name for name, _ in opened), tuple(Picture(picture) for _, picture in opened)
 
 
 def opened_picture(image: Any, fetch: bool, largest: LoadLimits) -> tuple[str, Image.Image]:

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from dataclasses import replace
 from typing import Any
 
 from cof.errors import InvalidBox, InvalidConfig, InvalidRun
 from cof.types import (
     TRACE_VERSION,
+    ZOOM,
     Action,
     Answer,
     Box,
+    Call,
     Completion,
     Exchange,
     Limits,
     Malformed,
+    Observation,
     Question,
+    Rotate,
     Sampling,
+    Shown,
     Stop,
     Trace,
     Transcript,
     Turn,
-    View,
     ViewSpec,
-    Zoom,
 )
 
 MOST_PIXELS = 200_000_000  # of a view in a trace from outside
@@ -31,9 +36,11 @@ LONGEST = 10_000_000  # pixels of a side of a picture there
 
 
 def to_json(value: Any) -> Any:
-    """A value of `types` as plain JSON data; actions carry their type's name under `type`."""
-    if isinstance(value, Zoom | Answer | Malformed):
-        return {"type": type(value).__name__.lower()} | _fields(value)
+    """A value of `types` as plain JSON data; the action of a turn carries its type's name under `type`."""
+    if isinstance(value, Turn):
+        return _fields(value) | {"action": _action_to_json(value.action)}
+    if isinstance(value, dict):
+        return {name: to_json(each) for name, each in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _fields(value)
     if isinstance(value, tuple | list):
@@ -41,20 +48,37 @@ def to_json(value: Any) -> Any:
     return value
 
 
+def _action_to_json(action: Action) -> dict[str, Any]:
+    if isinstance(action, tuple):
+        return {"type": "calls", "calls": to_json(action)}
+    return {"type": type(action).__name__.lower()} | _fields(action)
+
+
 def trace_from_json(data: dict[str, Any]) -> Trace:
-    """The inverse of `to_json` for a trace. Raises InvalidRun on another version, KeyError, TypeError or InvalidBox else."""
-    if data.get("version") != TRACE_VERSION:
-        raise InvalidRun(f"trace of version {data.get('version')}; want version {TRACE_VERSION}, write it anew")
+    """The inverse of `to_json` for a trace, also of one of version 2.
+
+    Raises InvalidRun on another version, KeyError, TypeError or InvalidBox where it is no trace.
+    """
+    version = data.get("version")
+    if version not in (2, TRACE_VERSION):
+        raise InvalidRun(f"trace of version {version}; want version {TRACE_VERSION} or 2, write it anew")
+    first = {"overviews": [data["overview"]]} if version == 2 else {}
+    given = {name: value for name, value in data.items() if name != "overview"} | first
+    turns, shown = list[Turn](), len(given["overviews"])
+    for turn in data["turns"]:
+        turns.append(_turn_2(turn, shown) if version == 2 else _turn(turn))
+        shown += len(turns[-1].views)
     return Trace(
         **{
-            **data,
+            **given,
             "question": question_from_json(data["question"]),
             "spec": ViewSpec(**data["spec"]),
             "sampling": Sampling(**data["sampling"]),
             "limits": Limits(**data["limits"]),
-            "overview": _view(data["overview"]),
-            "turns": tuple(_turn(t) for t in data["turns"]),
+            "overviews": tuple(_shown(view) for view in given["overviews"]),
+            "turns": tuple(turns),
             "stop": Stop(data["stop"]),
+            "version": TRACE_VERSION,
         }
     )
 
@@ -71,27 +95,44 @@ def checked_trace(data: Any) -> Trace:
 
 
 def question_from_json(data: dict[str, Any]) -> Question:
-    """The inverse of `to_json` for a question."""
+    """The inverse of `to_json` for a question, also of one of version 2."""
+    images = {"images": tuple(data["images"] if "images" in data else [data["image"]])}
+    given = {name: value for name, value in data.items() if name != "image"} | images
     texts = {name: tuple(data.get(name, ())) for name in ("choices", "tags", "aliases")}  # aliases: since version 2
     earlier = tuple(Exchange(**each) for each in data.get("earlier", ()))
-    return Question(**{**data, **texts, "targets": tuple(Box(**box) for box in data["targets"]), "earlier": earlier})
+    return Question(**{**given, **texts, "targets": tuple(Box(**box) for box in data["targets"]), "earlier": earlier})
 
 
 def _check_texts(trace: Trace) -> None:
     """Raises TypeError where something is no text that others take for one."""
     question, actions = trace.question, [turn.action for turn in trace.turns]
-    said = [each for action in actions for each in vars(action).values() if not isinstance(each, tuple)]
+    parts = [part for action in actions for part in (action if isinstance(action, tuple) else (action,))]
+    said = [each for part in parts for name, each in vars(part).items() if name != "arguments"]
+    written_by_tools = [each.words for turn in trace.turns for each in turn.observations]
     written = [text for turn in trace.turns for text in (turn.completion.text, turn.note)]
-    own = (trace.id, trace.model, trace.dialect, trace.mode, question.id, question.image, question.text)
+    own = (trace.id, trace.model, trace.dialect, trace.mode, question.id, *question.images, question.text)
     maybe = (question.answer or "", question.category or "", trace.error or "")
-    for text in (*own, *maybe, *question.choices, *question.aliases, *question.tags, *said, *written):
+    for text in (
+        *own,
+        *maybe,
+        *question.choices,
+        *question.aliases,
+        *question.tags,
+        *said,
+        *written,
+        *written_by_tools,
+    ):
         if not isinstance(text, str):
             raise TypeError(f"{text!r:.40} is no text")
 
 
 def _check_sizes(trace: Trace) -> None:
     """Raises ValueError where a view is larger than anybody renders."""
-    for view in (trace.overview, *trace.views):
+    if not trace.overviews:
+        raise ValueError("it has no overview")
+    if any(view.picture not in range(len(trace.overviews)) for view in (*trace.overviews, *trace.views)):
+        raise ValueError(f"a view is of none of its {len(trace.overviews)} pictures")
+    for view in (*trace.overviews, *trace.views):
         width, height = view.size
         if not (width > 0 and height > 0 and width * height <= MOST_PIXELS):
             raise ValueError(f"a view has {width} x {height} pixels; want 1 to {MOST_PIXELS:,} in all")
@@ -103,15 +144,35 @@ def _fields(value: Any) -> dict[str, Any]:
     return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
 
 
-def _view(data: dict[str, Any]) -> View:
-    return View(Box(**data["region"]), (data["size"][0], data["size"][1]))
+def _shown(data: dict[str, Any]) -> Shown:
+    edits = tuple(Rotate(**edit) for edit in data.get("edits", ()))
+    size = (data["size"][0], data["size"][1])
+    return Shown(Box(**data["region"]), size, edits, data.get("id", 0), data.get("made_by", ""))
 
 
 def _turn(data: dict[str, Any]) -> Turn:
     return Turn(
         _completion(data["completion"]),
         _action(data["action"]),
-        tuple(_view(v) for v in data["views"]),
+        tuple(Observation(tuple(map(_shown, each["shown"])), each["words"]) for each in data["observations"]),
+        data["note"],
+        data["seconds"],
+        data["given"],
+    )
+
+
+def _turn_2(data: dict[str, Any], shown: int) -> Turn:
+    """A turn of version 2, whose one tool was the zoom; `shown` is the id of the first view in it."""
+    action = data["action"]
+    if action["type"] == "zoom":
+        thoughts = itertools.chain([action["thought"]], itertools.repeat(""))
+        asked = zip(action["boxes"], thoughts, strict=False)
+        calls = tuple(Call(ZOOM, {"box": Box(**box)}, action["label"], thought) for box, thought in asked)
+    views = [replace(_shown(view), id=shown + n, made_by=ZOOM) for n, view in enumerate(data["views"])]
+    return Turn(
+        _completion(data["completion"]),
+        calls if action["type"] == "zoom" else _action(action),
+        tuple(Observation((view,)) for view in views),
         data["note"],
         data["seconds"],
         data["given"],
@@ -128,9 +189,16 @@ def _completion(data: dict[str, Any]) -> Completion:
 def _action(data: dict[str, Any]) -> Action:
     rest = {k: v for k, v in data.items() if k != "type"}
     match data["type"]:
-        case "zoom":
-            return Zoom(tuple(Box(**b) for b in rest["boxes"]), rest["label"], rest["thought"])
+        case "calls":
+            return tuple(_call(each) for each in rest["calls"]) or Malformed("there is no call", "")
         case "answer":
             return Answer(**rest)
         case _:
             return Malformed(**rest)
+
+
+def _call(data: dict[str, Any]) -> Call:
+    arguments = dict(data["arguments"])
+    if "box" in arguments:
+        arguments["box"] = Box(**arguments["box"])
+    return Call(data["tool"], arguments, data["label"], data["thought"])

@@ -13,26 +13,31 @@ import importlib
 import json
 import math
 import os
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from cof.errors import InputError, InvalidBox, InvalidConfig
 
-TRACE_VERSION = 2
+TRACE_VERSION = 3
+ZOOM = "zoom"  # the name of the tool that shows a region enlarged
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle (x0, y0, x1, y1); unless a name says otherwise in float pixels of the *source image*.
+    """A rectangle (x0, y0, x1, y1); unless a name says otherwise in float pixels of a question's *source picture*.
 
-    Origin top-left, x to the right, y down; x1 and y1 are exclusive. Always finite, with x0 < x1 and y0 < y1.
+    Origin top-left, x to the right, y down; x1 and y1 are exclusive. Always finite, with x0 < x1 and y0 < y1. `picture` is the
+    number of that picture among those of the question, from 0; boxes of two pictures share nothing.
     """
 
     x0: float
     y0: float
     x1: float
     y1: float
+    picture: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
         if not all(math.isfinite(v) for v in (self.x0, self.y0, self.x1, self.y1)):
@@ -86,35 +91,91 @@ class ViewSpec:
 
 
 @dataclass(frozen=True)
-class View:
-    """A region of the source image (source pixels) shown to the model at `size` = (width, height) pixels.
+class Rotate:
+    """An edit: the region is turned clockwise by `degrees`, which is 90, 180 or 270."""
 
+    degrees: int
+
+    def __post_init__(self) -> None:
+        if self.degrees not in (90, 180, 270):
+            raise InvalidConfig(
+                f"a rotation by {self.degrees!r} degrees is not possible; want 90, 180 or 270, clockwise"
+            )
+
+    def turned(self, box: Box, size: tuple[float, float]) -> Box:
+        """The box in a frame of `size` = (width, height), as a box in that frame turned."""
+        width, height = size
+        match self.degrees:
+            case 90:
+                return Box(height - box.y1, box.x0, height - box.y0, box.x1)
+            case 180:
+                return Box(width - box.x1, height - box.y1, width - box.x0, height - box.y0)
+            case _:
+                return Box(box.y0, width - box.x1, box.y1, width - box.x0)
+
+
+Edit = Rotate  # a union, as there are more
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a model was shown: a region of a picture with edits, at a size. It holds no pixels, and renders exactly again.
+
+    `region` is in source pixels of the picture that `region.picture` numbers; `edits` are applied to it in order; `size` is the
+    (width, height) in pixels of what results. `id` numbers what was shown in a run, from 0; `made_by` names the tool whose
+    observation it is in, or is empty for the overview of a picture. Two values that show the same are equal.
     `to_source` and `from_source` are exact inverses of each other up to float rounding.
     """
 
     region: Box
     size: tuple[int, int]
+    edits: tuple[Edit, ...] = ()
+    id: int = field(default=0, compare=False)
+    made_by: str = field(default="", compare=False)
+
+    @property
+    def picture(self) -> int:
+        """The number of the picture among those of the question, from 0."""
+        return self.region.picture
 
     @property
     def pixels(self) -> int:
         return self.size[0] * self.size[1]
 
     @property
+    def unedited(self) -> tuple[int, int]:
+        """The (width, height) in pixels before the edits."""
+        quarters = sum(edit.degrees for edit in self.edits) // 90
+        return (self.size[1], self.size[0]) if quarters % 2 else self.size
+
+    @property
     def detail(self) -> float:
-        """Pixels of this view a source pixel, at most 1: an enlarged view shows no more than its source."""
-        return min(self.size[0] / self.region.width, self.size[1] / self.region.height, 1.0)
+        """Pixels that are shown per source pixel, at most 1: an enlarged region shows no more than its source."""
+        width, height = self.unedited
+        return min(width / self.region.width, height / self.region.height, 1.0)
 
     def to_source(self, box: Box) -> Box:
-        """A box in pixels of this view, as a box in source pixels."""
-        sx, sy = self.region.width / self.size[0], self.region.height / self.size[1]
+        """A box in pixels of what is shown, as a box in source pixels of the picture."""
+        frame: tuple[int, int] = self.size
+        for edit in reversed(self.edits):
+            box, frame = _inverse(edit).turned(box, frame), frame[::-1] if edit.degrees != 180 else frame
+        sx, sy = self.region.width / frame[0], self.region.height / frame[1]
         x, y = self.region.x0, self.region.y0
-        return Box(x + box.x0 * sx, y + box.y0 * sy, x + box.x1 * sx, y + box.y1 * sy)
+        return Box(x + box.x0 * sx, y + box.y0 * sy, x + box.x1 * sx, y + box.y1 * sy, picture=self.picture)
 
     def from_source(self, box: Box) -> Box:
-        """A box in source pixels, as a box in pixels of this view; it may lie outside."""
-        sx, sy = self.size[0] / self.region.width, self.size[1] / self.region.height
+        """A box in source pixels of the picture, as a box in pixels of what is shown; it may lie outside."""
+        frame = self.unedited
+        sx, sy = frame[0] / self.region.width, frame[1] / self.region.height
         x, y = self.region.x0, self.region.y0
-        return Box((box.x0 - x) * sx, (box.y0 - y) * sy, (box.x1 - x) * sx, (box.y1 - y) * sy)
+        found = Box((box.x0 - x) * sx, (box.y0 - y) * sy, (box.x1 - x) * sx, (box.y1 - y) * sy)
+        for edit in self.edits:
+            found, frame = edit.turned(found, frame), frame[::-1] if edit.degrees != 180 else frame
+        return found
+
+
+def _inverse(edit: Edit) -> Edit:
+    return Rotate(360 - edit.degrees)
 
 
 Metric = Literal["match", "anls", "relaxed", "iou"]
@@ -130,9 +191,9 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of one picture. `answer`, `category`, `depth` and `targets` are ground truth, None where unknown.
+    """What is asked of one or more pictures. `answer`, `category`, `depth` and `targets` are ground truth, None where unknown.
 
-    `image` is a path; `targets` are boxes in source pixels, in the order in which a careful reader would visit them;
+    `images` are their paths; `targets` are boxes in source pixels, in the order in which a careful reader would visit them;
     `depth` is the number of zooms needed at the overview budget the question was made for; `tags` are further names that
     results are grouped by. `aliases` are further true answers, each as right as `answer`; `metric` says how an answer is
     compared with the truth. `system` is what follows the dialect's own system prompt; `earlier` are the exchanges about the
@@ -140,7 +201,7 @@ class Question:
     """
 
     id: str
-    image: str
+    images: tuple[str, ...]
     text: str
     choices: tuple[str, ...] = ()
     answer: str | None = None
@@ -153,14 +214,32 @@ class Question:
     system: str = ""
     earlier: tuple[Exchange, ...] = ()
 
+    @property
+    def image(self) -> str:
+        """The path of the first picture."""
+        return self.images[0]
+
 
 @dataclass(frozen=True)
-class Zoom:
-    """The model asks to see `boxes` (source pixels) more closely."""
+class Call:
+    """The model calls a tool.
 
-    boxes: tuple[Box, ...]
+    `tool` is the tool's name in this package, whatever the model's family calls it. `arguments` are the tool's own: a `box` is
+    in source pixels, and `of` is the `id` of what was shown that the call is about; without it that is the first overview.
+    `label` is what the model says it looks for. `thought` is what it said before the call; in a turn of several calls the first
+    has it.
+    """
+
+    tool: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     label: str = ""
     thought: str = ""
+
+    @property
+    def box(self) -> Box | None:
+        """The box that the call names, in source pixels; None where its tool takes none."""
+        box = self.arguments.get("box")
+        return box if isinstance(box, Box) else None
 
 
 @dataclass(frozen=True)
@@ -179,7 +258,7 @@ class Malformed:
     raw: str
 
 
-Action = Zoom | Answer | Malformed
+Action = Answer | Malformed | tuple[Call, ...]
 
 
 class Stop(enum.StrEnum):
@@ -188,6 +267,7 @@ class Stop(enum.StrEnum):
     ANSWER = "answer"
     TURNS = "turns"
     ZOOMS = "zooms"
+    CALLS = "calls"
     TOKENS = "tokens"
     PIXELS = "pixels"
     SECONDS = "seconds"
@@ -198,8 +278,9 @@ class Stop(enum.StrEnum):
 class Limits:
     """What one request may cost. At a limit the model is asked for its answer once; a crop shrinks to what pixels are left.
 
-    `turns` of the model, `zooms` shown, `tokens` sampled, `pixels` shown in all, the overview included, `seconds` of the
-    model's time. `crop_pixels` is the most that one crop may have; None leaves it to the view rules and to `pixels`.
+    `turns` of the model, `zooms` shown, `calls` of each other tool that get an observation, `tokens` sampled, `pixels` shown in
+    all, the overviews included, `seconds` of the model's time. `crop_pixels` is the most that one crop may have; None leaves
+    it to the view rules and to `pixels`.
     """
 
     turns: int = 6
@@ -208,9 +289,22 @@ class Limits:
     pixels: int = 5_500_000
     seconds: float = 300.0
     crop_pixels: int | None = None
+    calls: int = 4
+
+    def of(self, tool: str) -> int:
+        """How many calls of the tool get an observation."""
+        return self.zooms if tool == ZOOM else self.calls
 
     def __post_init__(self) -> None:
-        numbers = (self.turns - 1, self.zooms, self.tokens, self.pixels, self.seconds, (self.crop_pixels or 1) - 1)
+        numbers = (
+            self.turns - 1,
+            self.zooms,
+            self.calls,
+            self.tokens,
+            self.pixels,
+            self.seconds,
+            (self.crop_pixels or 1) - 1,
+        )
         if not all(number >= 0 for number in numbers) or self.crop_pixels == 0:  # NaN is not
             raise InvalidConfig(
                 f"limits {self} are not possible; want at least one turn, a crop of a pixel or more, and nothing below zero"
@@ -258,23 +352,67 @@ class Completion:
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One assistant turn, what it was parsed into, and what came back: `views` of its zoom, or a `note` in words.
+class Observation:
+    """What a tool gave back: regions that are `shown`, `words`, or both."""
 
-    A `given` turn was put into the model's mouth (the oracle's), and counts as none of its own.
+    shown: tuple[Shown, ...] = ()
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One assistant turn: what it was parsed into, and what came back.
+
+    `observations` are those of its calls, in order; fewer than the calls where one was refused or a limit was reached. `note`
+    is what the loop says to the model besides. A `given` turn was written for the model (by the oracle), and is not its own.
     """
 
     completion: Completion
     action: Action
-    views: tuple[View, ...] = ()
+    observations: tuple[Observation, ...] = ()
     note: str = ""
     seconds: float = 0.0
     given: bool = False
 
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The calls of the turn; none of an answer."""
+        return self.action if isinstance(self.action, tuple) else ()
+
+    @property
+    def kind(self) -> str:
+        """What the turn did: "answer", "malformed", the name of the tool that it called, or "calls" for several tools."""
+        if self.calls:
+            names = {call.tool for call in self.calls}
+            return names.pop() if len(names) == 1 else "calls"
+        return "answer" if isinstance(self.action, Answer) else "malformed"
+
+    @property
+    def refused(self) -> tuple[Call, ...]:
+        """The calls that got no observation."""
+        return self.calls[len(self.observations) :]
+
+    @property
+    def views(self) -> tuple[Shown, ...]:
+        """What the observations show, in order."""
+        return tuple(shown for each in self.observations for shown in each.shown)
+
+    @property
+    def thought(self) -> str:
+        """What was said before the calls or the answer."""
+        match self.action:
+            case Malformed():
+                return ""
+            case Answer(thought=thought):
+                return thought
+            case calls:
+                return calls[0].thought
+
 
 @dataclass(frozen=True)
 class Trace:
-    """Everything that happened between a question and its end. `overview` is the first view; `error` only if failed.
+    """Everything that happened between a question and its end. `overviews` are the pictures as first
+    shown; `error` only if failed.
 
     `mode` says whether the model could choose to zoom ("focus"), could not ("direct"), had to ("always"), or was shown the
     true boxes first ("oracle"). `outside` says whether the picture is none of the kind that the model was trained on; None
@@ -288,7 +426,7 @@ class Trace:
     spec: ViewSpec
     sampling: Sampling
     limits: Limits
-    overview: View
+    overviews: tuple[Shown, ...]
     turns: tuple[Turn, ...] = ()
     stop: Stop = Stop.ANSWER
     error: str | None = None
@@ -303,8 +441,19 @@ class Trace:
         return last.text if isinstance(last, Answer) else None
 
     @property
-    def views(self) -> tuple[View, ...]:
-        """Every view after the overview, in order."""
+    def overview(self) -> Shown:
+        """The overview of the first picture."""
+        return self.overviews[0]
+
+    def overview_of(self, box: Box) -> Shown:
+        """The overview of the picture that a box is in. Raises InvalidBox where there is no such picture."""
+        if not 0 <= box.picture < len(self.overviews):
+            raise InvalidBox(f"a box is in picture {box.picture}; want one of {len(self.overviews)}, counted from 0")
+        return self.overviews[box.picture]
+
+    @property
+    def views(self) -> tuple[Shown, ...]:
+        """All that was shown after the overviews, in order."""
         return tuple(view for turn in self.turns for view in turn.views)
 
     @property
@@ -315,18 +464,25 @@ class Trace:
     @property
     def requested_boxes(self) -> tuple[Box, ...]:
         """The boxes that the model named itself, shown or not."""
-        return tuple(box for turn in self.model_turns if isinstance(turn.action, Zoom) for box in turn.action.boxes)
+        return tuple(call.box for turn in self.model_turns for call in turn.calls if call.box)
 
     @property
     def shown_boxes(self) -> tuple[Box, ...]:
         """Of those, the boxes that were shown."""
-        zooms = [(turn.action, len(turn.views)) for turn in self.model_turns if isinstance(turn.action, Zoom)]
-        return tuple(box for zoom, shown in zooms for box in zoom.boxes[:shown])
+        pairs = (pair for turn in self.model_turns for pair in zip(turn.calls, turn.observations, strict=False))
+        return tuple(call.box for call, observation in pairs if call.box and observation.shown)
+
+    @property
+    def tools(self) -> Mapping[str, int]:
+        """How often each tool gave the model an observation, by the tool's name."""
+        return Counter(
+            call.tool for turn in self.model_turns for call, _ in zip(turn.calls, turn.observations, strict=False)
+        )
 
     @property
     def zooms(self) -> int:
-        """Views that the model asked for."""
-        return sum(len(turn.views) for turn in self.model_turns)
+        """Regions that the model zoomed into."""
+        return self.tools.get(ZOOM, 0)
 
     @property
     def tokens(self) -> int:
@@ -335,8 +491,8 @@ class Trace:
 
     @property
     def pixels(self) -> int:
-        """Pixels shown, the overview included."""
-        return self.overview.pixels + sum(view.pixels for view in self.views)
+        """Pixels shown, the overviews included."""
+        return sum(view.pixels for view in self.overviews) + sum(view.pixels for view in self.views)
 
     @property
     def visual_tokens(self) -> int:

@@ -17,6 +17,7 @@ ROOMS = (  # from the ground up; rooms on one floor may not import each other. "
     {"types"},
     {"config", "plain", "runs"},
     {"vision"},
+    {"tools"},
     {"dialects"},
     {"models"},
     {"loop"},
@@ -38,6 +39,7 @@ HEAVY = {"torch", "torchvision", "transformers", "trl", "peft", "datasets", "acc
 HEAVY_PLACES = (
     "cof/models/local/",
     "cof/data/embed.py",
+    "cof/data/tensors.py",
     "cof/train/",
 )
 

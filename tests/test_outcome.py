@@ -17,7 +17,7 @@ from cof.types import Question, Stop, Trace
 
 
 def record(image: str, said: str = "<answer>red</answer>", arm: Mode = "focus", **changes: object) -> Record:
-    trace: Trace = run(ScriptedModel([said]), Question(image, image, "What?"), Image.new("RGB", (60, 40)))
+    trace: Trace = run(ScriptedModel([said]), Question(image, (image,), "What?"), Image.new("RGB", (60, 40)))
     return Record(arm, 0, 0, image, replace(trace, **changes))  # type: ignore[arg-type]
 
 

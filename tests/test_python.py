@@ -76,7 +76,7 @@ def test_every_kind_of_picture_shows_the_same_pixels(tmp_path: Path) -> None:
 def test_run_and_ask_show_the_same_pixels() -> None:
     by_ask, by_run = list[bytes](), list[bytes]()
     one = cof.ask(picture(), "What?", model=cof.ScriptedModel([kept(CALL, by_ask), kept(SAID, by_ask)]))
-    question = cof.Question("ask", "", "What?")
+    question = cof.Question("ask", ("",), "What?")
     other = cof.run(cof.ScriptedModel([kept(CALL, by_run), kept(SAID, by_run)]), question, picture())
     assert by_ask == by_run
     assert one.views == other.views
@@ -153,7 +153,7 @@ def test_a_remote_model_of_wrong_arguments_is_an_error_of_ours() -> None:
     with pytest.raises(cof.InputError):
         cof.ask_many(None, model=cof.ScriptedModel([SAID]))  # type: ignore[arg-type]
     with pytest.raises(cof.InputError):
-        cof.run(cof.ScriptedModel([SAID]), cof.Question("1", "", "What?"), None)  # type: ignore[arg-type]
+        cof.run(cof.ScriptedModel([SAID]), cof.Question("1", ("",), "What?"), None)  # type: ignore[arg-type]
 
 
 def test_several_questions_can_be_awaited() -> None:

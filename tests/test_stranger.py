@@ -12,8 +12,9 @@ from PIL import Image
 
 import cof
 from cof.dialects.named import dialect_of, names
-from cof.loop import limits as within
-from cof.types import Answer, Box, Limits, Zoom
+from cof.tools.zoom import zooms
+from cof.types import Answer, Box, Limits
+from cof.vision import limits as within
 from cof.vision.load import load
 from tests.models.remote.endpoints import Reply, Say, listening
 
@@ -65,8 +66,8 @@ def zooming(family: str, size: tuple[int, int]) -> Say:
     first = within.overview(size, dialect.view, Limits())
     w, h = size
     places = [Box(w * x, h * 0.2, w * (x + 0.25), h * 0.7) for x in (0.05, 0.25, 0.45, 0.65)]
-    turns = [dialect.write(Zoom((place,), "sign", "It is small."), first) for place in places]
-    turns.append(dialect.write(Answer("red", "I see it."), first))
+    turns = [dialect.write(zooms((place,), "sign", "It is small."), (first,)) for place in places]
+    turns.append(dialect.write(Answer("red", "I see it."), (first,)))
 
     def say(body: dict[str, Any]) -> Reply:
         spoken = sum(message["role"] == "assistant" for message in body["messages"])

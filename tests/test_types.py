@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cof.errors import InvalidBox
+from cof.tools.zoom import observed, zooms
 from cof.types import (
     Answer,
     Box,
     Completion,
+    Shown,
     Trace,
     Turn,
-    View,
-    Zoom,
 )
 from tests.properties import cases
 from tests.values import CLOSE, SIDE, TRACE, TRACES, VIEWS
@@ -29,15 +29,18 @@ def test_derived_figures(trace: Trace) -> None:
     last = trace.turns[-1].action if trace.turns else None
     assert trace.answer == (last.text if isinstance(last, Answer) else None)
     assert len(trace.views) == sum(len(turn.views) for turn in trace.turns)
-    assert trace.zooms == sum(len(turn.views) for turn in trace.turns if not turn.given)
+    pairs = [min(len(turn.calls), len(turn.observations)) for turn in trace.turns if not turn.given]
+    assert trace.zooms == sum(trace.tools.values()) == sum(pairs)
     assert trace.tokens == sum(turn.completion.tokens for turn in trace.turns)
-    assert trace.pixels == sum(v.size[0] * v.size[1] for v in (trace.overview, *trace.views))
+    assert trace.pixels == sum(v.size[0] * v.size[1] for v in (*trace.overviews, *trace.views))
     assert trace.visual_tokens == trace.pixels // trace.spec.factor**2
     assert math.isclose(trace.seconds, math.fsum(turn.seconds for turn in trace.turns), abs_tol=1e-9)
 
 
 def test_figures_of_a_zoom_and_an_answer() -> None:
-    looked = Turn(Completion("z", tokens=20), Zoom((Box(20, 30, 100, 110),)), (CLOSE, CLOSE), seconds=0.5)
+    looked = Turn(
+        Completion("z", tokens=20), zooms((Box(20, 30, 100, 110),) * 2), observed((CLOSE, CLOSE)), seconds=0.5
+    )
     said = Turn(Completion("a", tokens=5), Answer("red"), seconds=0.25)
     trace = replace(TRACE, turns=(looked, said))
     assert (trace.answer, trace.zooms, trace.tokens, trace.seconds) == ("red", 2, 25, 0.75)
@@ -74,7 +77,7 @@ def test_a_box_has_an_inside(numbers: tuple[float, float, float, float]) -> None
 
 @SIDE
 @given(VIEWS, st.floats(0, 1), st.floats(0, 1), st.floats(0.01, 1), st.floats(0.01, 1))
-def test_to_source_and_from_source_undo_each_other(view: View, x: float, y: float, w: float, h: float) -> None:
+def test_to_source_and_from_source_undo_each_other(view: Shown, x: float, y: float, w: float, h: float) -> None:
     width, height = view.size
     box = Box(x * width, y * height, (x + w) * width, (y + h) * height)
     back = view.from_source(view.to_source(box))

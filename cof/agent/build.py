@@ -29,7 +29,7 @@ from cof.errors import ModelError
 from cof.needle.pictures import can_open
 from cof.plain import to_json, trace_from_json
 from cof.runs import RunDir, publish, read_records
-from cof.types import Box, Question, Trace, Zoom
+from cof.types import Box, Question, Trace
 from cof.vision import boxes
 
 METHODS: dict[str, Callable[[Task, Rules], Search]] = {"search": search, "ground": ground}
@@ -150,7 +150,7 @@ def _record(ended: Ended, outcome: Outcome, folder: Path) -> dict[str, Any]:
         place.parent.mkdir(exist_ok=True)
         if not place.exists():
             publish(place, _png(ended.task))
-        trace = replace(trace, question=replace(question, image=str(place.resolve())))
+        trace = replace(trace, question=replace(question, images=(str(place.resolve()),)))
     return {
         "id": question.id,
         "pass_rate": outcome.pass_rate,
@@ -184,14 +184,16 @@ def _stats(
     found: list[dict[str, Any]], kept: list[tuple[dict[str, Any], Trace]], reasons: Counter[str]
 ) -> dict[str, Any]:
     proposed = [good for record in found for good in record["proposed"]]
-    zooms = [(turn.action, trace) for _, trace in kept for turn in trace.turns if isinstance(turn.action, Zoom)]
+    zooms = [(turn.calls, trace) for _, trace in kept for turn in trace.turns if turn.calls]
     return {
         "asked": len(found),
         "kept": len(kept),
         "dropped": counted(reasons),
         "zooms": dict(sorted(Counter(str(trace.zooms) for _, trace in kept).items())),
         "box_precision_proposed": _share(proposed),
-        "box_precision_kept": _share(_points(box, trace.question) for zoom, trace in zooms for box in zoom.boxes),
+        "box_precision_kept": _share(
+            _points(call.box, trace.question) for calls, trace in zooms for call in calls if call.box
+        ),
         "answer_precision_kept": _share(record["seen"] for record, _ in kept),
     }
 

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from PIL import Image
 
-from cof.types import Box, Question, View, ViewSpec
+from cof.types import Box, Question, Shown, ViewSpec
 from cof.vision import boxes, views
 from cof.vision.views import Picture
 
@@ -31,7 +31,7 @@ class Task:
     spec: ViewSpec
 
     @functools.cached_property
-    def first(self) -> View:
+    def first(self) -> Shown:
         return views.overview(self.size, self.spec)
 
     @functools.cached_property
@@ -39,7 +39,7 @@ class Task:
         """Opened when it is first asked for, and held as long as the task."""
         return Picture(self.load())
 
-    def shows_answer(self, view: View) -> bool | None:
+    def shows_answer(self, view: Shown) -> bool | None:
         """Whether the answer can be seen in `view`: all targets lie in it; None where they are not known."""
         targets = self.question.targets
         return all(boxes.contains(view.region, box) for box in targets) if targets else None
@@ -56,7 +56,7 @@ class Place:
 
     thing: str
     box: Box
-    view: View
+    view: Shown
     within: int | None = None
 
 
@@ -119,7 +119,7 @@ class Plan:
 class Locate:
     """Where is `thing` in `view`? Reply: a Box in source pixels, or None."""
 
-    view: View
+    view: Shown
     thing: str
 
 
@@ -127,7 +127,7 @@ class Locate:
 class Read:
     """What is the answer to `text`, by `view` alone? Reply: str, or None where it cannot be read there."""
 
-    view: View
+    view: Shown
     text: str
 
 
@@ -135,7 +135,7 @@ class Read:
 class Adjust:
     """What is the box, drawn in `view`, after `instruction`? Reply: a Box in source pixels."""
 
-    view: View
+    view: Shown
     box: Box
     instruction: str
 
@@ -144,7 +144,7 @@ class Adjust:
 class Check:
     """Is `thing` in `view`, and whole? Reply: bool."""
 
-    view: View
+    view: Shown
     thing: str
 
 
@@ -178,7 +178,7 @@ class Try:
 class Name:
     """What is in `view`? Reply: str, or None."""
 
-    view: View
+    view: Shown
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class Thoughts:
     answer: str
 
 
-Call = Plan | Locate | Read | Adjust | Check | Advise | Summarise | Try | Name | Think
+RoleCall = Plan | Locate | Read | Adjust | Check | Advise | Summarise | Try | Name | Think
 Reply = Step | Box | str | bool | tuple[str, ...] | Thoughts | None
 
 
@@ -215,7 +215,7 @@ class Cost:
 class Actors(Protocol):
     """Whoever plays the parts."""
 
-    def play(self, task: Task, call: Call, cost: Cost) -> Reply:
+    def play(self, task: Task, call: RoleCall, cost: Cost) -> Reply:
         """The reply to a search's call. Notes its cost but the call itself. Raises ModelError where there is none.
 
         A task is played by one thread, from its first call to its last.

@@ -18,7 +18,6 @@ from cof.agent.calls import (
     Adjust,
     Advise,
     Ask,
-    Call,
     Check,
     Cost,
     Locate,
@@ -29,6 +28,7 @@ from cof.agent.calls import (
     Propose,
     Read,
     Reply,
+    RoleCall,
     Step,
     Summarise,
     Task,
@@ -41,7 +41,7 @@ from cof.needle.phrases import evidence, label, too_small
 from cof.needle.questions import FIND, can_find, can_read
 from cof.needle.samples import Sample
 from cof.needle.scenes import Item
-from cof.types import Box, View
+from cof.types import Box, Shown
 from cof.vision import boxes, views
 
 ENLARGE = "enlarge the box"
@@ -66,7 +66,7 @@ class NeedleTask(Task):
     def box(self, thing: Item) -> Box:
         return boxes.scale(thing.box, self.sample.side, self.sample.side)
 
-    def shows_answer(self, view: View) -> bool:
+    def shows_answer(self, view: Shown) -> bool:
         needle = self.sample.needle
         inside = all(_holds(view, self.box(item)) for item in needle.items)
         return inside and can_read(needle, view, self.sample.side)
@@ -82,7 +82,7 @@ class Experts:
     error: float
     seed: int = 0
 
-    def play(self, task: Task, call: Call, cost: Cost) -> Reply:
+    def play(self, task: Task, call: RoleCall, cost: Cost) -> Reply:
         if not isinstance(task, NeedleTask):
             raise TypeError(f"experts know the needle world alone; got {type(task).__name__}")
         rng = np.random.default_rng([self.seed, zlib.crc32(task.question.id.encode()), cost.calls])
@@ -159,7 +159,7 @@ def _think(task: NeedleTask, errs: bool, rng: np.random.Generator) -> Thoughts:
     return Thoughts(tuple(steps), evidence(needle, view, side), answer)
 
 
-def _name(task: NeedleTask, view: View, errs: bool, rng: np.random.Generator) -> str | None:
+def _name(task: NeedleTask, view: Shown, errs: bool, rng: np.random.Generator) -> str | None:
     """The thing that the view is about: whose box is most like it."""
     things = (*task.sample.scene.boards, *task.sample.scene.items)
     if errs:
@@ -168,7 +168,7 @@ def _name(task: NeedleTask, view: View, errs: bool, rng: np.random.Generator) ->
     return named if likeness > 0 else None
 
 
-def _locate(task: NeedleTask, view: View, name: str, errs: bool, rng: np.random.Generator) -> Box | None:
+def _locate(task: NeedleTask, view: Shown, name: str, errs: bool, rng: np.random.Generator) -> Box | None:
     thing = task.things.get(name)
     if not errs:
         return _pointed(task.box(thing), rng) if thing is not None and _shows(task, view, thing) else None
@@ -186,19 +186,19 @@ def _pointed(box: Box, rng: np.random.Generator) -> Box:
     return boxes.grow(Box(box.x0 + dx, box.y0 + dy, box.x1 + dx, box.y1 + dy), float(np.exp(rng.normal(0, TREMBLE))))
 
 
-def _read(task: NeedleTask, view: View, errs: bool, rng: np.random.Generator) -> str | None:
+def _read(task: NeedleTask, view: Shown, errs: bool, rng: np.random.Generator) -> str | None:
     needle = task.sample.needle
     if errs:
         return str(rng.choice([answer for answer in needle.pool if answer != needle.answer]))
     return needle.answer if task.shows_answer(view) else None
 
 
-def _shows(task: NeedleTask, view: View, thing: Item) -> bool:
+def _shows(task: NeedleTask, view: Shown, thing: Item) -> bool:
     """Whether the thing lies in the view, large enough to be told from others."""
     box = task.box(thing)
     return _holds(view, box) and box.width * view.detail >= FIND
 
 
-def _holds(view: View, box: Box) -> bool:
+def _holds(view: Shown, box: Box) -> bool:
     common = boxes.intersect(view.region, box)
     return common is not None and common.area >= WHOLE * box.area

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import cast
 
-from cof.agent.calls import Call, Check, Locate, Name, Place, Reply, Task, Think, Thoughts
+from cof.agent.calls import Check, Locate, Name, Place, Reply, RoleCall, Task, Think, Thoughts
 from cof.agent.trajectory import Outcome, Rules, Search, confirmed, place, right, trajectory, tried
 from cof.errors import InvalidBox
 from cof.types import Box
@@ -32,7 +32,7 @@ def ground(task: Task, rules: Rules) -> Search:
 
 def _grounded(
     task: Task, thoughts: Thoughts, rules: Rules, proposed: list[Place]
-) -> Generator[Call, Reply, tuple[tuple[Place, ...], list[str]]]:
+) -> Generator[RoleCall, Reply, tuple[tuple[Place, ...], list[str]]]:
     """The places that were confirmed, and what is said before each look and before the answer."""
     chain, told, waiting = list[Place](), list[str](), list[str]()
     for text, thing in thoughts.steps:
@@ -48,7 +48,7 @@ def _grounded(
 
 def _found(
     task: Task, thing: str, chain: list[Place], rules: Rules, proposed: list[Place]
-) -> Generator[Call, Reply, Place | None]:
+) -> Generator[RoleCall, Reply, Place | None]:
     """A confirmed place of the thing, in the view of the place before, or in the overview."""
     for within in dict.fromkeys([len(chain) - 1 if chain else None, None]):
         view = task.first if within is None else chain[within].view

@@ -11,7 +11,7 @@ from typing import Any
 
 from cof.dialects.base import Message
 from cof.errors import InvalidBox
-from cof.types import Box, View
+from cof.types import Box, Shown
 
 JSON_ONLY = "Reply with one JSON object and nothing else."
 
@@ -20,7 +20,7 @@ class Unreadable(Exception):
     """A reply that is not what was asked for; the text says what it lacks, for the model to mend."""
 
 
-def plan(first: View, question: str, options: tuple[str, ...], so_far: str, advice: str) -> tuple[Message, ...]:
+def plan(first: Shown, question: str, options: tuple[str, ...], so_far: str, advice: str) -> tuple[Message, ...]:
     system = (
         "You search a large picture for the answer to a question, one step at a time. You see the whole picture small. "
         'Steps: {"step": "look", "thing": "…", "in": null} finds a thing in the whole picture, or in place N with "in": N; '
@@ -44,7 +44,7 @@ def history(places: Sequence[str], steps: Sequence[tuple[dict[str, Any], str]]) 
     )
 
 
-def locate(view: View, thing: str) -> tuple[Message, ...]:
+def locate(view: Shown, thing: str) -> tuple[Message, ...]:
     system = (
         'You point at things. Give the tightest box in pixels of this picture, {"bbox_2d": [x1, y1, x2, y2]}, or '
         f'{{"bbox_2d": null}} if the thing is not there. {JSON_ONLY}'
@@ -52,7 +52,7 @@ def locate(view: View, thing: str) -> tuple[Message, ...]:
     return (Message("system", (system,)), Message("user", (view, f"Where is: {thing}? The picture has {_size(view)}.")))
 
 
-def read(view: View, question: str, options: tuple[str, ...]) -> tuple[Message, ...]:
+def read(view: Shown, question: str, options: tuple[str, ...]) -> tuple[Message, ...]:
     system = (
         'You read pictures. Answer from this picture alone: {"answer": "…"} in a word or two, or {"answer": null} if it '
         f"cannot be seen here. {JSON_ONLY}"
@@ -61,7 +61,7 @@ def read(view: View, question: str, options: tuple[str, ...]) -> tuple[Message, 
     return (Message("system", (system,)), Message("user", (view, asked)))
 
 
-def adjust(view: View, box: Box, instruction: str) -> tuple[Message, ...]:
+def adjust(view: Shown, box: Box, instruction: str) -> tuple[Message, ...]:
     system = (
         f'You mend boxes. Give the changed box in pixels of this picture: {{"bbox_2d": [x1, y1, x2, y2]}}. {JSON_ONLY}'
     )
@@ -70,7 +70,7 @@ def adjust(view: View, box: Box, instruction: str) -> tuple[Message, ...]:
     return (Message("system", (system,)), Message("user", (view, told)))
 
 
-def check(view: View, thing: str) -> tuple[Message, ...]:
+def check(view: Shown, thing: str) -> tuple[Message, ...]:
     system = f'You check what a picture shows: {{"seen": true}} or {{"seen": false}}. {JSON_ONLY}'
     return (Message("system", (system,)), Message("user", (view, f"Does it show, whole: {thing}?")))
 
@@ -84,7 +84,7 @@ def advise(question: str, truth: str, answer: str, fault: str, so_far: str) -> t
     return (Message("system", (system,)), Message("user", (json.dumps(told, ensure_ascii=False),)))
 
 
-def summarise(first: View, views: tuple[View, ...], things: tuple[str, ...], question: str) -> tuple[Message, ...]:
+def summarise(first: Shown, views: tuple[Shown, ...], things: tuple[str, ...], question: str) -> tuple[Message, ...]:
     system = (
         "You write the thoughts of someone who answers a question about the first picture by looking closer, picture by "
         "picture. A thought of one or two sentences for each closer look, said before it: why it is needed and where it goes; "
@@ -95,12 +95,12 @@ def summarise(first: View, views: tuple[View, ...], things: tuple[str, ...], que
     return (Message("system", (system,)), Message("user", (first, *views, told)))
 
 
-def name(view: View) -> tuple[Message, ...]:
+def name(view: Shown) -> tuple[Message, ...]:
     system = f'You name what a picture shows, in a few words, with every number on it: {{"name": "…"}}. {JSON_ONLY}'
     return (Message("system", (system,)), Message("user", (view, "What is it?")))
 
 
-def think(first: View, question: str, options: tuple[str, ...]) -> tuple[Message, ...]:
+def think(first: Shown, question: str, options: tuple[str, ...]) -> tuple[Message, ...]:
     system = (
         'You answer a question about a picture, thinking step by step: {"steps": [{"thought": "…", "thing": "…"}, …], '
         '"conclusion": "…", "answer": "…"}. "thing" is the object or number in the picture that the thought rests on, or "". '
@@ -135,7 +135,7 @@ def text_in(reply: dict[str, Any], key: str) -> str:
     return value.strip()
 
 
-def box_in(reply: dict[str, Any], view: View) -> Box | None:
+def box_in(reply: dict[str, Any], view: Shown) -> Box | None:
     """The box of a reply in source pixels. Raises Unreadable."""
     value = reply.get("bbox_2d", ())
     if value is None:
@@ -189,5 +189,5 @@ def _shown(value: object) -> str:
     return json.dumps(value, default=str)[:60]
 
 
-def _size(view: View) -> str:
+def _size(view: Shown) -> str:
     return f"{view.size[0]} x {view.size[1]} pixels"

@@ -15,7 +15,6 @@ from cof.agent.calls import (
     Adjust,
     Advise,
     Ask,
-    Call,
     Check,
     Cost,
     Event,
@@ -28,6 +27,7 @@ from cof.agent.calls import (
     Propose,
     Read,
     Reply,
+    RoleCall,
     Step,
     Summarise,
     Task,
@@ -76,7 +76,7 @@ class Roles:
     temperature: float = 1.0
 
 
-PART: dict[type[Call], str] = {
+PART: dict[type[RoleCall], str] = {
     Try: "target",
     Plan: "planner",
     Locate: "locator",
@@ -104,7 +104,7 @@ class ModelPlayers:
         opened = {role: _opened(role) for role in {*own.values()}}  # who plays several parts is opened once
         return cls({part: opened[role] for part, role in own.items()}, roles.retries, roles.temperature)
 
-    def play(self, task: Task, call: Call, cost: Cost) -> Reply:
+    def play(self, task: Task, call: RoleCall, cost: Cost) -> Reply:
         model = self.models[PART[type(call)]]
         messages, sampling = _asked(task, call), self._sampling(call)
         read: Callable[[str], Reply] = functools.partial(_reply, task, call)
@@ -126,7 +126,7 @@ class ModelPlayers:
                 messages = (*messages, Message("assistant", (completion.text,)), prompts.complain(fault))
         raise ModelError(f"the {PART[type(call)]} ({model.name}) gave no reply that can be used: {fault}")
 
-    def _sampling(self, call: Call) -> Sampling:
+    def _sampling(self, call: RoleCall) -> Sampling:
         if isinstance(call, Try | Think):
             return Sampling(self.temperature, tokens=SURE.tokens, seed=call.seed)
         return SURE
@@ -136,11 +136,11 @@ def _opened(role: Role) -> Model:
     return RemoteModel(role.url, role.model, seconds=role.seconds) if role.url else open_model(role.model)
 
 
-def _asked(task: Task, call: Call) -> tuple[Message, ...]:
+def _asked(task: Task, call: RoleCall) -> tuple[Message, ...]:
     question = task.question
     match call:
         case Try():
-            return COF.messages(question, task.first, direct=True)
+            return COF.messages(question, (task.first,), direct=True)
         case Plan(events, places, advice):
             return prompts.plan(task.first, question.text, question.choices, _told(events, places), advice)
         case Locate(view, thing):
@@ -179,10 +179,10 @@ def _written(step: Step) -> dict[str, Any]:
             return {"step": "answer", "answer": answer, "at": at}
 
 
-def _reply(task: Task, call: Call, text: str) -> Reply:
+def _reply(task: Task, call: RoleCall, text: str) -> Reply:
     """What a reply says. Raises Unreadable."""
     if isinstance(call, Try):
-        action = COF.parse(text, task.first)
+        action = COF.parse(text, (task.first,))
         return action.text if isinstance(action, Answer) else None
     reply = prompts.json_object(text)
     match call:

@@ -17,7 +17,6 @@ from cof.agent.calls import (
     Adjust,
     Advise,
     Ask,
-    Call,
     Event,
     Locate,
     Look,
@@ -27,13 +26,14 @@ from cof.agent.calls import (
     Propose,
     Read,
     Reply,
+    RoleCall,
     Step,
     Summarise,
     Task,
 )
 from cof.agent.trajectory import Outcome, Rules, Search, confirmed, place, right, trajectory, tried
 from cof.errors import InvalidBox
-from cof.types import Box, Trace, View
+from cof.types import Box, Shown, Trace
 
 
 def search(task: Task, rules: Rules) -> Search:
@@ -64,7 +64,7 @@ class SearchState:
         self.task, self.rules, self.places, self.events = task, rules, list[Place](), list[Event]()
         self.proposed: list[Place] = []
 
-    def view(self, at: int | None) -> View:
+    def view(self, at: int | None) -> Shown:
         return self.task.first if at is None else self.places[at].view
 
     def chain(self, at: int | None) -> tuple[Place, ...]:
@@ -85,7 +85,7 @@ class SearchState:
         self.events.append(Event(step, f"found as place {len(self.places) - 1}", len(self.places) - 1))
 
 
-def _round(diary: SearchState, advice: str) -> Generator[Call, Reply, Propose | None]:
+def _round(diary: SearchState, advice: str) -> Generator[RoleCall, Reply, Propose | None]:
     """Plan and act until an answer is proposed, or the steps are used up."""
     diary.events.clear()
     for _ in range(diary.rules.steps):
@@ -113,5 +113,5 @@ def _round(diary: SearchState, advice: str) -> Generator[Call, Reply, Propose | 
     return None
 
 
-def _summarised(task: Task, chain: tuple[Place, ...]) -> Generator[Call, Reply, Trace]:
+def _summarised(task: Task, chain: tuple[Place, ...]) -> Generator[RoleCall, Reply, Trace]:
     return trajectory(task, chain, cast("tuple[str, ...]", (yield Summarise(chain))))

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-from cof.agent.calls import Call, Check, Place, Read, Reply, Task, Try
+from cof.agent.calls import Check, Place, Read, Reply, RoleCall, Task, Try
 from cof.dialects.cof import COF
 from cof.scoring.answers import score
-from cof.types import Answer, Box, Completion, Limits, Sampling, Trace, Turn, View, Zoom
+from cof.tools.zoom import observed, zooms
+from cof.types import Answer, Box, Call, Completion, Limits, Sampling, Shown, Trace, Turn
 from cof.vision import boxes, views
 
 AGENT = "search agent"  # the model's name in traces
@@ -45,11 +46,11 @@ class Outcome:
     rounds: int
 
 
-Search = Generator[Call, Reply, Outcome]
-Asking = Generator[Call, Reply, bool]
+Search = Generator[RoleCall, Reply, Outcome]
+Asking = Generator[RoleCall, Reply, bool]
 
 
-def tried(task: Task, rules: Rules) -> Generator[Call, Reply, float | None]:
+def tried(task: Task, rules: Rules) -> Generator[RoleCall, Reply, float | None]:
     """The share of the target's tries that are right; None without tries."""
     passed = 0
     for n in range(rules.tries):
@@ -84,13 +85,13 @@ def trajectory(task: Task, chain: Sequence[Place], thoughts: Sequence[str]) -> T
     *before, last = thoughts
     first = task.first
     looks = [
-        _turn(Zoom((each.box,), each.thing, thought), (each.view,), first)
+        _turn(zooms([each.box], each.thing, thought), (each.view,), first)
         for each, thought in zip(chain, before, strict=True)
     ]
     answer = _turn(Answer(task.question.answer or "", last), (), first)
     asked = task.question
-    return Trace(asked.id, asked, AGENT, COF.name, task.spec, Sampling(), Limits(), first, (*looks, answer))
+    return Trace(asked.id, asked, AGENT, COF.name, task.spec, Sampling(), Limits(), (first,), (*looks, answer))
 
 
-def _turn(action: Zoom | Answer, shown: tuple[View, ...], first: View) -> Turn:
-    return Turn(Completion(COF.write(action, first)), action, shown)
+def _turn(action: Answer | tuple[Call, ...], shown: tuple[Shown, ...], first: Shown) -> Turn:
+    return Turn(Completion(COF.write(action, (first,))), action, observed(shown))

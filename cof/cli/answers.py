@@ -7,7 +7,7 @@ from typing import Any
 from cof.cli.console import two_columns
 from cof.loop.notes import notes
 from cof.scoring.traces import listed
-from cof.types import Answer, Trace, Zoom
+from cof.types import Call, Observation, Trace
 from cof.vision.boxes import in_words, rounded
 
 COLUMN = 11  # characters of the first column
@@ -27,7 +27,7 @@ def summary(trace: Trace) -> dict[str, Any]:
         "tokens": trace.tokens,
         "visual_tokens": trace.visual_tokens,
         "boxes": [rounded(box) for box in trace.shown_boxes],
-        "thoughts": [turn.action.thought for turn in trace.turns if isinstance(turn.action, Zoom | Answer)],
+        "thoughts": [turn.thought for turn in trace.turns if turn.kind != "malformed"],
         "notes": list(notes(trace)),
         "seconds": round(trace.seconds, 2),
     }
@@ -36,9 +36,8 @@ def summary(trace: Trace) -> dict[str, Any]:
 def print_answer(trace: Trace) -> None:
     """Print where the model looked, its answer, why it stopped, what that cost, and what limits did."""
     for turn in trace.turns:
-        if isinstance(turn.action, Zoom):
-            for box in turn.action.boxes[: len(turn.views)]:
-                print_line("looked at", f"{turn.action.label or 'a region'}  {in_words(box)}")
+        for call, observation in zip(turn.calls, turn.observations, strict=False):
+            print_line(*_observed(call, observation, len(trace.overviews)))
     print_line("answer", "(none)" if trace.answer is None else trace.answer)
     if listed(trace) is False:
         print_line("", f"This answer is none of the choices: {', '.join(trace.question.choices)}.")
@@ -46,6 +45,15 @@ def print_answer(trace: Trace) -> None:
     print_line("stop", f"{trace.stop.value}, {zooms}, {trace.visual_tokens} visual tokens, {trace.seconds:.1f} s")
     for note in notes(trace):
         print_line("note", note)
+
+
+def _observed(call: Call, observation: Observation, pictures: int) -> tuple[str, str]:
+    """What a call gave the model, as a line of two columns."""
+    if call.box is None:
+        given = ", ".join(f"{key} {value}" for key, value in call.arguments.items())
+        return call.tool, " ".join(filter(None, (given, observation.words)))
+    where = f" of picture {call.box.picture + 1}" if pictures > 1 else ""
+    return "looked at", f"{call.label or 'a region'}  {in_words(call.box)}{where}"
 
 
 def print_line(name: str, text: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from PIL import Image
 
-from cof.api import opened_picture, session_of
+from cof.api import opened_pictures, session_of
 from cof.cli import status
 from cof.cli.answers import print_answer, print_line, summary
 from cof.cli.asking import STDIN, Questionnaire, is_single, pictures_in, questions_in, split_words
@@ -49,7 +49,6 @@ from cof.runs import publish
 from cof.types import Limits, Sampling, Trace
 from cof.view.page import trace_page
 from cof.vision.load import MEGAPIXELS, limits_of, read_stdin
-from cof.vision.views import Picture
 
 
 def ask(
@@ -77,6 +76,9 @@ def ask(
     turn_tokens: TurnTokens = None,
     fetch: Annotated[bool, typer.Option("--fetch", help="Allow a picture to be an http(s) URL.")] = False,
     max_megapixels: Annotated[float, typer.Option(help="The largest picture that is read.")] = MEGAPIXELS,
+    together: Annotated[
+        bool, typer.Option("--together", help="Ask one question about all the pictures together.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each answer.")] = False,
     trace: Annotated[
         Path | None,
@@ -91,15 +93,16 @@ def ask(
     with _error_as_json(as_json):
         limits, spoken = replace_fields(Limits(), limit), None if dialect is None else dialect_of(dialect)
         images, texts = split_words(words, [*question, *questions_in(questions)])
-        largest, single = limits_of(max_megapixels), is_single(images, texts)
+        largest, single = limits_of(max_megapixels), is_single(images, texts, together)
         if single:
-            given = read_stdin(largest) if images[0] == STDIN else images[0]
-            name, picture = opened_picture(given, fetch, largest)
+            named = pictures_in(images, largest) if together else images
+            given = [read_stdin(largest) if image == STDIN else image for image in named]
+            names, pictures = opened_pictures(given, fetch, largest)
         else:
             questionnaire = Questionnaire(pictures_in(images, largest), texts, choice, fetch, largest)
             check_folder(trace, questionnaire.total)
         asked = [
-            question_of(name if single else "", text, choice) for text in texts
+            question_of(names if single else [""], text, choice) for text in texts
         ]  # refused before the model is loaded
         sampling = Sampling(tokens=turn_tokens) if turn_tokens else None
         loaded = opened(model, adapter, urls=url, key_file=key_file, seconds=limits.seconds, wire=wire)
@@ -107,14 +110,14 @@ def ask(
         if url and spoken is None:
             print_dialect(loaded, setting.dialect)
         if single:
-            found = _answered(loaded, session_of(loaded, asked[0], Picture(picture), setting), quiet=as_json)
+            found = _answered(loaded, session_of(loaded, asked[0], pictures, setting), quiet=as_json)
     if single:
-        _finish(found, picture, as_json, trace)
+        _finish(found, [picture.image for picture in pictures], as_json, trace)
     else:
         ask_several(loaded, questionnaire, setting, as_json, trace)
 
 
-def _finish(found: Trace, picture: Image.Image, as_json: bool, page: Path | None) -> None:
+def _finish(found: Trace, pictures: Sequence[Image.Image], as_json: bool, page: Path | None) -> None:
     """Print the answer, and write its page. Raises ModelError where the model failed."""
     status.clear()
     if trouble := unreadable(found):
@@ -125,7 +128,7 @@ def _finish(found: Trace, picture: Image.Image, as_json: bool, page: Path | None
         print_answer(found)
     if page is not None:  # last, so that a page that cannot be written costs no answer
         as_data = page.suffix.lower() == ".json"
-        _write(page, json.dumps(found.to_json(), ensure_ascii=False) + "\n" if as_data else trace_page(found, picture))
+        _write(page, json.dumps(found.to_json(), ensure_ascii=False) + "\n" if as_data else trace_page(found, pictures))
         if not as_json:
             print_line("trace", str(page))
     if found.error is not None:

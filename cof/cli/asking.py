@@ -131,8 +131,15 @@ def pictures_in(images: Sequence[str], largest: LoadLimits) -> list[str]:
     return found
 
 
-def is_single(images: Sequence[str], questions: Sequence[str]) -> bool:
-    """Whether one picture and one question were given; a folder counts as several pictures."""
+def is_single(images: Sequence[str], questions: Sequence[str], together: bool = False) -> bool:
+    """Whether one picture and one question were given; a folder counts as several pictures.
+
+    Of several pictures `together` one question is asked. Raises InputError where there are more questions than that.
+    """
+    if together and len(questions) > 1:
+        raise InputError(f"--together asks one question about all pictures, and there are {len(questions)}; want one")
+    if together:
+        return True
     return len(images) == 1 and len(questions) == 1 and not _is_folder(images[0])
 
 
@@ -149,13 +156,13 @@ def ask_all(
                 name, pixels = questionnaire.read(image)
             except InputError as error:
                 for each in asked:
-                    failed = not_asked(model.name, Question("ask", image, each.text), setting, str(error))
+                    failed = not_asked(model.name, Question("ask", (image,), each.text), setting, str(error))
                     ordered.end(each, None, failed)
                 continue
             picture = Picture(pixels)
             for each in asked:
-                question = question_of(name, each.text, questionnaire.choices)
-                yield session_of(model, question, picture, setting, partial(ordered.end, each, picture))
+                question = question_of([name], each.text, questionnaire.choices)
+                yield session_of(model, question, (picture,), setting, partial(ordered.end, each, picture))
 
     model.converse(sessions())
 

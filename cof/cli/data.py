@@ -80,7 +80,7 @@ def build(
     side: Annotated[
         str, typer.Option(help="needle: longer side of the pictures in pixels; several, comma-separated, in turn.")
     ] = ",".join(map(str, Drawn.sides)),
-    spec: Annotated[str, typer.Option(help="View rules: nano's, or those of the paper's 7B checkpoints.")] = "nano",
+    spec: Annotated[str, typer.Option(help="Shown rules: nano's, or those of the paper's 7B checkpoints.")] = "nano",
     rounds: Annotated[int, typer.Option(min=1, help="Proposals that a search may make.")] = Rules.rounds,
     expert_error: Annotated[
         float, typer.Option(min=0, max=1, help="experts: the share of their replies that is wrong.")

@@ -12,7 +12,8 @@ from cof.dialects.base import Message
 from cof.dialects.named import SUFFIX, dialect_of, names
 from cof.errors import InvalidConfig
 from cof.runs import publish
-from cof.types import Answer, Box, Completion, Malformed, Question, Turn, View, Zoom
+from cof.tools.zoom import observed, zooms
+from cof.types import Answer, Box, Completion, Malformed, Question, Shown, Turn
 from cof.vision import views
 from cof.vision.boxes import in_words
 
@@ -34,16 +35,16 @@ def show(name: Annotated[str, typer.Argument(help="A family, or a TOML file.")])
     dialect = dialect_of(name)
     first = views.overview(SIZE, dialect.view)
     view = views.zoom(SPOT, first, dialect.view)
-    zoom, answer = Zoom((SPOT,), "sign", "It is too small."), Answer("B", "I can read it.")
-    fault = dialect.parse("", first)
+    zoom, answer = zooms([SPOT], "sign", "It is too small."), Answer("B", "I can read it.")
+    fault = dialect.parse("", (first,))
     assert isinstance(fault, Malformed)
     turns = (
-        Turn(Completion(dialect.write(zoom, first)), zoom, (view,)),
+        Turn(Completion(dialect.write(zoom, (first,))), zoom, observed([view])),
         Turn(Completion("…"), fault, note=dialect.complain(fault.fault)),
-        Turn(Completion(dialect.write(answer, first)), answer),
+        Turn(Completion(dialect.write(answer, (first,))), answer),
     )
-    question = Question("", "", "What letter is on the sign?", ("A", "B"))
-    for message in dialect.messages(question, first, turns):
+    question = Question("", ("",), "What letter is on the sign?", ("A", "B"))
+    for message in dialect.messages(question, (first,), turns):
         print(f"[{message.role}]\n{_told(message)}\n")
 
 
@@ -81,8 +82,8 @@ def _taken(each: Taken) -> str:
 
 
 def _told(message: Message) -> str:
-    return "".join(_picture(part) if isinstance(part, View) else part for part in message.parts)
+    return "".join(_picture(part) if isinstance(part, Shown) else part for part in message.parts)
 
 
-def _picture(view: View) -> str:
+def _picture(view: Shown) -> str:
     return f"<picture of {view.size[0]} x {view.size[1]} pixels: {in_words(view.region)} of the source>"

@@ -102,7 +102,7 @@ def _with_file(found: Trajectory, out: Path) -> Trace:
     file = out / "images" / f"{trace.id}.png"
     with naming(file):
         found.picture().save(file)
-    return replace(trace, question=replace(trace.question, image=str(file.resolve())))
+    return replace(trace, question=replace(trace.question, images=(str(file.resolve()),)))
 
 
 def _unsure(found: list[Kept]) -> list[Kept]:

@@ -90,7 +90,7 @@ class _Printed:
         n, trace = len(self.shown) + 1, _numbered(each.trace, len(self.shown) + 1)
         self.shown.append(ShownTrace(trace.id, trace))
         if self.folder is not None:
-            picture = EncodedPicture(each.picture.image) if each.picture else trace.error or "it cannot be read"
+            picture = [EncodedPicture(each.picture.image)] if each.picture else trace.error or "it cannot be read"
             self.entries.append(write_page(self.folder, ANSWERS, n, self.shown[-1], picture))
 
 

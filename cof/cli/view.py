@@ -97,7 +97,7 @@ def _located(trace: Trace, file: Path) -> Trace:
         return trace
     for folder in file.resolve().parents:
         if os.path.isfile(picture := folder / question.image):
-            return replace(trace, question=replace(question, image=str(picture)))
+            return replace(trace, question=replace(question, images=(str(picture),)))
     return trace
 
 

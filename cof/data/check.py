@@ -21,7 +21,7 @@ from cof.data.traces import kept
 from cof.dialects.base import Message
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
-from cof.needle.pictures import picture_in
+from cof.needle.pictures import pictures_in
 from cof.types import Question, Trace
 from cof.vision import views
 
@@ -50,7 +50,7 @@ def check(file: Path, dialect: Dialect, left_out: LeftOut, on_row: Callable[[], 
     if isinstance(first, Trace):
         return Checked(kind, good, first.question, dialect_of(first.dialect).conversation(first))
     overview = views.overview(first.picture().size, dialect.view)
-    return Checked(kind, good, first.question, dialect.messages(first.question, overview))
+    return Checked(kind, good, first.question, dialect.messages(first.question, (overview,)))
 
 
 def in_columns(messages: tuple[Message, ...], width: int) -> str:
@@ -82,7 +82,7 @@ def _found(file: Path, dialect: Dialect, left_out: LeftOut) -> tuple[str, Iterat
 def _trace(row: Row) -> Trace:
     trace = kept(row).trace
     refuse(trace)
-    picture_in(trace)
+    pictures_in(trace)
     dialect_of(trace.dialect)
     return trace
 

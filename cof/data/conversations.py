@@ -24,7 +24,8 @@ from cof.data.benchmarks.rows import Row
 from cof.data.benchmarks.wording import PLACEHOLDER
 from cof.dialects.dialect import Dialect
 from cof.errors import InputError
-from cof.types import Answer, Completion, Limits, Malformed, Question, Sampling, Trace, Turn, View, Zoom
+from cof.tools.zoom import observed
+from cof.types import ZOOM, Answer, Box, Call, Completion, Limits, Malformed, Question, Sampling, Shown, Trace, Turn
 from cof.vision import views
 
 LETTERED = "{lettered}"  # in a dialect's `choose`: options are shown with their letters
@@ -77,9 +78,9 @@ def _trajectory(row: Row, dialect: Dialect, reminders: Sequence[str]) -> Traject
     answer = (options.named(last.text, choices) if choices else None) or last.text
     if answer != last.text and LETTERED not in dialect.choose:  # nobody who reads the question knows its letters
         turns[-1] = _answered(Answer(answer, last.thought), first, dialect)
-    question = Question(f"{row.file.stem}-{max(0, row.number - 1)}", name, text, choices, answer)
+    question = Question(f"{row.file.stem}-{max(0, row.number - 1)}", (name,), text, choices, answer)
     trace = Trace(
-        question.id, question, row.file.stem, dialect.name, dialect.view, Sampling(), Limits(), first, tuple(turns)
+        question.id, question, row.file.stem, dialect.name, dialect.view, Sampling(), Limits(), (first,), tuple(turns)
     )
     return Trajectory(trace, picture, replace(row, fields={}))
 
@@ -114,29 +115,36 @@ def _joined(said: Iterable[Said]) -> list[Said]:
     return found
 
 
-def _turns(row: Row, exchanges: Sequence[tuple[Said, Said]], first: View, dialect: Dialect) -> list[Turn]:
-    turns, seen = list[Turn](), list[View]()
+def _turns(row: Row, exchanges: Sequence[tuple[Said, Said]], first: Shown, dialect: Dialect) -> list[Turn]:
+    turns, seen = list[Turn](), list[Shown]()
     for number, (said, reply) in enumerate(exchanges, 1):
-        action = dialect.parse(said.text, first, seen)
-        shown: tuple[View, ...] = ()
+        action = dialect.parse(said.text, (first, *seen))
+        shown: tuple[Shown, ...] = ()
         match action:
             case Malformed(fault):
                 why = f"is not of the dialect {dialect.name} ({fault}); --dialect names another"
                 raise InputError(f"{row.place}, turn {number} {why}")
             case Answer() if number < len(exchanges):
                 raise InputError(f"{row.place} answers in turn {number} of {len(exchanges)}; want one question a row")
-            case Zoom(asked):
-                shown = tuple(views.zoom(box, first, dialect.view) for box in asked)
+            case (Call(), *_):
+                shown = tuple(views.zoom(box, first, dialect.view) for box in _boxes(action, row, number))
                 if number < len(exchanges) and len(reply.pictures) != len(shown):
                     came = f"asks for {len(shown)} crops and is shown {len(reply.pictures)}"
                     raise InputError(f"{row.place}, turn {number} {came}; want as many")
         seen += shown
-        turns.append(Turn(Completion(said.text), action, shown))
+        turns.append(Turn(Completion(said.text), action, observed(shown)))
     return turns
 
 
-def _answered(action: Answer, first: View, dialect: Dialect) -> Turn:
-    return Turn(Completion(dialect.write(action, first)), action)
+def _boxes(calls: Sequence[Call], row: Row, turn: int) -> list[Box]:
+    """The boxes that a turn's calls name. Raises InputError for a call of a tool that needs none."""
+    if other := next((call.tool for call in calls if call.tool != ZOOM or call.box is None), None):
+        raise InputError(f"{row.place}, turn {turn} calls the tool {other}; want zooms alone")
+    return [call.box for call in calls if call.box]
+
+
+def _answered(action: Answer, first: Shown, dialect: Dialect) -> Turn:
+    return Turn(Completion(dialect.write(action, (first,))), action)
 
 
 def _reminders(found: Iterable[Row]) -> list[str]:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from cof.dialects.control import control_token
 from cof.dialects.named import dialect_of
-from cof.types import Action, Answer, Trace, View, Zoom
+from cof.types import Action, Answer, Call, Shown, Trace
 from cof.vision import boxes as areas
 
 WHOLE_PICTURE = 0.8  # share of the picture that a look shows, from which it is no closer look
@@ -87,8 +87,8 @@ def _names_unseen(trace: Trace) -> bool:
     """Whether a thought before the last look says the answer, which only that look was to show."""
     if not trace.views or not isinstance(trace.turns[-1].action, Answer):
         return False
-    zooms = [turn.action for turn in trace.turns[:-1] if isinstance(turn.action, Zoom)]
-    earlier = [text for zoom in zooms for text in (zoom.thought, zoom.label)]
+    calls = [call for turn in trace.turns[:-1] for call in turn.calls]
+    earlier = [text for call in calls for text in (call.thought, call.label)]
     asked = f"{trace.question.text} {' '.join(trace.question.choices)}"
     answer = trace.question.answer or ""
     return not _says(asked, answer) and any(_says(thought, answer) for thought in earlier)
@@ -102,12 +102,12 @@ def _says(text: str, answer: str) -> bool:
 
 def _reads_back(trace: Trace) -> bool:
     """Whether a trainer that reads the turns finds what was meant: no thought or label that spells tags or pictures."""
-    dialect, seen = dialect_of(trace.dialect), list[View]()
+    dialect, seen = dialect_of(trace.dialect), list[Shown](trace.overviews)
     for turn in trace.turns:
         text = turn.completion.text
         if control_token(text, dialect.grammar) or any("\ud800" <= character <= "\udfff" for character in text):
             return False
-        if not _alike(dialect.parse(text, trace.overview, seen), turn.action):
+        if not _alike(dialect.parse(text, seen), turn.action):
             return False
         seen += turn.views
     return True
@@ -115,13 +115,16 @@ def _reads_back(trace: Trace) -> bool:
 
 def _alike(read: Action, meant: Action) -> bool:
     match read, meant:
-        case Zoom(found, label, thought), Zoom(boxes, own, aloud):
-            return (len(found), label, thought) == (len(boxes), own.strip(), aloud.strip())
+        case (Call(), *_), (Call(), *_):
+            said, given = (
+                [(call.tool, call.label.strip(), call.thought.strip()) for call in each] for each in (read, meant)
+            )
+            return said == given
         case Answer(found, thought), Answer(answer, aloud):
             return (found, thought) == (answer.strip(), aloud.strip())
     return False
 
 
-def _share(view: View, first: View) -> float:
+def _share(view: Shown, first: Shown) -> float:
     common = areas.intersect(view.region, first.region)
     return 0.0 if common is None else common.area / first.region.area

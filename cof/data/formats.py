@@ -26,7 +26,7 @@ from cof.dialects.named import dialect_of
 from cof.errors import InputError, InvalidImage, MissingExtra
 from cof.needle.pictures import picture_of
 from cof.runs import naming, publish
-from cof.types import Trace, View
+from cof.types import Shown, Trace
 from cof.vision import views
 
 T = TypeVar("T")
@@ -81,12 +81,12 @@ def write_verl(kept: Iterable[Trace], out: Path, left_out: LeftOut | None = None
 
     def row(trace: Trace) -> dict[str, Any]:
         refuse(trace)
-        (image,) = _save(trace, [trace.overview], out)
-        opening = dialect_of(trace.dialect).messages(trace.question, trace.overview)
+        images = _save(trace, trace.overviews, out)
+        opening = dialect_of(trace.dialect).messages(trace.question, trace.overviews)
         return {
             "data_source": NAME,
             "prompt": [{"role": m.role, "content": _text(m)} for m in opening],
-            "images": [{"image": f"file://{(out / image).resolve()}"}],
+            "images": [{"image": f"file://{(out / image).resolve()}"} for image in images],
             "ability": "visual search",
             "reward_model": {"style": "rule", "ground_truth": trace.question.answer or ""},
             "extra_info": {"id": trace.id, "choices": list(trace.question.choices)},
@@ -116,21 +116,22 @@ def _conversation(trace: Trace, out: Path) -> tuple[tuple[Message, ...], list[st
     """A trace's messages, and where its pictures were written, relative to `out`."""
     refuse(trace)
     messages = dialect_of(trace.dialect).conversation(trace)
-    shown = [part for message in messages for part in message.parts if isinstance(part, View)]
+    shown = [part for message in messages for part in message.parts if isinstance(part, Shown)]
     return messages, _save(trace, shown, out)
 
 
-def _save(trace: Trace, shown: Sequence[View], out: Path) -> list[str]:
+def _save(trace: Trace, shown: Sequence[Shown], out: Path) -> list[str]:
     """Write views as PNG files; their names, relative to `out`."""
     try:
-        picture, names = picture_of(trace.question), list[str]()
+        pictures, names = [picture_of(trace.question, view.picture) for view in trace.overviews], list[str]()
     except InvalidImage as error:
         raise InvalidImage(f"trace {trace.id}: {error}") from error
     (out / "images").mkdir(parents=True, exist_ok=True)
     for n, view in enumerate(shown):
         names.append(f"images/{_file_name(trace.id)}-{n}.png")
         with naming(out / names[-1]):
-            views.render(picture, view, trace.overview, trace.spec).save(out / names[-1])
+            first = trace.overview_of(view.region)
+            views.render(pictures[view.picture], view, first, trace.spec).save(out / names[-1])
     return names
 
 
@@ -145,5 +146,5 @@ def _text(message: Message) -> str:
     return "".join(part if isinstance(part, str) else PICTURE for part in message.parts)
 
 
-def _as_part(part: str | View) -> dict[str, str]:
+def _as_part(part: str | Shown) -> dict[str, str]:
     return {"type": "text", "text": part} if isinstance(part, str) else {"type": "image"}

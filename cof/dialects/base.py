@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from cof.types import View
+from cof.types import Shown
 
-Part = str | View
+Part = str | Shown
 
 JSON_REQUEST = "Answer with one JSON object and nothing else. It must be valid by this JSON schema: {schema}"
 LETTER_REQUEST = "Answer with the letter of the right option."  # of options that are written in the picture
@@ -15,7 +15,7 @@ LETTER_REQUEST = "Answer with the letter of the right option."  # of options tha
 
 @dataclass(frozen=True)
 class Message:
-    """One chat message; a `View` among its parts stands for the pixels of that region."""
+    """One chat message; a `Shown` among its parts stands for the pixels of that region."""
 
     role: Literal["system", "user", "assistant"]
     parts: tuple[Part, ...]

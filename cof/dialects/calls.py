@@ -1,4 +1,4 @@
-"""The calls of a turn: from what stands between a call's tags to boxes in source pixels, and back to text.
+"""The calls of a turn: from the text between a call's tags to `Call` values with boxes in source pixels, and back to text.
 
 A named call is read in four forms in every family that has names: JSON, and the forms of Qwen3.5, GLM and Gemma 4, so that a
 chat template that wins over the prompt does no harm. Only `well_formed` asks for the family's own form. What cannot be read is
@@ -11,16 +11,20 @@ import json
 import re
 import reprlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cof.dialects import frames, relaxed_json
 from cof.dialects.turns import NAMED_SHAPES, SAID, Span, Tags
 from cof.errors import InvalidBox
-from cof.types import Box, View
+from cof.types import ZOOM, Box, Call, Shown
 
 if TYPE_CHECKING:
     from cof.dialects.dialect import Dialect
 
+PICTURE = (
+    "picture"  # the key that names the picture of a box where the family has none of its own; pictures count from 1
+)
 ORIGINAL, OBSERVATION = "original_image", re.compile(r"observation_(\d{1,6})")
 Y_FIRST = "box_2d"  # Gemini's key of boxes in thousandths, y first (ai.google.dev/gemini-api/docs/image-understanding)
 _NUMBER = re.compile(r"(?<![\w.])-?\d{1,9}(?:\.\d{1,20})?")
@@ -28,25 +32,43 @@ _WHOLE = re.compile(r"\d{1,6}")
 _FLAT = re.compile(r"\{[^{}]*+\}")
 _OPENER = re.compile(r"\{|<function=|<arg_key>")  # the first of them says which form a named call has
 
-Call = tuple[str, Any]  # the tool's name and its arguments, as far as they are there
+NamedCall = tuple[
+    str, Any
+]  # the family's name of a tool, "" where calls have no names, and the arguments as they were written
 
 
 class Fault(Exception):
     """The sentence for `Malformed`."""
 
 
-def boxes_of(dialect: Dialect, calls: Sequence[Span], shown: Sequence[View]) -> tuple[tuple[Box, ...], str]:
-    """The boxes (source pixels) that calls name, each once, and the first label. Raises Fault."""
-    found = [arguments for call in calls for arguments in _arguments(dialect, call)]
-    if not found:
+def calls_of(dialect: Dialect, spans: Sequence[Span], shown: Sequence[Shown], thought: str) -> tuple[Call, ...]:
+    """The calls of a turn, each once; `shown` is all that the model was shown so far. Raises Fault."""
+    written = [each for span in spans for each in _written(dialect, span)]
+    if not written:
         raise Fault("the call names no box; want one")
-    asked = tuple(dict.fromkeys(_box(dialect, arguments, shown) for arguments in found))
-    label = found[0].get(dialect.label, "")
+    found = list[Call]()
+    for name, arguments in written:
+        call = _call(dialect, name, arguments, shown)
+        if not any((call.tool, call.arguments) == (other.tool, other.arguments) for other in found):
+            found.append(call)
+    return (replace(found[0], thought=thought), *found[1:])
+
+
+def _call(dialect: Dialect, name: str, arguments: dict[str, Any], shown: Sequence[Shown]) -> Call:
+    """A call by what the family writes. Raises Fault."""
+    label = arguments.get(dialect.label, "")
     label = label.encode(errors="replace").decode() if isinstance(label, str) else ""  # JSON may spell half a character
-    return asked, label
+    other = next((tool for tool in dialect.tools if tool.name == name), None)
+    if other is None:
+        box, subject = _box(dialect, arguments, shown)
+        return Call(ZOOM, {"box": box} | ({"of": subject} if shown[subject].edits else {}), label)
+    own: dict[str, Any] = {key: arguments[word] for key, word in other.arguments if word in arguments}
+    if "of" in own:
+        own["of"] = _subject(dialect, dict(other.arguments)["of"], own["of"], len(shown))
+    return Call(other.tool, own, label)
 
 
-def named(body: str, label: str = "", whole: bool = True) -> list[Call]:
+def named(body: str, label: str = "", whole: bool = True) -> list[NamedCall]:
     """The calls between the tags of a call, in any of the forms. Raises ValueError.
 
     Values that are no JSON of their own are texts, and so is that of `label`. `whole` is as in `relaxed_json.loads`.
@@ -95,10 +117,10 @@ def strict(dialect: Dialect, body: str) -> bool:
         if dialect.shape in ("xml", "pairs"):
             ((name, arguments),) = named(body, dialect.label)
             own = _spaceless(written(dialect, name, arguments)) == _spaceless(Tags.of(dialect.call).around(body))
-            return own and name == dialect.tool and _is_strict(dialect, arguments)
+            return own and _is_strict_of(dialect, name, arguments)
         said = json.loads(body)
         if dialect.shape == "tool":
-            return said.get("name") == dialect.tool and _is_strict(dialect, said.get("arguments"))
+            return _is_strict_of(dialect, said.get("name"), said.get("arguments"))
         every = said if dialect.shape == "list" and isinstance(said, list) else [said]
         return all(_is_strict(dialect, each) for each in every)
     except (ValueError, AttributeError, RecursionError):
@@ -113,23 +135,31 @@ def form(dialect: Dialect) -> str:
     return Tags.of(dialect.call).around(said)
 
 
+def _is_strict_of(dialect: Dialect, name: Any, arguments: Any) -> bool:
+    """Whether a named call has the arguments that its tool takes in this family, and no others."""
+    if name == dialect.tool:
+        return _is_strict(dialect, arguments)
+    words = {word for tool in dialect.tools if tool.name == name for _, word in tool.arguments}
+    return isinstance(arguments, dict) and bool(words) and {*arguments} <= words
+
+
 def _is_strict(dialect: Dialect, arguments: Any) -> bool:
     place = arguments.get(dialect.source, 0) if dialect.source else 0
     return _numbers(arguments.get(dialect.box)) and not isinstance(place, float | bool)
 
 
-def _arguments(dialect: Dialect, call: Span) -> list[dict[str, Any]]:
-    """The arguments of a call, which may be several."""
+def _written(dialect: Dialect, call: Span) -> list[tuple[str, dict[str, Any]]]:
+    """The calls between a call's tags, by the family's own name and arguments. The name of the zoom is empty."""
     body = call.text if call.closed else _without_part(call.text, call.tags.close)
     if dialect.shape == "numbers":
         if not call.closed and body.rstrip()[-1:].isdigit():  # the last number may go on
             raise Fault(f"the call is cut off; want {call.tags.close} after its numbers")
         numbers = [float(number) for number in _NUMBER.findall(body)]
-        return [{dialect.box: numbers[n : n + 4]} for n in range(0, max(1, len(numbers)), 4)]
+        return [("", {dialect.box: numbers[n : n + 4]}) for n in range(0, max(1, len(numbers)), 4)]
     try:
         if dialect.shape in NAMED_SHAPES:
             return [_of_tool(dialect, each) for each in named(body, dialect.label, not call.closed)]
-        return _objects(dialect, body, not call.closed)
+        return [("", each) for each in _objects(dialect, body, not call.closed)]
     except ValueError as error:
         if not call.closed:
             raise Fault(f"the call is cut off; want {call.tags.close} after its JSON") from None
@@ -159,49 +189,50 @@ def _flat(text: str) -> Any:
         return None
 
 
-def _of_tool(dialect: Dialect, call: Call) -> dict[str, Any]:
-    """The arguments of a call of the zoom tool."""
+def _of_tool(dialect: Dialect, call: NamedCall) -> tuple[str, dict[str, Any]]:
+    """A named call, where the name is one of the family's tools; that of the zoom becomes empty."""
     name, arguments = call
-    if name != dialect.tool:
-        raise Fault(f'the call names no known tool; want {{"name": "{dialect.tool}", "arguments": {{…}}}}')
+    if name != dialect.tool and all(name != tool.name for tool in dialect.tools):
+        others = "".join(f" or {tool.name}" for tool in dialect.tools)
+        raise Fault(f'the call names no known tool; want {{"name": "{dialect.tool}", "arguments": {{…}}}}{others}')
     if not isinstance(arguments, dict):
         raise Fault(f'the call has no arguments; want "arguments": {{"{dialect.box}": {_corners(dialect)}}}')
-    return arguments
+    return "" if name == dialect.tool else name, arguments
 
 
-def _box(dialect: Dialect, arguments: dict[str, Any], shown: Sequence[View]) -> Box:
-    """The box that a call names, in source pixels."""
+def _box(dialect: Dialect, arguments: dict[str, Any], shown: Sequence[Shown]) -> tuple[Box, int]:
+    """The box that a call names, in source pixels, and the place among `shown` of what it is named in."""
     name, order = dialect.box, dialect.order
     if name not in arguments and Y_FIRST in arguments and dialect.unit == "thousand":
         name, order = Y_FIRST, "yx"
     said: Any = arguments.get(name)
     if not _numbers(said):
         raise Fault(f"{name} is not a list of four numbers; want {_corners(dialect)}")
-    view = shown[_picture(dialect, arguments, len(shown))]
+    several = any(view.picture for view in shown)
+    key = dialect.source or (PICTURE if several else "")
+    subject = _subject(dialect, key, arguments.get(key), len(shown)) if key in arguments else 0
+    view = shown[subject]
     within = frames.described(view, dialect.unit)
     try:
-        return frames.box(said, view, dialect.unit, order)
+        return frames.box(said, view, dialect.unit, order), subject
     except InvalidBox:  # also a box so thin that it vanishes among the floats of the source's frame
         raise Fault(f"{name} {said} is empty, reversed or outside; want x1 < x2 and y1 < y2 within {within}") from None
 
 
-def _picture(dialect: Dialect, arguments: dict[str, Any], count: int) -> int:
-    """Which of the pictures so far a call's box is in: the first where it does not say."""
-    said = arguments.get(dialect.source) if dialect.source else None
+def _subject(dialect: Dialect, key: str, said: Any, count: int) -> int:
+    """Which of the `count` pictures so far a call's argument `key` names, from 0: the first where it is null."""
     if said is None:
         return 0
-    place, number = -1, said
+    place, number, sources = -1, said, dialect.sources if dialect.source else "one"
     if (isinstance(said, str) and _WHOLE.fullmatch(said)) or (isinstance(said, float) and said.is_integer()):
         number = int(said)
-    if dialect.sources == "name" and isinstance(said, str):
+    if sources == "name" and isinstance(said, str):
         observed = OBSERVATION.fullmatch(said)
         place = 0 if said == ORIGINAL else int(observed[1]) if observed else -1
-    elif dialect.sources != "name" and type(number) is int:
-        place = number - (dialect.sources == "one")
+    elif sources != "name" and type(number) is int:
+        place = number - (sources == "one")
     if not 0 <= place < count:
-        raise Fault(
-            f"{dialect.source} {reprlib.repr(said)} names none of the {count} pictures so far; want one of them"
-        )
+        raise Fault(f"{key} {reprlib.repr(said)} names none of the {count} pictures so far; want one of them")
     return place
 
 

@@ -19,12 +19,29 @@ from cof.dialects.frames import Order, Unit
 from cof.dialects.options import lettered
 from cof.dialects.turns import NAMED_SHAPES, SAID, Tags, grammar
 from cof.errors import InvalidConfig
-from cof.types import Action, Answer, Box, Question, Trace, Turn, View, ViewSpec, Zoom
+from cof.types import ZOOM, Action, Answer, Box, Call, Question, Shown, Trace, Turn, ViewSpec
 from cof.vision.views import PAPER
 
 IMAGE, WORDS, QUESTION, FAULT = "{image}", "{words}", "{question}", "{fault}"
 CHOICES, LETTERED = "{choices}", "{lettered}"
-NEWER = ("native", "order", "pad", "max_side")  # than evaluations that go on: hashed where they are not the default
+SEVERAL = 'There are {count} pictures. A box is in the first one, unless its call says "{key}": 2 or another number.'
+NEWER = (
+    "native",
+    "order",
+    "pad",
+    "max_side",
+    "tools",
+)  # than evaluations that go on: hashed where they are not the default
+
+
+@dataclass(frozen=True)
+class FamilyTool:
+    """A further tool in a family's words: `tool` is its name in this package (`tools/known.py`), `name` the family's; each
+    of `arguments` is a pair of the tool's own argument and the family's word for it. `of` is what the call is about."""
+
+    tool: str
+    name: str
+    arguments: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -41,10 +58,10 @@ class Dialect:
     GLM does ("pairs"); in JSON without a name, a bare object or a list of objects; or `numbers` in text, written as that says.
     Its keys are `box`, `label` (empty: none) and `source`, which names the picture that a box is in (empty: always the first):
     counted from 0 or 1, or by the names "original_image" and "observation_1", as `sources` says. `unit` is the frame of its
-    numbers, `order` says which of them come first. `native`: over the wire a named tool is called by the server's own form, and
-    crops come back in the tool's message, or in a user turn for families that do not look at a tool's pictures. `view` are the
-    view rules of the released checkpoints, used where a model has no card. `models` are parts of the names that models of the
-    family go by. `like` is the family that a file began from.
+    numbers, `order` says which of them come first. `tools` are further tools beside the zoom. `native`: over the wire a named
+    tool is called by the server's own form, and crops come back in the tool's message, or in a user turn for families that do
+    not look at a tool's pictures. `view` are the view rules of the released checkpoints, used where a model has no card.
+    `models` are parts of the names that models of the family go by. `like` is the family that a file began from.
     """
 
     name: str
@@ -63,6 +80,7 @@ class Dialect:
     shape: Literal["tool", "xml", "pairs", "object", "list", "numbers"] = "tool"
     numbers: str = "{x0}, {y0}, {x1}, {y1}"
     tool: str = "image_zoom_in_tool"
+    tools: tuple[FamilyTool, ...] = ()
     box: str = "bbox_2d"
     label: str = "label"
     source: str = ""
@@ -93,6 +111,16 @@ class Dialect:
             raise InvalidConfig(f"dialect {self.name!r} is native with calls of the shape {self.shape!r}; {want}")
 
     @property
+    def tool_names(self) -> tuple[str, ...]:
+        """The family's names of its tools, the zoom's first."""
+        return (self.tool, *(tool.name for tool in self.tools))
+
+    @property
+    def names_pictures(self) -> bool:
+        """Whether a call can say which of several pictures its box is in."""
+        return self.shape != "numbers"
+
+    @property
     def think(self) -> Tags:
         return Tags.of(self.thoughts[0]) if self.thoughts else Tags("", "")
 
@@ -108,30 +136,32 @@ class Dialect:
         )
 
     def messages(
-        self, question: Question, overview: View, turns: Sequence[Turn] = (), direct: bool = False
+        self, question: Question, overviews: Sequence[Shown], turns: Sequence[Turn] = (), direct: bool = False
     ) -> tuple[Message, ...]:
         """The conversation so far; earlier messages never change from turn to turn. `direct` forbids zooming throughout."""
-        opening = self._opening(question, overview, direct)
+        opening = self._opening(question, overviews, direct)
         shown, later = 0, list[Message]()
         for turn in turns:
             later += [Message("assistant", (turn.completion.text,)), *self._reply(question, turn, shown)]
             shown += len(turn.views)
         return (*opening, *later)
 
-    def _opening(self, question: Question, overview: View, direct: bool) -> tuple[Message, ...]:
-        """The system prompt, the earlier exchanges and the question; the overview is in the first user turn."""
+    def _opening(self, question: Question, overviews: Sequence[Shown], direct: bool) -> tuple[Message, ...]:
+        """The system prompt, the earlier exchanges and the question; the overviews are in the first user turn."""
         system = "\n\n".join(filter(None, (self.system, question.system)))
         texts = [_fill(self.user, {"question": each.question.strip()}) for each in question.earlier]
-        answers = [self.write(Answer(each.answer), overview) for each in question.earlier]
+        answers = [self.write(Answer(each.answer), overviews) for each in question.earlier]
         first, *later = [*texts, self.ask(question, direct)]
-        turns = [Message("user", (overview, first))]
+        if len(overviews) > 1 and not self.source and not direct:
+            first = f"{SEVERAL.format(count=len(overviews), key=calls.PICTURE)}\n{first}"
+        turns = [Message("user", (*overviews, first))]
         for answer, text in zip(answers, later, strict=True):
             turns += [Message("assistant", (answer,)), Message("user", (text,))]
         return (Message("system", (system,)), *turns)
 
     def conversation(self, trace: Trace) -> tuple[Message, ...]:
         """The whole conversation of a trace."""
-        return self.messages(trace.question, trace.overview, trace.turns, trace.mode == "direct")
+        return self.messages(trace.question, trace.overviews, trace.turns, trace.mode == "direct")
 
     def ask(self, question: Question, direct: bool = False) -> str:
         """The user's words: the question, its choices, and the order to answer at once where `direct`."""
@@ -155,15 +185,13 @@ class Dialect:
         """What the model is told after a turn that cannot be followed."""
         return self.complaint.replace(FAULT, fault)
 
-    def write(self, action: Zoom | Answer, overview: View) -> str:
+    def write(self, action: Answer | tuple[Call, ...], overviews: Sequence[Shown]) -> str:
         """The assistant turn that `parse` reads as `action`; boxes are rounded as the family writes them."""
-        tagged = self.thoughts and (self.must_think or action.thought)
-        thought = self.think.around(action.thought) if tagged else action.thought
-        match action:
-            case Answer(text):
-                return thought + self.answer.around(text)
-            case Zoom(found, label):
-                return thought + self._calls([self._arguments(each, label, overview) for each in found])
+        said = action.thought if isinstance(action, Answer) else action[0].thought
+        thought = self.think.around(said) if self.thoughts and (self.must_think or said) else said
+        if isinstance(action, Answer):
+            return thought + self.answer.around(action.text)
+        return thought + self._calls([self._named(call, overviews) for call in action])
 
     def join(self, thought: str, content: str, named: Sequence[tuple[str, str]]) -> str:
         """The assistant turn that a server took apart: its thought, what is left, and (name, JSON arguments) of its calls."""
@@ -182,8 +210,8 @@ class Dialect:
 
     def begin_call(self) -> str:
         """The beginning of an assistant turn that goes on with a box: for a model that is made to zoom."""
-        frame = View(Box(0, 0, 1, 1), (1, 1))
-        turn = self.write(Zoom((frame.region,)), frame)
+        frame = Shown(Box(0, 0, 1, 1), (1, 1))
+        turn = self.write((Call(ZOOM, {"box": frame.region}),), (frame,))
         if self.shape == "numbers":
             return (
                 turn[: turn.index(Tags.of(self.call).open)]
@@ -192,12 +220,12 @@ class Dialect:
             )
         return turn[: turn.rindex("[0") + 1]
 
-    def parse(self, text: str, overview: View, seen: Sequence[View] = ()) -> Action:
-        """What an assistant turn asks for; `seen` are the closer looks so far. Boxes come back in source pixels; a part outside
-        its picture is cut off."""
-        return reading.parse(self, text, (overview, *seen))
+    def parse(self, text: str, shown: Sequence[Shown]) -> Action:
+        """What an assistant turn asks for; `shown` is all that was shown so far, the overviews first. Boxes come back in source
+        pixels; a part outside its picture is cut off."""
+        return reading.parse(self, text, shown)
 
-    def answer_box(self, text: str, overview: View) -> Box | None:
+    def answer_box(self, text: str, overview: Shown) -> Box | None:
         """The box (source pixels) that the text of an answer gives in the family's frame of the first picture.
 
         Four numbers in a row, such as {"bbox_2d": [1, 2, 3, 4]}, [1, 2, 3, 4] or (1, 2), (3, 4). None where there is no box, or
@@ -213,23 +241,32 @@ class Dialect:
         return reading.well_formed(self, text)
 
     def _reply(self, question: Question, turn: Turn, shown: int) -> tuple[Message, ...]:
+        told = "\n".join(filter(None, (*(each.words for each in turn.observations), turn.note)))
         if not turn.views:
-            return (Message("user", (turn.note,)),) if turn.note else ()
+            return (Message("user", (told,)),) if told else ()
         width, height = turn.views[0].size
-        values = {"n": shown + 1, "before": shown, "width": width, "height": height, "words": turn.note or self.closer}
+        values = {"n": shown + 1, "before": shown, "width": width, "height": height, "words": told or self.closer}
         values |= {"question": question.text.strip()} | _options(question)
         before, after = (_fill(part, values) for part in self.reply.split(IMAGE))
         parts: tuple[Part, ...] = (before, *turn.views, after)
         return (Message("user", tuple(part for part in parts if part)),)
 
-    def _arguments(self, box: Box, label: str, overview: View) -> dict[str, Any]:
-        found = [frames.written(number, self.unit) for number in frames.numbers(box, overview, self.unit, self.order)]
-        first: Any = {"zero": 0, "one": 1, "name": calls.ORIGINAL}[self.sources]
-        named = {self.label: label} if label and self.label else {}
-        return {self.box: found} | named | ({self.source: first} if self.source else {})
+    def _named(self, call: Call, overviews: Sequence[Shown]) -> tuple[str, dict[str, Any]]:
+        """The family's name of a call's tool, and the arguments in the family's words."""
+        named = {self.label: call.label} if call.label and self.label else {}
+        if call.box is None or call.tool != ZOOM:
+            tool = next(tool for tool in self.tools if tool.tool == call.tool)
+            own = {word: call.arguments[key] for key, word in tool.arguments if key in call.arguments}
+            return tool.name, own | named
+        picture = call.box.picture
+        shown = frames.numbers(call.box, overviews[picture], self.unit, self.order)
+        found = [frames.written(number, self.unit) for number in shown]
+        first: Any = {"zero": picture, "one": picture + 1, "name": calls.ORIGINAL}[self.sources]
+        which = {self.source: first} if self.source else {calls.PICTURE: picture + 1} if picture else {}
+        return self.tool, {self.box: found} | named | which
 
-    def _calls(self, arguments: Sequence[dict[str, Any]]) -> str:
-        tags = Tags.of(self.call)
+    def _calls(self, named: Sequence[tuple[str, dict[str, Any]]]) -> str:
+        tags, arguments = Tags.of(self.call), [arguments for _, arguments in named]
         match self.shape:
             case "list":
                 return tags.around(_json(list(arguments)))
@@ -240,7 +277,7 @@ class Dialect:
                 corners = (dict(zip(names, each[self.box], strict=True)) for each in arguments)
                 return "".join(tags.around(_fill(self.numbers, each)) for each in corners)
             case _:
-                return "".join(calls.written(self, self.tool, each) for each in arguments)
+                return "".join(calls.written(self, name, each) for name, each in named)
 
 
 def _json(value: Any) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from cof.errors import InvalidBox
-from cof.types import Box, View
+from cof.types import Box, Shown
 from cof.vision import boxes
 
 Unit = Literal["pixel", "thousand", "unit", "unit or pixel"]
@@ -19,14 +19,14 @@ Order = Literal["xy", "yx"]
 LARGEST = 1e6  # no picture is so large; beyond it floats lose pixels
 
 
-def numbers(box: Box, view: View, unit: Unit, order: Order = "xy") -> tuple[float, float, float, float]:
+def numbers(box: Box, view: Shown, unit: Unit, order: Order = "xy") -> tuple[float, float, float, float]:
     """A box in source pixels as the numbers of a view's frame, not rounded."""
     (w, h), shown = _steps(view, unit), view.from_source(box)
     x0, y0, x1, y1 = shown.x0 / w, shown.y0 / h, shown.x1 / w, shown.y1 / h
     return (x0, y0, x1, y1) if order == "xy" else (y0, x0, y1, x1)
 
 
-def box(found: Sequence[float], view: View, unit: Unit, order: Order = "xy") -> Box:
+def box(found: Sequence[float], view: Shown, unit: Unit, order: Order = "xy") -> Box:
     """The inverse of `numbers`, without what lies outside the view. Raises InvalidBox where nothing lies inside."""
     if unit == "unit or pixel":
         unit = "pixel" if max(found) > 1 else "unit"
@@ -39,7 +39,7 @@ def box(found: Sequence[float], view: View, unit: Unit, order: Order = "xy") -> 
     return boxes.clip(view.to_source(inside), view.region)
 
 
-def described(view: View, unit: Unit) -> str:
+def described(view: Shown, unit: Unit) -> str:
     """The range of the numbers, for a sentence to the model."""
     match unit:
         case "pixel":
@@ -55,7 +55,7 @@ def written(number: float, unit: Unit) -> float | int:
     return round(number) if unit in ("pixel", "thousand") else round(number, 4)
 
 
-def _steps(view: View, unit: Unit) -> tuple[float, float]:
+def _steps(view: Shown, unit: Unit) -> tuple[float, float]:
     """Pixels of the view that one of the unit spans, across and down."""
     parts = {"pixel": view.size, "thousand": (1000, 1000)}.get(unit, (1, 1))
     return view.size[0] / parts[0], view.size[1] / parts[1]

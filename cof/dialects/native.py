@@ -10,13 +10,15 @@ import json
 from typing import Any
 
 from cof.dialects.calls import named as calls_of
-from cof.dialects.dialect import Dialect
+from cof.dialects.dialect import Dialect, FamilyTool
 from cof.dialects.frames import Unit
 from cof.dialects.turns import Tags
+from cof.tools.known import tool_named
 
 ABOUT = "Shows a part of a picture enlarged."
 FOLLOWS = "The picture is in the next message."  # a tool's reply where the picture itself stands in a user turn
 LABEL = "What the part shows."
+OF = "Which of the pictures so far it is about."
 UNITS: dict[Unit, str] = {
     "pixel": "pixels",
     "thousand": "thousandths of its width and height",
@@ -30,8 +32,22 @@ SOURCES = {
 }
 
 
-def tool(dialect: Dialect) -> dict[str, Any]:
-    """The zoom tool as one of a request's `tools`; its arguments are those that `reading.py` reads."""
+def tools(dialect: Dialect) -> list[dict[str, Any]]:
+    """The family's tools as a request's `tools`; their arguments are those that `calls.py` reads."""
+    return [_zoom(dialect), *(_further(tool) for tool in dialect.tools)]
+
+
+def _further(family: FamilyTool) -> dict[str, Any]:
+    """A further tool: its own schema, in the family's words."""
+    tool, words = tool_named(family.tool), dict(family.arguments)
+    own = {"of": {"type": "integer", "description": OF}} | dict(tool.schema["properties"])
+    properties = {words[name]: schema for name, schema in own.items() if name in words}
+    needed = [words[name] for name in tool.schema.get("required", ()) if name in words]
+    schema = {"type": "object", "properties": properties, "required": needed}
+    return {"type": "function", "function": {"name": family.name, "description": tool.about, "parameters": schema}}
+
+
+def _zoom(dialect: Dialect) -> dict[str, Any]:
     which = "that picture" if dialect.source else "the first picture"
     corners = "x1, y1, x2, y2" if dialect.order == "xy" else "y1, x1, y2, x2"
     box = f"{corners} in {which}, in {UNITS[dialect.unit]}."

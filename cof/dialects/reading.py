@@ -16,7 +16,7 @@ from cof.dialects import calls, frames, turns
 from cof.dialects.calls import Fault
 from cof.dialects.turns import BRACE, NAMED_SHAPES, SAID, Span, Tags
 from cof.errors import InvalidBox
-from cof.types import Action, Answer, Box, Malformed, View, Zoom
+from cof.types import Action, Answer, Box, Malformed, Shown
 
 if TYPE_CHECKING:
     from cof.dialects.dialect import Dialect
@@ -34,7 +34,7 @@ _NUMBER = r"-?\d{1,9}(?:\.\d{1,20})?"
 _NUMBERS = re.compile(rf"(?<![\w.]){_NUMBER}(?:[\s,\[\]()]++{_NUMBER})*+")
 
 
-def parse(dialect: Dialect, text: str, shown: Sequence[View]) -> Action:
+def parse(dialect: Dialect, text: str, shown: Sequence[Shown]) -> Action:
     """What a turn asks for; `shown` are the overview and the closer looks so far."""
     try:
         return _action(dialect, text, shown)
@@ -50,7 +50,7 @@ def well_formed(dialect: Dialect, text: str) -> bool:
     return all(_strict(dialect, span, bare) for span in found)
 
 
-def answer_box(dialect: Dialect, text: str, view: View) -> Box | None:
+def answer_box(dialect: Dialect, text: str, view: Shown) -> Box | None:
     """The box (source pixels) that an answer about `view` gives; None where it gives none, or several different ones."""
     runs = [re.findall(_NUMBER, found[0]) for found in _NUMBERS.finditer(text)]
     whole = {tuple(run) for run in runs if len(run) == 4} or {tuple(number for run in runs for number in run)}
@@ -78,7 +78,7 @@ def _strict(dialect: Dialect, span: Span, bare: bool) -> bool:
     return True
 
 
-def _action(dialect: Dialect, text: str, shown: Sequence[View]) -> Action:
+def _action(dialect: Dialect, text: str, shown: Sequence[Shown]) -> Action:
     found = turns.spans(dialect, text)
     looks = [span for span in found if span.kind == "call"]
     answers = [span for span in found if span.kind == "answer" and (span.text.strip() or not looks)]
@@ -87,12 +87,11 @@ def _action(dialect: Dialect, text: str, shown: Sequence[View]) -> Action:
         before = "" if dialect.thoughts else _before(text, found, ends[-1])
         return Answer(_answer(dialect, ends[-1].text), _thought(found, ends[-1]) or before)
     if looks:
-        boxes, label = calls.boxes_of(dialect, looks, shown)
-        return Zoom(boxes, label, _thought(found, looks[0]) or _before(text, found, looks[0]))
+        return calls.calls_of(dialect, looks, shown, _thought(found, looks[0]) or _before(text, found, looks[0]))
     return _bare(dialect, found, shown)
 
 
-def _bare(dialect: Dialect, found: Sequence[Span], shown: Sequence[View]) -> Action:
+def _bare(dialect: Dialect, found: Sequence[Span], shown: Sequence[Shown]) -> Action:
     """What a turn without tags of calls and answers means: a call whose tags were lost, or an answer in plain words."""
     last = found[-1] if found else None
     if last is not None and last.kind == "thought" and not last.closed:
@@ -100,10 +99,10 @@ def _bare(dialect: Dialect, found: Sequence[Span], shown: Sequence[View]) -> Act
     said = _without_ends(dialect, last.text) if last is not None and last.kind == "words" else ""
     if last is None or not said or SAID not in dialect.answers:
         raise Fault(f"there is neither a call nor an answer; {_form(dialect)}")
-    if dialect.shape in NAMED_SHAPES and dialect.tool in said and (call := _untagged(dialect, said)):
-        boxes, label = calls.boxes_of(dialect, [call], shown)
-        return Zoom(boxes, label, _thought(found, last))
-    if dialect.shape in NAMED_SHAPES and dialect.tool in said and said.startswith("{"):
+    names_tool = dialect.shape in NAMED_SHAPES and any(name in said for name in dialect.tool_names)
+    if names_tool and (call := _untagged(dialect, said)):
+        return calls.calls_of(dialect, [call], shown, _thought(found, last))
+    if names_tool and said.startswith("{"):
         raise Fault(f"the call is not whole; {_form(dialect)}")
     if _foreign(said):
         raise Fault(f"code or a block of unknown tags is neither a call nor an answer; {_form(dialect)}")
@@ -115,7 +114,7 @@ def _untagged(dialect: Dialect, said: str) -> Span | None:
     fenced = _FENCED.fullmatch(said)
     body = fenced[1].strip() if fenced else said
     try:
-        named = body.startswith(("{", "<function=", "call:", dialect.tool)) and calls.named(body)
+        named = body.startswith(("{", "<function=", "call:", *dialect.tool_names)) and calls.named(body)
     except ValueError:
         return None
     return Span("call", body, 0, turns.BARE) if named and named[0][0] else None

@@ -22,11 +22,11 @@ from cof.errors import InvalidImage
 from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, Record, records
 from cof.loop.session import NO_VIEW
-from cof.needle.pictures import can_open, picture_in
+from cof.needle.pictures import can_open, pictures_in
 from cof.runs import publish
 from cof.scoring.answers import metric_of, score
 from cof.scoring.traces import Judgement, score_trace
-from cof.types import Answer, Malformed, Stop, Trace, Turn, View, Zoom
+from cof.types import Answer, Call, Malformed, Shown, Stop, Trace, Turn
 from cof.vision import boxes, views
 from cof.vision.urls import jpeg_url
 
@@ -133,7 +133,7 @@ def _scorer(metric: str, figures: Json) -> Json:
 
 def _sample(record: Record, arm: Arm, judge: Judgement, shown: bool) -> Json:
     trace, question = record.trace, record.trace.question
-    messages = list(_messages(trace, _picture(trace) if shown else None))
+    messages = list(_messages(trace, _pictures(trace) if shown else []))
     usage = _usage(trace)
     sample = {
         "id": _name(record, arm),
@@ -159,17 +159,18 @@ def _sample(record: Record, arm: Arm, judge: Judgement, shown: bool) -> Json:
     return sample
 
 
-def _messages(trace: Trace, image: Image.Image | None) -> Iterator[Json]:
+def _messages(trace: Trace, images: Sequence[Image.Image]) -> Iterator[Json]:
     """The question, and every turn with what came back."""
     asked = "\n".join([trace.question.text, *(f"- {choice}" for choice in trace.question.choices)])
-    yield {"role": "user", "source": "input", "content": [*_shown(trace.overview, trace, image), _text(asked)]}
+    overviews = [part for view in trace.overviews for part in _shown(view, trace, images)]
+    yield {"role": "user", "source": "input", "content": [*overviews, _text(asked)]}
     for number, turn in enumerate(trace.turns, 1):
         call = f"turn-{number}"
         yield _assistant(turn, call, trace.model)
-        back = [part for view in turn.views for part in _shown(view, trace, image)]
-        back += [_text(turn.note)] if turn.note else []
-        if back and isinstance(turn.action, Zoom):
-            yield {"role": "tool", "content": back, "tool_call_id": call, "function": TOOL}
+        back = [part for view in turn.views for part in _shown(view, trace, images)]
+        back += [_text(words) for words in (*(each.words for each in turn.observations), turn.note) if words]
+        if back and turn.calls:
+            yield {"role": "tool", "content": back, "tool_call_id": call, "function": turn.calls[0].tool}
         elif back:
             yield {"role": "user", "content": back}
 
@@ -185,15 +186,20 @@ def _assistant(turn: Turn, call: str, model: str) -> Json:
     message: Json = {"role": "assistant", "model": model, "metadata": told}
     message |= {} if turn.given else {"source": "generate"}
     match turn.action:
-        case Zoom(asked, label, thought):
-            corners = [boxes.rounded(box) for box in asked]
-            arguments = {"boxes": corners, "label": label}
-            calls = [{"id": call, "type": "function", "function": TOOL, "arguments": arguments}]
-            return message | {"content": _thought(thought), "tool_calls": calls}
         case Answer(text, thought):
             return message | {"content": [*_thought(thought), _text(text)]}
         case Malformed(_, raw):
             return message | {"content": [_text(raw)]}
+        case made:
+            return message | {"content": _thought(turn.thought), "tool_calls": [_tool_call(call, made)]}
+
+
+def _tool_call(id_: str, made: Sequence[Call]) -> Json:
+    """The calls of a turn as one, so that one message of the tool replies to all of them."""
+    arguments: Json = {name: value for each in made for name, value in each.arguments.items() if name != "box"}
+    corners = [boxes.rounded(each.box) for each in made if each.box]
+    arguments |= ({"boxes": corners} if corners else {}) | {"label": made[0].label}
+    return {"id": id_, "type": "function", "function": made[0].tool, "arguments": arguments}
 
 
 def _output(trace: Trace, messages: Sequence[Json], usage: Json) -> Json:
@@ -221,7 +227,7 @@ def _metadata(record: Record) -> Json:
         "resolution": record.resolution,
         "seed": record.seed,
         "group": record.group,
-        "picture": PurePath(question.image).name,
+        "picture": ", ".join(PurePath(image).name for image in question.images),
         "category": question.category,
         "depth": question.depth,
         "tags": list(question.tags),
@@ -244,22 +250,23 @@ def _sum(usages: Iterable[Mapping[str, int]]) -> Json:
     return dict(total)
 
 
-def _picture(trace: Trace) -> Image.Image | None:
-    """The picture as it was asked about; None where it is gone."""
+def _pictures(trace: Trace) -> list[Image.Image]:
+    """The pictures as they were asked about; none where one is gone."""
     if trace.overview == NO_VIEW or not can_open(trace.question):
-        return None
+        return []
     try:
-        return picture_in(trace)
+        return pictures_in(trace)
     except InvalidImage:
-        return None
+        return []
 
 
-def _shown(view: View, trace: Trace, image: Image.Image | None) -> list[Json]:
+def _shown(view: Shown, trace: Trace, images: Sequence[Image.Image]) -> list[Json]:
     """A view in words, and its pixels where the picture is there."""
-    words = _text(f"{boxes.in_words(view.region)} of the picture, shown as {view.size[0]} x {view.size[1]} px")
-    if image is None:
+    which = f"picture {view.picture + 1}" if len(trace.overviews) > 1 else "the picture"
+    words = _text(f"{boxes.in_words(view.region)} of {which}, shown as {view.size[0]} x {view.size[1]} px")
+    if not images:
         return [words]
-    pixels = views.render(image, view, trace.overview, trace.spec)
+    pixels = views.render(images[view.picture], view, trace.overview_of(view.region), trace.spec)
     pixels.thumbnail((SIDE, SIDE))
     return [{"type": "image", "image": jpeg_url(pixels, QUALITY)}, words]
 

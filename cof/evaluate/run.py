@@ -159,7 +159,7 @@ def _sessions(
             cell = partial(Record, arm, resolution, seed, group)
             chosen = replace(setting, spec=spec, mode=arm, sampling=replace(setting.sampling, seed=seed))
             try:
-                session = Session(name, question, picture, chosen, partial(_kept, keep, cell))
+                session = Session(name, question, (picture,), chosen, partial(_kept, keep, cell))
             except InvalidBox as error:  # the oracle's box lies outside the picture
                 keep(cell(not_asked(name, question, chosen, f"a true box is wrong: {error}")))
                 continue

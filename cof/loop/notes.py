@@ -5,9 +5,9 @@ Everything is worked out from the trace, so that the console, JSON and pages say
 
 from __future__ import annotations
 
-from cof.loop.limits import at_most
-from cof.types import Box, Malformed, Stop, Trace, Turn, View, Zoom
+from cof.types import Box, Malformed, Shown, Stop, Trace, Turn
 from cof.vision import boxes, views
+from cof.vision.limits import at_most
 
 QUOTED = 80  # characters of a turn that are quoted
 TOGETHER = " of the overview and all crops together; --limit pixels=N changes it"
@@ -85,10 +85,11 @@ def _crops(trace: Trace) -> tuple[str, ...]:
     """What shrank crops: the cap per crop, or the pixels of the whole run."""
     capped = shared = 0
     for box, view in _shown(trace):
-        if view.pixels >= views.zoom(box, trace.overview, trace.spec).pixels:
+        first = trace.overview_of(box)
+        if view.pixels >= views.zoom(box, first, trace.spec).pixels:
             continue
         cap = trace.limits.crop_pixels
-        by_cap = cap is not None and view == views.zoom(box, trace.overview, at_most(trace.spec, cap))
+        by_cap = cap is not None and view == views.zoom(box, first, at_most(trace.spec, cap))
         capped, shared = capped + by_cap, shared + (not by_cap)
     limits = trace.limits
     cap_name = "crop_pixels (--budget or --crop-budget)"
@@ -103,8 +104,7 @@ def _shrunk(count: int, trace: Trace, limit: str, value: int | None) -> str:
 
 
 def _not_shown(trace: Trace) -> str:
-    refused = [turn for turn in trace.model_turns if isinstance(turn.action, Zoom) and not _complained(turn, trace)]
-    count = sum(len(turn.action.boxes) - len(turn.views) for turn in refused if isinstance(turn.action, Zoom))
+    count = sum(len(turn.refused) for turn in trace.model_turns if not _complained(turn, trace))
     if not count or trace.mode == "direct" or trace.stop in (Stop.ANSWER, Stop.FAILED):
         return ""
     name = trace.stop.value
@@ -113,22 +113,28 @@ def _not_shown(trace: Trace) -> str:
 
 
 def _complained(turn: Turn, trace: Trace) -> bool:
-    """Whether a box of the turn lies outside the picture, which is no limit's doing."""
-    first = turn.action.boxes[len(turn.views) :][:1] if isinstance(turn.action, Zoom) else ()
-    return any(boxes.intersect(box, trace.overview.region) is None for box in first)
+    """Whether a refused call was told its fault: its box lies outside, or its arguments are wrong. No limit did that."""
+    boxes_of = [call.box for call in turn.refused[:1]]
+    return any(box is None or _outside(box, trace) for box in boxes_of)
 
 
-def _shown(trace: Trace) -> tuple[tuple[Box, View], ...]:
+def _outside(box: Box, trace: Trace) -> bool:
+    found = [first for first in trace.overviews if first.picture == box.picture]
+    return not found or boxes.intersect(box, found[0].region) is None
+
+
+def _shown(trace: Trace) -> tuple[tuple[Box, Shown], ...]:
     """The boxes that were shown, with their views, those that were given included."""
     return tuple(
-        pair
+        (call.box, view)
         for turn in trace.turns
-        if isinstance(turn.action, Zoom)
-        for pair in zip(turn.action.boxes, turn.views, strict=False)
+        for call, observation in zip(turn.calls, turn.observations, strict=False)
+        for view in observation.shown
+        if call.box
     )
 
 
-def _size(view: View) -> str:
+def _size(view: Shown) -> str:
     return f"{view.size[0]} x {view.size[1]}"
 
 

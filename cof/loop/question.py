@@ -1,4 +1,4 @@
-"""A question that a person asks of one picture, checked where it enters."""
+"""A question that a person asks of pictures, checked where it enters."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from cof.errors import InputError
 from cof.types import Question
 
 
-def question_of(image: str, text: str, choices: Sequence[str] = ()) -> Question:
-    """A question about the picture at the path `image` ("" where it has none).
+def question_of(images: Sequence[str], text: str, choices: Sequence[str] = ()) -> Question:
+    """A question about the pictures at the paths `images` ("" where one has none).
 
     Raises InputError where the question is no text or empty, where the choices are not two or more different texts, and
     where either spells a control token.
@@ -31,4 +31,4 @@ def question_of(image: str, text: str, choices: Sequence[str] = ()) -> Question:
     for part in (text, *given):
         if token := control_token(part):
             raise InputError(f"the question holds {token}, which models read as a control token; leave it out")
-    return Question("ask", image, text, given)
+    return Question("ask", tuple(images), text, given)

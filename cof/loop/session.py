@@ -7,21 +7,41 @@ fails is recorded in the trace (`Stop.FAILED`), never raised and never turned in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from PIL import Image
 
-from cof.errors import InvalidBox, ModelError
-from cof.loop import limits as within
+from cof.errors import InputError, InvalidBox, ModelError
 from cof.loop.setting import Setting, setting_of
 from cof.models.base import Model, Request
-from cof.types import Action, Answer, Box, Completion, Limits, Malformed, Question, Stop, Trace, Turn, View, Zoom
+from cof.tools.base import InvalidCall, State
+from cof.tools.known import tool_named
+from cof.tools.zoom import zooms
+from cof.types import (
+    ZOOM,
+    Action,
+    Answer,
+    Box,
+    Call,
+    Completion,
+    Limits,
+    Malformed,
+    Observation,
+    Question,
+    Shown,
+    Stop,
+    Trace,
+    Turn,
+)
+from cof.vision import limits as within
 from cof.vision.load import load
 from cof.vision.views import Picture
 
-NO_VIEW = View(Box(0, 0, 1, 1), (1, 1))  # the overview of what could not be asked at all: trying again is no use
+NO_VIEW = Shown(Box(0, 0, 1, 1), (1, 1))  # the overview of what could not be asked at all: trying again is no use
 CUT = " …"  # text after a turn that was cut off: it changes an answer that is still open
 
 
@@ -35,11 +55,16 @@ class Session:
         self,
         model: str,
         question: Question,
-        picture: Picture,
+        pictures: Sequence[Picture],
         setting: Setting = Setting(),
         on_end: Callable[[Trace], None] = lambda _: None,
     ) -> None:
-        first = within.overview(picture.size, setting.spec, setting.limits)
+        if len(pictures) > 1 and not setting.dialect.names_pictures:
+            want = "want another dialect, or one picture"
+            raise InputError(
+                f"the dialect {setting.dialect.name} cannot name one of several pictures in a call; {want}"
+            )
+        first = within.overviews([picture.size for picture in pictures], setting.spec, setting.limits)
         self.trace = Trace(
             question.id,
             question,
@@ -51,9 +76,9 @@ class Session:
             first,
             mode=setting.mode,
         )
-        self.setting, self.picture, self.on_end = setting, picture, on_end
+        self.setting, self.pictures, self.on_end = setting, tuple(pictures), on_end
         self.ended, self.asked, self.cancelled = False, setting.mode == "direct", False
-        self.pixels: dict[View, Image.Image] = {}
+        self.pixels: dict[Shown, Image.Image] = {}
         self.prefix = ""
         self.refused: Turn | None = None  # an answer that was not accepted, because the model had to zoom first
         if setting.mode == "oracle":
@@ -73,9 +98,9 @@ class Session:
         if self.ended or self.cancelled:
             return None
         trace, sampling = self.trace, self.setting.sampling
-        self._render(trace.overview, *trace.views)
+        self._render(*trace.overviews, *trace.views)
         messages = self.setting.dialect.messages(
-            trace.question, trace.overview, trace.turns, self.setting.mode == "direct"
+            trace.question, trace.overviews, trace.turns, self.setting.mode == "direct"
         )
         spent = trace.tokens + (self.refused.completion.tokens if self.refused and self.prefix else 0)
         left = max(1, min(sampling.tokens, self.setting.limits.tokens - spent))
@@ -96,26 +121,34 @@ class Session:
     def _show_targets(self) -> None:
         targets = self.trace.question.targets
         for coming, box in zip(reversed(range(len(targets))), targets, strict=True):
-            look, view = Zoom((box,)), within.crop(box, self.trace, coming=coming)
+            look, view = zooms([box]), within.crop(box, self.trace, coming=coming)
             if view is None:
                 return
-            turn = Turn(Completion(self.setting.dialect.write(look, self.trace.overview)), look, (view,), given=True)
+            text = self.setting.dialect.write(look, self.trace.overviews)
+            turn = Turn(Completion(text), look, (_made(Observation((view,)), ZOOM, self.trace, ()),), given=True)
             self.trace = replace(self.trace, turns=(*self.trace.turns, turn))
 
-    def _render(self, *shown: View) -> None:
+    def _render(self, *shown: Shown) -> None:
         for view in shown:
             if view not in self.pixels:
-                self.pixels[view] = self.picture.show(view, self.trace.overview, self.setting.spec)
+                first, picture = self.trace.overviews[view.picture], self.pictures[view.picture]
+                self.pixels[view] = picture.show(view, first, self.setting.spec)
 
 
-def run(model: Model, question: Question, image: Image.Image, setting: Setting | None = None) -> Trace:
-    """Ask one question of one picture (any that `load` takes). Without a `setting` the model's own is taken (`setting_of`)."""
-    return run_many(model, [(question, image)], setting)[0]
+Asked = Any  # a picture, as `load` takes it, or a list of several
+
+
+def run(model: Model, question: Question, asked: Asked, setting: Setting | None = None) -> Trace:
+    """Ask one question of a picture (any that `load` takes), or of a list of several.
+
+    Without a `setting` the model's own is taken (`setting_of`).
+    """
+    return run_many(model, [(question, asked)], setting)[0]
 
 
 def run_many(
     model: Model,
-    asked: Iterable[tuple[Question, Image.Image]],
+    asked: Iterable[tuple[Question, Asked]],
     setting: Setting | None = None,
     on_end: Callable[[Trace], None] = lambda _: None,
 ) -> list[Trace]:
@@ -128,10 +161,15 @@ def run_many(
         on_end(trace)
 
     model.converse(
-        Session(model.name, question, Picture(load(image)), chosen, partial(end, place))
-        for place, (question, image) in enumerate(asked)
+        Session(model.name, question, pictures_of(given), chosen, partial(end, place))
+        for place, (question, given) in enumerate(asked)
     )
     return [ended[place] for place in sorted(ended)]
+
+
+def pictures_of(asked: Asked) -> tuple[Picture, ...]:
+    """One picture or a list of several, loaded. Raises InvalidImage."""
+    return tuple(Picture(load(each)) for each in (asked if isinstance(asked, list | tuple) else [asked]))
 
 
 def not_asked(model: str, question: Question, setting: Setting, error: str) -> Trace:
@@ -145,7 +183,7 @@ def not_asked(model: str, question: Question, setting: Setting, error: str) -> T
         spec,
         sampling,
         setting.limits,
-        NO_VIEW,
+        (NO_VIEW,),
         stop=Stop.FAILED,
         error=error,
         mode=setting.mode,
@@ -156,7 +194,7 @@ def step(session: Session, completion: Completion, seconds: float) -> None:
     """Read one assistant turn, and add it to the session's trace with what it brings back."""
     trace, dialect = session.trace, session.setting.dialect
     action = _read(session, completion)
-    shown: tuple[View, ...] = ()
+    observations: tuple[Observation, ...] = ()
     note = ""
     match action:
         case Answer() if session.must_zoom:
@@ -165,17 +203,17 @@ def step(session: Session, completion: Completion, seconds: float) -> None:
             return
         case Answer():
             session.ended = True
-        case Zoom() if not session.asked:
-            shown, note = _look(session, action)
-        case Zoom():
-            note = dialect.answer_now
         case Malformed(fault):
             note = dialect.complain(fault)
+        case calls if not session.asked:
+            observations, note = _observe(session, calls)
+        case _:
+            note = dialect.answer_now
     if session.prefix and session.refused:  # what the refused answer cost counts
         completion = replace(completion, tokens=completion.tokens + session.refused.completion.tokens)
         seconds += session.refused.seconds
     session.prefix = ""
-    session.trace = replace(trace, turns=(*trace.turns, Turn(completion, action, shown, note, seconds)))
+    session.trace = replace(trace, turns=(*trace.turns, Turn(completion, action, observations, note, seconds)))
     if not session.ended:
         _enforce(session)
 
@@ -183,27 +221,38 @@ def step(session: Session, completion: Completion, seconds: float) -> None:
 def _read(session: Session, completion: Completion) -> Action:
     """What a turn asks for. An answer that its token limit cut off is none."""
     trace, parse = session.trace, session.setting.dialect.parse
-    action = parse(completion.text, trace.overview, trace.views)
-    if completion.finish != "length" or isinstance(action, Zoom):
+    shown = (*trace.overviews, *trace.views)
+    action = parse(completion.text, shown)
+    if completion.finish != "length" or isinstance(action, tuple):
         return action
-    if isinstance(action, Answer) and parse(completion.text + CUT, trace.overview, trace.views) == action:
+    if isinstance(action, Answer) and parse(completion.text + CUT, shown) == action:
         return action  # its closing tag came before the limit
     fault = f"the turn was cut off at its limit of {completion.tokens or trace.sampling.tokens} tokens; be brief"
     return Malformed(fault, completion.text)
 
 
-def _look(session: Session, zoom: Zoom) -> tuple[tuple[View, ...], str]:
-    """The views of a zoom as far as limits allow, and a note where something was refused."""
-    trace, shown = session.trace, list[View]()
-    for box in zoom.boxes:
+def _observe(session: Session, calls: Sequence[Call]) -> tuple[tuple[Observation, ...], str]:
+    """What the tools give back as far as limits allow, and a note where a call cannot be followed."""
+    trace, found = session.trace, list[Observation]()
+    used = Counter(trace.tools)
+    for call in calls:
+        shown = tuple(view for each in found for view in each.shown)
         try:
-            view = within.crop(box, trace, shown)
-        except InvalidBox as error:
-            return tuple(shown), session.setting.dialect.complain(str(error))
-        if view is None or trace.zooms + len(shown) >= trace.limits.zooms:
+            observation = tool_named(call.tool).run(call, State(trace, shown), trace.limits)
+        except (InvalidBox, InvalidCall) as error:
+            return tuple(found), session.setting.dialect.complain(str(error))
+        if observation is None or used[call.tool] >= trace.limits.of(call.tool):
             break
-        shown.append(view)
-    return tuple(shown), ""
+        used[call.tool] += 1
+        found.append(_made(observation, call.tool, trace, shown))
+    return tuple(found), ""
+
+
+def _made(observation: Observation, tool: str, trace: Trace, shown: Sequence[Shown]) -> Observation:
+    """The observation with ids that go on from what was shown before, and the tool that made it."""
+    first = len(trace.overviews) + len(trace.views) + len(shown)
+    numbered = (replace(view, id=first + n, made_by=tool) for n, view in enumerate(observation.shown))
+    return replace(observation, shown=tuple(numbered))
 
 
 def _enforce(session: Session) -> None:
@@ -212,7 +261,7 @@ def _enforce(session: Session) -> None:
     if session.asked:
         session.ended = True
         if session.trace.stop is Stop.ANSWER:  # asked from the start, and did not answer
-            zoomed = isinstance(session.trace.turns[-1].action, Zoom)
+            zoomed = bool(session.trace.turns[-1].calls)
             session.trace = replace(session.trace, stop=Stop.ZOOMS if zoomed else Stop.TURNS)
         return
     if reached is None:
@@ -227,15 +276,15 @@ def _enforce(session: Session) -> None:
 
 def _limit(trace: Trace, limits: Limits) -> Stop | None:
     last = trace.turns[-1]
-    refused = isinstance(last.action, Zoom) and len(last.views) < len(last.action.boxes)
+    refused = last.refused[:1]
     if len(trace.model_turns) >= limits.turns:
         return Stop.TURNS
     if trace.tokens >= limits.tokens:
         return Stop.TOKENS
     if trace.seconds >= limits.seconds:
         return Stop.SECONDS
-    if refused and trace.zooms >= limits.zooms:
-        return Stop.ZOOMS
+    if refused and trace.tools.get(refused[0].tool, 0) >= limits.of(refused[0].tool):
+        return Stop.ZOOMS if refused[0].tool == ZOOM else Stop.CALLS
     if refused and not last.note:
         return Stop.PIXELS
     return None

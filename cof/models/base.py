@@ -16,7 +16,7 @@ from cof.dialects.base import Message
 from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.errors import ModelError
-from cof.types import Completion, Sampling, View
+from cof.types import Completion, Sampling, Shown
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Request:
     """
 
     messages: tuple[Message, ...]
-    pixels: Mapping[View, Image.Image]
+    pixels: Mapping[Shown, Image.Image]
     sampling: Sampling
     prefix: str = ""
     transcript: bool = False

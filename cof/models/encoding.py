@@ -20,7 +20,7 @@ from cof.dialects.base import Message, Part
 from cof.dialects.control import control_token
 from cof.errors import ModelError
 from cof.models.base import Request
-from cof.types import Completion, Transcript, View
+from cof.types import Completion, Shown, Transcript
 
 IMAGE_PAD = "<|image_pad|>"
 CUT = "\ud800"  # the mark: half a character, which is refused in texts
@@ -54,7 +54,7 @@ class Codec:
         text: str = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         return text + request.prefix
 
-    def ids(self, text: str, views: Sequence[View]) -> list[int]:
+    def ids(self, text: str, views: Sequence[Shown]) -> list[int]:
         """Token ids of a rendered text, with a placeholder once a visual token of each of its `views`. Raises ModelError."""
         if odd := [view.size for view in views if view.size[0] % self.factor or view.size[1] % self.factor]:
             want = f"sides in multiples of {self.factor} pixels: give the loop the model's `spec`"
@@ -63,7 +63,7 @@ class Codec:
         repeats = visual_repeats(ids, views, self.image_token, self.factor)
         return [i for i, n in zip(ids, repeats, strict=True) for _ in range(n)]
 
-    def starts(self, ids: Sequence[int], views: Sequence[View]) -> list[int]:
+    def starts(self, ids: Sequence[int], views: Sequence[Shown]) -> list[int]:
         """Where the first token of each picture stands."""
         places = np.flatnonzero(np.asarray(ids) == self.image_token)
         sizes = [view.pixels // self.factor**2 for view in views]
@@ -85,7 +85,7 @@ class PromptTokens:
 
     text: str = ""
     ids: tuple[int, ...] = ()
-    views: tuple[View, ...] = ()
+    views: tuple[Shown, ...] = ()
 
     def then(self, said: Sequence[int], request: Request, codec: Codec) -> PromptTokens:
         """The prompt of the next turn, after these ids were `said`: what was read or sampled before keeps its tokens, only
@@ -119,7 +119,7 @@ def template_messages(messages: Sequence[Message], tokenizer: Any) -> list[dict[
     spelling = _spelling(tokenizer)
 
     def content(part: Part, role: str) -> dict[str, str]:
-        if isinstance(part, View):
+        if isinstance(part, Shown):
             return {"type": "image"}
         return {"type": "text", "text": spelling.sub(rf"\g<0>{CUT}", part) if role != "assistant" else part}
 
@@ -132,12 +132,12 @@ def token_ids(tokenizer: Any, text: str) -> list[int]:
     return [token for piece in pieces for token in tokenizer(piece, add_special_tokens=False).input_ids]
 
 
-def views_in(messages: Sequence[Message]) -> tuple[View, ...]:
+def views_in(messages: Sequence[Message]) -> tuple[Shown, ...]:
     """Every view of a conversation, in order of appearance."""
-    return tuple(part for message in messages for part in message.parts if isinstance(part, View))
+    return tuple(part for message in messages for part in message.parts if isinstance(part, Shown))
 
 
-def visual_repeats(ids: Sequence[int], views: Sequence[View], image_token: int, factor: int) -> list[int]:
+def visual_repeats(ids: Sequence[int], views: Sequence[Shown], image_token: int, factor: int) -> list[int]:
     """How often each id stands in the model's input: a placeholder once a visual token of its view, others once.
 
     Raises ModelError where the placeholders are not one a view: some text spells one, and would be taken for a picture.
@@ -160,7 +160,7 @@ def _spelling(tokenizer: Any) -> re.Pattern[str]:
     return re.compile(f"(?={'|'.join(map(re.escape, added)) or '(?!)'}).", re.DOTALL)
 
 
-def rotary_positions(ids: np.ndarray, views: Sequence[View], image_token: int, factor: int) -> np.ndarray:
+def rotary_positions(ids: np.ndarray, views: Sequence[Shown], image_token: int, factor: int) -> np.ndarray:
     """Multimodal rotary positions (3, tokens): time, height, width, as the Qwen-VL families count them.
 
     Text goes on by one; a picture's tokens share a time, and what follows it goes on from its longer side.

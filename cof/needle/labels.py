@@ -13,7 +13,7 @@ import numpy as np
 
 from cof.needle.questions import FIND, LEGIBLE, LEGIBLE_MARK
 from cof.needle.scenes import BOARD, COLOURS, KINDS, MARKS, PATTERNS, Item, Scene
-from cof.types import Box, View
+from cof.types import Box, Shown
 from cof.vision import boxes
 
 IGNORE = -100
@@ -46,7 +46,7 @@ class TokenLabels:
     mark_weight: np.ndarray
 
 
-def token_labels(scene: Scene, view: View, unit: float, factor: int) -> TokenLabels:
+def token_labels(scene: Scene, view: Shown, unit: float, factor: int) -> TokenLabels:
     """Labels for `view`, whose region is in source pixels; `unit` is the source pixels of one unit."""
     shape = view.size[1] // factor, view.size[0] // factor
     classes = {name: np.full(shape, IGNORE, np.int64) for name in VOCABULARIES}

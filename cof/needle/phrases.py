@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cof.needle.questions import Needle
-from cof.types import View
+from cof.types import Shown
 from cof.vision import boxes
 
 GRID = 4  # pixels: boxes and places are named in multiples of this, each one token of nano's vocabulary
@@ -29,7 +29,7 @@ def too_small(needle: Needle, board: bool) -> str:
     return f"{CARRIED} {name}. {LOOK_THERE}" if board else f"{SMALL} {name}."
 
 
-def evidence(needle: Needle, seen: View, unit: float) -> str:
+def evidence(needle: Needle, seen: Shown, unit: float) -> str:
     """What the view shows: for a relation where both things are, in pixels of the view."""
     if needle.attribute != "relation":
         return READ if needle.attribute == "mark" else SEE

@@ -8,27 +8,30 @@ from PIL import Image
 
 from cof.errors import InvalidImage
 from cof.needle.samples import redraw, scene_named
-from cof.types import Question, Trace
+from cof.types import Question, Shown, Trace
 from cof.vision.load import load
 
 
 def can_open(question: Question) -> bool:
-    """Whether the question names its picture: one inside a table has no name of its own."""
-    return scene_named(question.image) is not None or os.path.isfile(question.image)
+    """Whether the question names its pictures: one inside a table has no name of its own."""
+    return all(scene_named(image) is not None or os.path.isfile(image) for image in question.images)
 
 
-def picture_of(question: Question) -> Image.Image:
-    """RGB, upright. Raises InvalidImage where there is none."""
-    return redraw(question.image) or load(question.image)
+def picture_of(question: Question, number: int = 0) -> Image.Image:
+    """The picture of the question with that number, RGB, upright. Raises InvalidImage where there is none."""
+    return redraw(question.images[number]) or load(question.images[number])
 
 
-def picture_in(trace: Trace) -> Image.Image:
-    """The picture as it was asked about: an evaluation of resized pictures made it smaller.
+def pictures_in(trace: Trace) -> list[Image.Image]:
+    """The pictures as they were asked about: an evaluation of resized pictures made them smaller.
 
-    Raises InvalidImage where there is none, or it is another by now.
+    Raises InvalidImage where one is missing, or is another by now.
     """
-    image, region = picture_of(trace.question), trace.overview.region
-    (width, height), size = image.size, (round(region.width), round(region.height))
+    return [_sized(picture_of(trace.question, view.picture), view) for view in trace.overviews]
+
+
+def _sized(image: Image.Image, overview: Shown) -> Image.Image:
+    (width, height), size = image.size, (round(overview.region.width), round(overview.region.height))
     if size == image.size:
         return image
     if size[0] > width or size[1] > height or abs(size[0] * height - size[1] * width) > max(image.size):

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from cof.needle.scenes import COLOURS, MARKS, PATTERNS, Item, Scene
-from cof.types import Box, View, ViewSpec
+from cof.types import Box, Shown, ViewSpec
 from cof.vision import boxes, views
 
 Attribute = Literal["mark", "colour", "pattern", "relation"]
@@ -60,7 +60,7 @@ def needles(scene: Scene) -> Iterator[Needle]:
         yield from _relations(carried, text, CLEARLY_ON_BOARD * board.box.width, board)
 
 
-def route(needle: Needle, first: View, unit: float, spec: ViewSpec) -> tuple[Box, ...] | None:
+def route(needle: Needle, first: Shown, unit: float, spec: ViewSpec) -> tuple[Box, ...] | None:
     """The boxes (source pixels) to zoom into, in order, so that the answer can be read; None if no zooming helps.
 
     `first` is the overview and `unit` the source pixels of one unit: a picture of low resolution hides what no zoom
@@ -81,12 +81,12 @@ def route(needle: Needle, first: View, unit: float, spec: ViewSpec) -> tuple[Box
     return None
 
 
-def can_find(needle: Needle, view: View, unit: float) -> bool:
+def can_find(needle: Needle, view: Shown, unit: float) -> bool:
     """Whether the things that are asked about are large enough in `view` to be told from others."""
     return all(item.box.width * unit * view.detail >= FIND for item in needle.items)
 
 
-def can_read(needle: Needle, view: View, unit: float) -> bool:
+def can_read(needle: Needle, view: Shown, unit: float) -> bool:
     """Whether the answer is large enough to be read in `view`, if it lies there."""
     if needle.attribute == "mark":
         return needle.items[0].box.width * needle.items[0].mark_height * unit * view.detail >= LEGIBLE_MARK
@@ -97,7 +97,7 @@ def pick(
     scene: Scene,
     rng: np.random.Generator,
     count: int,
-    first: View,
+    first: Shown,
     unit: float,
     spec: ViewSpec,
     depth_weights: tuple[float, ...],

@@ -21,7 +21,7 @@ from cof.needle.drawing import draw_full
 from cof.needle.questions import Needle, choices, pick, route
 from cof.needle.scenes import HELD_OUT, SPLITS, Contents, Scene, Split, make_scene
 from cof.runs import naming
-from cof.types import Box, Question, View, ViewSpec
+from cof.types import Box, Question, Shown, ViewSpec
 from cof.vision import boxes, views
 
 DEPTHS = (0.35, 0.40, 0.25)  # share of questions that need no zoom, one, two
@@ -83,7 +83,7 @@ def asked(
     for n, (needle, path) in enumerate(picked):
         question = Question(
             f"{scene.id}-{side}" + (f"-{n}" if most > 1 else ""),
-            f"needle:{scene.id}@{side}",  # as NAME reads it
+            (f"needle:{scene.id}@{side}",),  # as NAME reads it
             needle.text,
             choices(needle, rng) if multiple_choice else (),
             needle.answer,
@@ -98,7 +98,7 @@ def asked(
         yield Sample(question, needle, scene, side)
 
 
-def asked_at(sample: Sample, first: View, unit: float, spec: ViewSpec) -> Question:
+def asked_at(sample: Sample, first: Shown, unit: float, spec: ViewSpec) -> Question:
     """The question with the depth and the targets that it has from the overview `first` by `spec`, whatever it was picked at.
 
     `unit` is the longer side of the picture in pixels: `sample.side`, or less where the picture was made smaller. Where no

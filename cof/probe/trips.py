@@ -22,7 +22,7 @@ from cof.types import Limits, Malformed, Question, Sampling, Trace
 
 SIZE = (3136, 2240)
 LIMITS = Limits(turns=4, zooms=2)
-QUESTION = Question("check", "", "What colour is the small rectangle? Look closer at it before you answer.")
+QUESTION = Question("check", ("",), "What colour is the small rectangle? Look closer at it before you answer.")
 NEAR = 1.03  # factor within which a measured limit and one of a dialect's are the same
 GENERIC = {  # the dialect of ours that asks any model for boxes in a frame
     ("thousand", "xy"): "plain",

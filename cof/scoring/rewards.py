@@ -92,7 +92,7 @@ def notes(trace: Trace) -> float | None:
     """
     question = trace.question
     right = score_trace(trace).right
-    told = [turn.action.thought for turn in trace.model_turns[1:] if not isinstance(turn.action, Malformed)]
+    told = [turn.thought for turn in trace.model_turns[1:] if turn.kind != "malformed"]
     noted = not trace.zooms or any(answers.score(question, note).right for note in told)
     return None if right is None else float(right and noted)
 

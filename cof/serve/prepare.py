@@ -79,8 +79,9 @@ async def prepared(server: Server, wanted: ChatRequest, form: Form) -> Prepared:
         return Prepared(question, notes=notes)
     try:
         setting = _setting(server, wanted, dialogue.low)
-        file = await _file(server, dialogue.pictures)
-        return Prepared(question, PendingQuestion(question, setting, file, pixels_of(file, TAKEN)), output, notes)
+        files = await _files(server, dialogue.pictures, server.model.name if alone else "")
+        several = replace(question, images=("",) * len(files))
+        return Prepared(question, PendingQuestion(several, setting, files), output, notes)
     except (InputError, InvalidImage) as error:
         raise bad(str(error), field) from None
 
@@ -136,7 +137,7 @@ def _question(
     elif about:
         text += f"\n({about})"
     try:
-        question = question_of("", text, _choices(wanted, slot))
+        question = question_of([""], text, _choices(wanted, slot))
     except InputError as error:
         raise bad(str(error), "cof.choices" if wanted.cof.choices else form.messages) from None
     if alone:
@@ -193,21 +194,29 @@ def _setting(server: Server, wanted: ChatRequest, low: bool) -> Setting:
     return replace(setting, mode=wanted.cof.mode)
 
 
-async def _file(server: Server, urls: Sequence[str]) -> bytes:
-    """The one picture's file. Raises InputError, InvalidImage, or Refused where there are several pictures."""
-    several = "there are several different pictures; want one, as a question is about one picture here"
-    own = [url for url in urls if url[:5].lower() == "data:"]
-    if len(urls) > 1 and len(own) < len(urls):
-        raise InputError(several)
-    if not own:
-        (url,) = urls
-        if url[:7].lower() in ("http://", "https:/") and not server.service.fetching:
-            raise InputError("this server fetches no pictures; want a data URL, or a server started with --fetch-from")
-        if server.service.fetching:
-            async with server.fetching:
-                return await fetched(url, server.service.fetching)
+async def _files(server: Server, urls: Sequence[str], alone: str) -> tuple[bytes, ...]:
+    """The different pictures' files, in order. Raises InputError, InvalidImage or Refused.
+
+    `alone` is the name of the model where that takes one picture, else "".
+    """
+    found = tuple(dict.fromkeys([await _file(server, url) for url in urls]))
+    if alone and len(found) > 1:
+        raise InputError(
+            f"there are {len(found)} different pictures; want one, as {alone} was trained on single pictures"
+        )
+    sizes = [pixels_of(file, TAKEN) for file in found]
+    if len(found) > 1 and sum(sizes) > server.service.pixels:
+        raise InputError(f"the pictures have {sum(sizes):,} pixels in all; want at most {server.service.pixels:,}")
+    return found
+
+
+async def _file(server: Server, url: str) -> bytes:
+    """A picture's file. Raises InputError, InvalidImage or Refused."""
+    if url[:5].lower() == "data:":
         return picture_in(url)
-    file, *others = {picture_in(url) for url in own}
-    if others:
-        raise InputError(several)
-    return file
+    if url[:7].lower() in ("http://", "https:/") and not server.service.fetching:
+        raise InputError("this server fetches no pictures; want a data URL, or a server started with --fetch-from")
+    if server.service.fetching:
+        async with server.fetching:
+            return await fetched(url, server.service.fetching)
+    return picture_in(url)

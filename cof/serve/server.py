@@ -10,8 +10,8 @@ import logging
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -38,12 +38,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PendingQuestion:
-    """A question before its picture is decoded: how it is asked, and the picture's file, which has `pixels` in all."""
+    """A question before its pictures are decoded: how it is asked, and the pictures' files."""
 
     question: Question
     setting: Setting
-    file: bytes
-    pixels: int
+    files: tuple[bytes, ...]
 
 
 class Server:
@@ -52,9 +51,10 @@ class Server:
     def __init__(self, model: Model, service: Service) -> None:
         self.model, self.service = model, service
         self.worker = ModelWorker(model)
-        self.traces, self.kept_bytes = OrderedDict[str, tuple[Trace, bytes]](), 0
+        self.traces, self.kept_bytes = OrderedDict[str, tuple[Trace, tuple[bytes, ...]]](), 0
         self.picture_cache = PictureCache(service.pixels, service.idle_pixels, service.decoding)
         self.fetching, self.asking, self.arrivals = asyncio.Semaphore(FETCHES), 0, 0
+        self._several = asyncio.Lock()
         self.registry = CollectorRegistry()
         self.questions = Counter("cof_questions", "Questions, by how they ended", ["stop"], registry=self.registry)
         self.refused = Counter("cof_refused", "Requests refused, by status", ["status"], registry=self.registry)
@@ -76,8 +76,8 @@ class Server:
         self.asking += 1
         began = time.monotonic()
         try:
-            async with self.picture_cache.shown(pending.file, pending.pixels, hung_up) as picture:
-                async for trace in self._turns(pending, picture, hung_up, began):
+            async with self._shown(pending.files, hung_up) as pictures:
+                async for trace in self._turns(pending, pictures, hung_up, began):
                     yield trace
         except InvalidImage as error:
             raise bad(str(error)) from None
@@ -85,7 +85,7 @@ class Server:
             self.asking -= 1
 
     async def _turns(
-        self, pending: PendingQuestion, picture: Picture, hung_up: HungUp, began: float
+        self, pending: PendingQuestion, pictures: Sequence[Picture], hung_up: HungUp, began: float
     ) -> AsyncIterator[Trace]:
         loop, turns, ended = asyncio.get_running_loop(), asyncio.Queue[tuple[Trace, bool]](), False
 
@@ -93,9 +93,9 @@ class Server:
             loop.call_soon_threadsafe(turns.put_nowait, (trace, last))
 
         question = replace(pending.question, id=uuid.uuid4().hex)
-        session = StreamingSession(self.model.name, question, picture, pending.setting, on_turn)
+        session = StreamingSession(self.model.name, question, pictures, pending.setting, on_turn)
         try:
-            shown = await asyncio.to_thread(outside, self.model, session.trace, picture)
+            shown = await asyncio.to_thread(outside, self.model, session.trace, pictures[0])
             session.trace = trace = replace(session.trace, outside=shown)
             self.worker.ask(session)
             yield trace
@@ -107,7 +107,7 @@ class Server:
                         raise client_closed() from None
                     continue
                 if ended:
-                    self._keep(trace, pending.file, time.monotonic() - began)
+                    self._keep(trace, pending.files, time.monotonic() - began)
                 yield trace
         finally:
             if not ended:
@@ -127,11 +127,23 @@ class Server:
 
     async def page(self, name: str) -> str:
         """The page of a trace of late; its picture takes its place among those of the questions."""
-        trace, file = self.found(name)
-        async with self.picture_cache.shown(file, pixels_of(file), _stays) as picture:
-            return await asyncio.to_thread(trace_page, trace, picture.image)
+        trace, files = self.found(name)
+        async with self._shown(files, _stays) as pictures:
+            return await asyncio.to_thread(trace_page, trace, [picture.image for picture in pictures])
 
-    def _keep(self, trace: Trace, file: bytes, seconds: float) -> None:
+    @asynccontextmanager
+    async def _shown(self, files: Sequence[bytes], hung_up: HungUp) -> AsyncIterator[tuple[Picture, ...]]:
+        """The pictures of one question. Of several, one question's at a time are let in, so that no two wait for each other."""
+        async with AsyncExitStack() as stack:
+            several = self._several if len(files) > 1 else nullcontext()
+            async with several:
+                pictures = [
+                    await stack.enter_async_context(self.picture_cache.shown(file, pixels_of(file), hung_up))
+                    for file in files
+                ]
+            yield tuple(pictures)
+
+    def _keep(self, trace: Trace, files: Sequence[bytes], seconds: float) -> None:
         """Count a finished trace, and keep it for a while with its picture. What went wrong is the operator's to read."""
         if trouble := trace.error or unreadable(trace):
             log.warning("question %s: %r", trace.id, trouble)
@@ -139,15 +151,15 @@ class Server:
         self.questions.labels(trace.stop.value).inc()
         self.zooms.inc(trace.zooms)
         self.tokens.inc(trace.tokens)
-        self.traces[trace.id] = trace, file
-        self.kept_bytes += len(file)
+        self.traces[trace.id] = trace, tuple(files)
+        self.kept_bytes += sum(map(len, files))
         while len(self.traces) > self.service.max_traces or (
             self.kept_bytes > self.service.max_trace_bytes and len(self.traces) > 1
         ):
-            self.kept_bytes -= len(self.traces.popitem(last=False)[1][1])
+            self.kept_bytes -= sum(map(len, self.traces.popitem(last=False)[1][1]))
 
-    def found(self, name: str) -> tuple[Trace, bytes]:
-        """A trace of late, with its picture's file."""
+    def found(self, name: str) -> tuple[Trace, tuple[bytes, ...]]:
+        """One of the latest traces, with its pictures' files."""
         if name not in self.traces:
             raise Refused(404, "invalid_request_error", "there is no such trace, or it is no longer kept")
         return self.traces[name]

@@ -18,7 +18,7 @@ from cof.scoring.traces import listed
 from cof.serve.fields import RequestObject
 from cof.serve.request import ChatRequest
 from cof.serve.service import Refused, failed
-from cof.types import Answer, Malformed, Stop, Trace, Turn, Zoom
+from cof.types import Answer, Malformed, Stop, Trace, Turn
 from cof.vision.boxes import in_words, rounded
 
 FAILED = "the model failed; try again"
@@ -141,19 +141,21 @@ def extension(trace: Trace, reply: Reply) -> dict[str, Any]:
 def step(turn: Turn) -> dict[str, Any]:
     """A turn for a client that watches: what it did, asked to see (`boxes`) and was shown (`regions`), in source pixels."""
     common = {
-        "kind": type(turn.action).__name__.lower(),
+        "kind": turn.kind,
         "regions": [rounded(view.region) for view in turn.views],
         "note": turn.note,
         "tokens": turn.completion.tokens,
         "seconds": round(turn.seconds, 3),
     }
     match turn.action:
-        case Zoom(found, label, thought):
-            return common | {"label": label, "thought": thought, "boxes": [rounded(box) for box in found]}
         case Answer(text, thought):
             return common | {"answer": text, "thought": thought}
         case Malformed(fault):
             return common | {"fault": fault}
+        case calls:
+            found = [call.box for call in calls if call.box]
+            said = {"label": calls[0].label, "thought": turn.thought, "boxes": [rounded(box) for box in found]}
+            return common | said | {"tools": [call.tool for call in calls]}
 
 
 def thoughts_of(trace: Trace) -> list[str]:
@@ -164,19 +166,22 @@ def thoughts_of(trace: Trace) -> list[str]:
 
 def thought_of(turn: Turn) -> str:
     """The thought of a turn, "" where it has none."""
-    return "" if isinstance(turn.action, Malformed) else turn.action.thought
+    return turn.thought
 
 
 def _with_looks(turn: Turn) -> str:
     match turn.action:
-        case Zoom(found, label, thought):
-            seen, what = found[: len(turn.views)], label or "a part"
-            looks = f"looks at {what}: {', '.join(map(in_words, seen))}" if seen else f"is not shown {what}"
-            return f"{thought} ({looks})".strip()
         case Answer(_, thought):
             return thought
         case Malformed(fault):
             return f"(a turn that could not be read: {fault})"
+        case calls:
+            seen = [call.box for call in calls[: len(turn.observations)] if call.box]
+            others = [call.tool for call in calls[: len(turn.observations)] if not call.box]
+            what = calls[0].label or "a part"
+            looks = f"looks at {what}: {', '.join(map(in_words, seen))}" if seen else f"is not shown {what}"
+            done = "; ".join(([] if others and not seen else [looks]) + [f"uses the tool {name}" for name in others])
+            return f"{turn.thought} ({done})".strip()
 
 
 def failure(refused: Refused) -> dict[str, Any]:

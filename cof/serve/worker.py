@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from cof.errors import ModelError
 from cof.loop.session import Session
@@ -22,9 +22,14 @@ class StreamingSession(Session):
     thread."""
 
     def __init__(
-        self, model: str, question: Question, picture: Picture, setting: Setting, on_turn: Callable[[Trace, bool], None]
+        self,
+        model: str,
+        question: Question,
+        pictures: Sequence[Picture],
+        setting: Setting,
+        on_turn: Callable[[Trace, bool], None],
     ) -> None:
-        super().__init__(model, question, picture, setting)
+        super().__init__(model, question, pictures, setting)
         self.on_turn = on_turn
 
     def receive(self, completion: Completion | ModelError, seconds: float) -> None:

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cof.data.tensors import Talk
 from cof.dialects.cof import COF
 from cof.loop.setting import with_budget
 from cof.needle.demonstrations import ZOOM_OPENING, demonstrate, guess, recover, show_targets, zoom_anyway
 from cof.needle.questions import Needle, choices, pick
 from cof.needle.scenes import Scene, make_scene
-from cof.train.examples import Talk
 from cof.train.perception import first_view
 from cof.train.recipes import Lesson
 from cof.train.scenes import Taught, meant_by
-from cof.types import Box, Question, View, ViewSpec
+from cof.types import Box, Question, Shown, ViewSpec
 
 
 @dataclass(frozen=True)
@@ -53,22 +53,22 @@ def _conversation(
     needle: Needle,
     path: tuple[Box, ...],
     side: int,
-    first: View,
+    first: Shown,
     spec: ViewSpec,
     lesson: Lesson,
     rng: np.random.Generator,
 ) -> Talk:
     options = choices(needle, rng) if rng.uniform() < lesson.choices else ()
-    question = Question("", "", needle.text, options)
+    question = Question("", ("",), needle.text, options)
     share = rng.uniform()
     if (share := share - lesson.direct) < 0:
-        return Talk(COF.messages(question, first, guess(needle, path, first, side), True))
+        return Talk(COF.messages(question, (first,), guess(needle, path, first, side), True))
     if (share := share - lesson.given) < 0:
         shown = show_targets(needle, path, first, side, spec)
-        return Talk(COF.messages(question, first, shown), range(len(shown) - 1))
+        return Talk(COF.messages(question, (first,), shown), range(len(shown) - 1))
     if share < lesson.forced:
-        return Talk(COF.messages(question, first, zoom_anyway(needle, path, first, side, spec)), (), ZOOM_OPENING)
+        return Talk(COF.messages(question, (first,), zoom_anyway(needle, path, first, side, spec)), (), ZOOM_OPENING)
     right = turns = demonstrate(needle, path, first, side, spec)
     if rng.uniform() < lesson.recovery:
         turns = recover(right, first, spec, rng)
-    return Talk(COF.messages(question, first, turns), range(len(turns) - len(right)))
+    return Talk(COF.messages(question, (first,), turns), range(len(turns) - len(right)))

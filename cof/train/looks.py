@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from cof.data.tensors import Row
 from cof.needle.labels import TYPES
 from cof.needle.scenes import BOARD
-from cof.train.examples import Row
 from cof.types import Box
 
 VISUAL, SHAPE, COLOUR = 0, 1, 2  # what a look is for: a thing in a picture, or a word of its name

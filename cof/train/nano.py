@@ -24,7 +24,8 @@ from cof.dialects.dialect import CHOICES
 from cof.errors import InvalidRun
 from cof.needle.phrases import GRID, PHRASES
 from cof.needle.scenes import BOARD, COLOURS, KINDS, PATTERNS
-from cof.types import Box, View, Zoom
+from cof.tools.zoom import zooms
+from cof.types import Box, Shown
 
 SPECIAL = (
     "<|endoftext|>",
@@ -104,8 +105,8 @@ def number_tokens(tokenizer: PreTrainedTokenizerFast) -> dict[int, int]:
 
 
 def _words() -> list[str]:
-    frame_of_one = View(Box(0, 0, 1, 1), (1, 1))
-    call = COF.write(Zoom((frame_of_one.region,), "x"), frame_of_one)
+    frame_of_one = Shown(Box(0, 0, 1, 1), (1, 1))
+    call = COF.write(zooms([frame_of_one.region], "x"), (frame_of_one,))
     opening, middle, closing = re.split(r"0, 0, 1, 1|(?<=\")x(?=\")", call.removeprefix("<think></think>"))
     fixed = [COF.system, COF.closer, COF.answer_now, COF.choose.partition(CHOICES)[0], opening, middle, closing]
     tags = [COF.think.open, COF.think.close, COF.answer.open, COF.answer.close]

@@ -34,7 +34,7 @@ from cof.train.nano import make_nano, number_tokens
 from cof.train.progress import Curves, Report, StepOrder, common_arguments, no_report, report_to
 from cof.train.recipes import PerceptionConfig
 from cof.train.start import last_checkpoint, maker_of, start_of
-from cof.types import Box, View, ViewSpec
+from cof.types import Box, Shown, ViewSpec
 from cof.vision import boxes, views
 
 PREFIX = f"<|im_start|>system\n{COF.system}<|im_end|>\n<|im_start|>user\n<|vision_start|>"
@@ -43,15 +43,15 @@ LARGEST_PLACE = 640  # pixels: no overview of 256 tokens that is drawn in traini
 
 
 @dataclass(frozen=True)
-class Shown:
+class LabelledView:
     """One view of a scene with its labels; `pixels` is RGB of the view's size."""
 
-    view: View
+    view: Shown
     pixels: Image.Image
     labels: TokenLabels
 
 
-def show(scene: Scene, view: View, side: float, rng: np.random.Generator) -> Image.Image:
+def show(scene: Scene, view: Shown, side: float, rng: np.random.Generator) -> Image.Image:
     """The view's pixels drawn from the scene itself, no finer than a picture of `side` pixels has them.
 
     Sometimes they come through a resize or JPEG, as from a file.
@@ -65,11 +65,11 @@ def show(scene: Scene, view: View, side: float, rng: np.random.Generator) -> Ima
     return jpeg(picture, int(rng.integers(60, 96))) if rng.uniform() < 0.3 else picture
 
 
-def first_view(scene: Scene, side: float, spec: ViewSpec) -> View:
+def first_view(scene: Scene, side: float, spec: ViewSpec) -> Shown:
     return views.overview((round(scene.extent[0] * side), round(scene.extent[1] * side)), spec)
 
 
-def sample_views(scene: Scene, crops: int, spec: ViewSpec, rng: np.random.Generator) -> list[View]:
+def sample_views(scene: Scene, crops: int, spec: ViewSpec, rng: np.random.Generator) -> list[Shown]:
     """The overview, and zooms on things that are slightly off, as a model's boxes are."""
     first, found = first_view(scene, SIDE, spec), []
     things = [*scene.boards, *scene.items]
@@ -103,16 +103,16 @@ class PerceptionBatches(torch.utils.data.Dataset[dict[str, Any]]):
     def __getitem__(self, step: int) -> dict[str, Any]:
         rng = np.random.default_rng([self.seed, step])
         aspect = 1.0 if rng.uniform() < 0.75 else float(np.exp(rng.uniform(-0.5, 0.5)))
-        shown: list[Shown] = []
+        shown: list[LabelledView] = []
         for i in range(self.scenes):
             scene = make_scene("train", (self.seed << 40) + step * self.scenes + i, self.contents, aspect)
             for view in sample_views(scene, self.crops, self.spec, rng):
                 labels = token_labels(scene, view, SIDE, self.spec.factor)
-                shown.append(Shown(view, show(scene, view, SIDE, rng), labels))
+                shown.append(LabelledView(view, show(scene, view, SIDE, rng), labels))
         return collate(shown, self.processor, self.spec.factor)
 
 
-def collate(shown: list[Shown], processor: Qwen2VLImageProcessorPil, factor: int) -> dict[str, Any]:
+def collate(shown: list[LabelledView], processor: Qwen2VLImageProcessorPil, factor: int) -> dict[str, Any]:
     patches = processor([s.pixels for s in shown])
     return truth_tensors([s.labels for s in shown]) | {
         "pixel_values": torch.from_numpy(np.asarray(patches["pixel_values"])).bfloat16(),
@@ -122,7 +122,7 @@ def collate(shown: list[Shown], processor: Qwen2VLImageProcessorPil, factor: int
     }
 
 
-def _centres(view: View, factor: int) -> np.ndarray:
+def _centres(view: Shown, factor: int) -> np.ndarray:
     """Token centres in pixels of the view, (tokens, 2) as x, y."""
     ys, xs = np.mgrid[0 : view.size[1] // factor, 0 : view.size[0] // factor]
     return np.stack([xs.reshape(-1), ys.reshape(-1)], -1).astype(np.float32) * factor + factor / 2

@@ -1,11 +1,12 @@
 """How likely a network finds what was sampled: episodes packed into rows, and the log-probability of every sampled token.
 
 Rollouts of one question share its tokens, so these stand once at the front of a row and the rollouts follow as branches
-(`examples.py`). The distribution is the one that was sampled from: the same temperature, and the same tokens ruled out.
+(`tensors.py`). The distribution is the one that was sampled from: the same temperature, and the same tokens ruled out.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from cof.data import tensors
 from cof.models.encoding import Codec
-from cof.train import examples
 from cof.train.rollouts import Episode, silent
 
 
@@ -67,17 +68,17 @@ def loss_inputs(
 
 def pack(episodes: Sequence[Episode], chosen: Sequence[int], codec: Codec, branches: int) -> Packed:
     """The `chosen` episodes, at least one, in rows of at most `branches` that share a question and lie side by side."""
-    rows, places, pixels = list[examples.Row](), list[np.ndarray](), list[Image.Image]()
+    rows, places, pixels = list[tensors.Row](), list[np.ndarray](), list[Image.Image]()
     for number, group in enumerate(_rows(episodes, chosen, branches)):
         members = [episodes[n] for n in group]
-        encoded = [(e.ids, np.where(e.sampled, e.ids, examples.IGNORE), e.views) for e in members]
-        front = min(members[0].prompt, examples.common_front([e.ids for e in members]))
-        row = examples.join(encoded, front, codec.image_token, codec.factor)
-        first, trace = members[0].trace.overview, members[0].trace
-        pixels += [members[0].picture.show(view, first, trace.spec) for view in row.views]
+        encoded = [(e.ids, np.where(e.sampled, e.ids, tensors.IGNORE), e.views) for e in members]
+        front = min(members[0].prompt, tensors.common_front([e.ids for e in members]))
+        row = tensors.join(encoded, front, codec.image_token, codec.factor)
+        pictures, trace = members[0].pictures, members[0].trace
+        pixels += [pictures[view.picture].show(view, trace.overview_of(view.region), trace.spec) for view in row.views]
         rows.append(row)
         places.append(_places(members, group, number, front))
-    inputs = examples.collate(rows, codec.pad, square=branches > 1)
+    inputs = tensors.collate(rows, codec.pad, square=branches > 1)
     del inputs["labels"]
     inputs |= {name: torch.from_numpy(array) for name, array in codec.patches(pixels).items()}
     return Packed(inputs, *(torch.from_numpy(column) for column in np.concatenate(places, axis=1)))
@@ -118,7 +119,8 @@ def _rows(episodes: Sequence[Episode], chosen: Sequence[int], branches: int) -> 
 
 def _alike(one: Episode, other: Episode) -> bool:
     prompts = one.ids[: one.prompt], other.ids[: other.prompt]
-    return one.picture is other.picture and np.array_equal(*prompts)
+    same = len(one.pictures) == len(other.pictures) and all(map(operator.is_, one.pictures, other.pictures))
+    return same and np.array_equal(*prompts)
 
 
 def _places(members: Sequence[Episode], group: Sequence[int], number: int, front: int) -> np.ndarray:

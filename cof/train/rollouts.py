@@ -18,7 +18,7 @@ from cof.loop.setting import Setting
 from cof.models.base import Model, Request
 from cof.models.encoding import Codec
 from cof.train.prompts import Prompt
-from cof.types import Question, Trace, Transcript, View
+from cof.types import Question, Shown, Trace, Transcript
 from cof.vision.views import Picture
 
 
@@ -31,29 +31,30 @@ class Episode:
     """
 
     trace: Trace
-    picture: Picture
+    pictures: Sequence[Picture]
     ids: np.ndarray
     sampled: np.ndarray
     logprobs: np.ndarray
     prompt: int
 
     @property
-    def views(self) -> tuple[View, ...]:
+    def views(self) -> tuple[Shown, ...]:
         """The pictures among the tokens, in order: what the last turn brought back was never read."""
         turns = self.trace.turns[:-1]
-        return self.trace.overview, *(view for turn in turns for view in turn.views)
+        return *self.trace.overviews, *(view for turn in turns for view in turn.views)
 
 
 def play(model: Model, asked: Sequence[tuple[Prompt, int]], setting: Setting) -> list[Episode]:
     """One rollout for each prompt and seed, in order."""
     sessions = [
-        Session(model.name, prompt.question, prompt.picture, _setting(setting, prompt, seed)) for prompt, seed in asked
+        Session(model.name, prompt.question, (prompt.picture,), _setting(setting, prompt, seed))
+        for prompt, seed in asked
     ]
     model.converse(sessions)
-    return [episode(session.trace, session.picture) for session in sessions]
+    return [episode(session.trace, session.pictures) for session in sessions]
 
 
-def episode(trace: Trace, picture: Picture) -> Episode:
+def episode(trace: Trace, pictures: Sequence[Picture]) -> Episode:
     """A trace that was run with transcripts, as tokens. Where a turn was not read back as it was sampled, the rest of its
     tokens count as given."""
     told = [turn.completion.transcript for turn in trace.turns if turn.completion.transcript]
@@ -62,16 +63,16 @@ def episode(trace: Trace, picture: Picture) -> Episode:
     for turn in told:
         part = slice(len(turn.prompt), len(turn.prompt) + _kept(turn, ids))
         sampled[part], logprobs[part] = True, turn.logprobs[: part.stop - part.start]
-    return Episode(_bare(trace), picture, ids, sampled, logprobs, len(told[0].prompt) if told else 0)
+    return Episode(_bare(trace), pictures, ids, sampled, logprobs, len(told[0].prompt) if told else 0)
 
 
 def silent(other: Episode, codec: Codec) -> Episode:
     """A rollout that looks at another's picture and says one token of padding: for a pass from which nothing is learnt."""
     trace = replace(other.trace, turns=(), error=None)
-    asked = Request(COF.messages(Question("", "", "?"), trace.overview), {}, trace.sampling)
-    ids = np.array([*codec.ids(codec.text(asked), [trace.overview]), codec.pad], np.int64)
+    asked = Request(COF.messages(Question("", ("",), "?"), trace.overviews), {}, trace.sampling)
+    ids = np.array([*codec.ids(codec.text(asked), trace.overviews), codec.pad], np.int64)
     sampled = np.arange(len(ids)) == len(ids) - 1
-    return Episode(trace, other.picture, ids, sampled, np.zeros(len(ids), np.float32), len(ids) - 1)
+    return Episode(trace, other.pictures, ids, sampled, np.zeros(len(ids), np.float32), len(ids) - 1)
 
 
 def _setting(setting: Setting, prompt: Prompt, seed: int) -> Setting:

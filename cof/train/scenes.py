@@ -15,18 +15,18 @@ import torch
 from transformers import PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from cof.data import tensors
+from cof.data.tensors import Talk
 from cof.dialects.cof import COF
 from cof.models.encoding import IMAGE_PAD
 from cof.needle.labels import token_labels
 from cof.needle.questions import Needle
 from cof.needle.scenes import BOARD, COLOURS, KINDS, Scene
-from cof.train import examples
-from cof.train.examples import Talk
 from cof.train.heads import truth_tensors
 from cof.train.looks import Sight, Vocabulary, find_looks
 from cof.train.nano import number_tokens
 from cof.train.perception import show
-from cof.types import Box, View
+from cof.types import Box, Shown
 from cof.vision import boxes
 
 
@@ -38,7 +38,7 @@ class Taught:
     talks: tuple[Talk, ...]
     scene: Scene
     side: int
-    first: View
+    first: Shown
     meant: tuple[Box | None, ...]
 
 
@@ -64,8 +64,8 @@ class SceneBatches:
         rng = np.random.default_rng([self.seed, step])
         factor = int(self.processor.patch_size * self.processor.merge_size)
         taught = self.teacher.teach(step, rng)
-        rows = [examples.row(each.talks, self.tokenizer, factor) for each in taught]
-        batch: dict[str, Any] = examples.collate(rows, int(self.tokenizer.pad_token_id), square=True)
+        rows = [tensors.row(each.talks, self.tokenizer, factor) for each in taught]
+        batch: dict[str, Any] = tensors.collate(rows, int(self.tokenizer.pad_token_id), square=True)
         shown = [(each, view) for each, row in zip(taught, rows, strict=True) for view in row.views]
         dense = _dense(shown, factor)
         pixels = self.processor([show(each.scene, view, each.side, rng) for each, view in shown])
@@ -73,7 +73,7 @@ class SceneBatches:
         return batch | pixel_tensors(pixels) | {"dense": dense | {"looks": looks}}
 
     def _looks(
-        self, taught: Sequence[Taught], rows: Sequence[examples.Row], dense: dict[str, Any], width: int, factor: int
+        self, taught: Sequence[Taught], rows: Sequence[tensors.Row], dense: dict[str, Any], width: int, factor: int
     ) -> dict[str, torch.Tensor]:
         """`purpose`, `row` and `position` (N,) of tokens that should look at `target` (N, tokens)."""
         words, start = _vocabulary(self.tokenizer), 0
@@ -96,7 +96,7 @@ class SceneBatches:
         }
 
 
-def meant_by(needle: Needle, side: int, first: View) -> Box | None:
+def meant_by(needle: Needle, side: int, first: Shown) -> Box | None:
     """The thing that a question asks an attribute of, in pixels of the overview."""
     return None if needle.attribute == "relation" else first.from_source(boxes.scale(needle.items[0].box, side, side))
 
@@ -119,14 +119,14 @@ def _vocabulary(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
     )
 
 
-def _dense(shown: Sequence[tuple[Taught, View]], factor: int) -> dict[str, Any]:
+def _dense(shown: Sequence[tuple[Taught, Shown]], factor: int) -> dict[str, Any]:
     """Labels of every visual token: classes, its thing's box in the view, and the same box in the overview's pixels."""
     labels = [token_labels(each.scene, view, each.side, factor) for each, view in shown]
     frames = [_in_overview(label.box, view, each.first) for label, (each, view) in zip(labels, shown, strict=True)]
     return truth_tensors(labels) | {"frame": torch.from_numpy(np.concatenate(frames))}
 
 
-def _in_overview(box: np.ndarray, view: View, first: View) -> np.ndarray:
+def _in_overview(box: np.ndarray, view: Shown, first: Shown) -> np.ndarray:
     """(tokens, 4) pixels of `view` as pixels of the overview `first`; NaN stays NaN."""
     sx, sy = view.region.width / view.size[0], view.region.height / view.size[1]
     source = box * (sx, sy, sx, sy) + (view.region.x0, view.region.y0, view.region.x0, view.region.y0)

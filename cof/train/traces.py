@@ -15,20 +15,20 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from cof.data import tensors
 from cof.data.admission import admit
+from cof.data.tensors import talk_of
 from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.errors import InvalidConfig
-from cof.needle.pictures import picture_in
+from cof.needle.pictures import pictures_in
 from cof.needle.questions import needles
 from cof.needle.samples import scene_named
 from cof.plain import trace_from_json
 from cof.runs import read_records
 from cof.scoring.traces import score_trace
-from cof.train import examples
-from cof.train.examples import talk_of
 from cof.train.scenes import Taught, meant_by, pixel_tensors
-from cof.types import Stop, Trace, View, ViewSpec
+from cof.types import Shown, Stop, Trace, ViewSpec
 from cof.vision import views
 
 
@@ -51,16 +51,16 @@ class TraceLessons:
         traces = self.traces
         order = [_at(self.seed, steps[0]["step"] * self.rows + i, len(traces)) for i in range(self.rows)]
         chosen = [traces[i] for i in order]
-        rows = [examples.row([talk_of(trace, self.dialect)], self.tokenizer, self.spec.factor) for trace in chosen]
-        pictures = [picture_in(trace) for trace in chosen]
+        rows = [tensors.row([talk_of(trace, self.dialect)], self.tokenizer, self.spec.factor) for trace in chosen]
+        pictures = [pictures_in(trace) for trace in chosen]
         pixels = self.processor(
             [
-                views.render(picture, view, trace.overview, trace.spec)
-                for picture, trace, row in zip(pictures, chosen, rows, strict=True)
+                views.render(each[view.picture], view, trace.overview_of(view.region), trace.spec)
+                for each, trace, row in zip(pictures, chosen, rows, strict=True)
                 for view in row.views
             ]
         )
-        return examples.collate(rows, int(self.tokenizer.pad_token_id)) | pixel_tensors(pixels)
+        return tensors.collate(rows, int(self.tokenizer.pad_token_id)) | pixel_tensors(pixels)
 
     @functools.cached_property
     def traces(self) -> list[Trace]:
@@ -91,7 +91,7 @@ class SceneTraces:
     @functools.cached_property
     def groups(self) -> list[list[Trace]]:
         """Traces about one overview each."""
-        found = dict[tuple[str, View], list[Trace]]()
+        found = dict[tuple[str, Shown], list[Trace]]()
         for trace in _read(self.file, self.spec, COF):
             named = scene_named(trace.question.image)
             if named is None or all(trace.question.text != needle.text for needle in needles(named[0])):

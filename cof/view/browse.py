@@ -18,7 +18,7 @@ from typing import Any
 from markupsafe import Markup
 
 from cof.errors import InputError
-from cof.needle.pictures import picture_in
+from cof.needle.pictures import pictures_in
 from cof.plain import to_json
 from cof.runs import publish
 from cof.scoring.traces import score_trace
@@ -57,8 +57,8 @@ def write_pages(
     called after every page.
     """
     entries = dict[tuple[str, int], Entry]()
-    for run, n, shown, picture in _by_picture(runs):
-        entry = write_page(folder, run, n, shown, picture)
+    for run, n, shown, pictures in _by_picture(runs):
+        entry = write_page(folder, run, n, shown, pictures)
         entries[run, n] = entry
         if entry["missing"]:
             on_missing(entry["missing"])
@@ -69,15 +69,15 @@ def write_pages(
     return write_index(folder, list(runs), ordered)
 
 
-def write_page(folder: Path, run: str, n: int, shown: ShownTrace, picture: EncodedPicture | str) -> Entry:
+def write_page(folder: Path, run: str, n: int, shown: ShownTrace, pictures: Sequence[EncodedPicture] | str) -> Entry:
     """Write the page of the `n`-th trace of a run; returns its entry in the index.
 
-    `picture` is the trace's, or why it cannot be read.
+    `pictures` are the trace's, or why one cannot be read.
     """
-    page, missing = "", picture if isinstance(picture, str) else ""
-    if isinstance(picture, EncodedPicture):
+    page, missing = "", pictures if isinstance(pictures, str) else ""
+    if not isinstance(pictures, str):
         try:
-            page = trace_page(shown.trace, picture)
+            page = trace_page(shown.trace, pictures)
         except InputError as error:  # a view that lies outside the picture
             missing = str(error)
     place = _folder_name(run)
@@ -111,23 +111,23 @@ def _folder_name(run: str) -> str:
 
 def _by_picture(
     runs: Mapping[str, Sequence[ShownTrace]],
-) -> Iterator[tuple[str, int, ShownTrace, EncodedPicture | str]]:
+) -> Iterator[tuple[str, int, ShownTrace, Sequence[EncodedPicture] | str]]:
     """Every trace with its run, its number and its picture, those about one picture after one another."""
     found = [(run, n, shown) for run, traces in runs.items() for n, shown in enumerate(traces, 1)]
 
-    def image_of(each: tuple[str, int, ShownTrace]) -> tuple[str, tuple[float, float, float, float]]:
-        return each[2].trace.question.image, each[2].trace.overview.region.as_tuple()
+    def image_of(each: tuple[str, int, ShownTrace]) -> tuple[tuple[str, ...], list[tuple[float, float, float, float]]]:
+        return each[2].trace.question.images, [view.region.as_tuple() for view in each[2].trace.overviews]
 
     for _, same in groupby(sorted(found, key=image_of), image_of):
         each = list(same)
-        picture = _read(each[0][2].trace)
-        yield from ((*one, picture) for one in each)
+        pictures = _read(each[0][2].trace)
+        yield from ((*one, pictures) for one in each)
 
 
-def _read(trace: Trace) -> EncodedPicture | str:
-    """The picture of the trace, or why it cannot be read."""
+def _read(trace: Trace) -> Sequence[EncodedPicture] | str:
+    """The pictures of the trace, or why one cannot be read."""
     try:
-        return EncodedPicture(picture_in(trace))
+        return [EncodedPicture(image) for image in pictures_in(trace)]
     except InputError as error:
         return str(error)
 
@@ -141,7 +141,7 @@ def _entry(run: str, page: str, shown: ShownTrace, missing: str) -> Entry:
         "page": page,
         "key": shown.key,
         "id": trace.id,
-        "picture": PurePath(question.image).name,
+        "picture": ", ".join(PurePath(image).name for image in question.images),
         "size": [round(region.width), round(region.height)],
         "cell": shown.cell,
         "question": question.text,

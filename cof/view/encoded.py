@@ -10,7 +10,7 @@ from functools import cached_property
 
 from PIL import Image
 
-from cof.types import Trace, View
+from cof.types import Shown, Trace
 from cof.vision import views
 from cof.vision.urls import jpeg_url, png_url
 
@@ -26,7 +26,7 @@ class EncodedPicture:
 
     def __init__(self, image: Image.Image) -> None:
         self.image, self.size = image, image.size
-        self._views = dict[tuple[View, View, str, str], str]()
+        self._views = dict[tuple[Shown, Shown, str, str], str]()
 
     @cached_property
     def whole(self) -> str:
@@ -36,11 +36,12 @@ class EncodedPicture:
         small.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
         return jpeg_url(small, PICTURE_QUALITY)
 
-    def view(self, view: View, trace: Trace) -> str:
+    def view(self, view: Shown, trace: Trace) -> str:
         """A view of the trace, at the size at which the model saw it."""
-        key = view, trace.overview, trace.spec.source, trace.spec.resample
+        first = trace.overview_of(view.region)
+        key = view, first, trace.spec.source, trace.spec.resample
         if key not in self._views:
-            pixels = views.render(self.image, view, trace.overview, trace.spec)
+            pixels = views.render(self.image, view, first, trace.spec)
             self._views[key] = png_url(pixels) if view.pixels <= LOSSLESS_PIXELS else jpeg_url(pixels, VIEW_QUALITY)
         return self._views[key]
 
@@ -52,7 +53,7 @@ class GreyPicture(EncodedPicture):
         super().__init__(_grey(size))
         self.size = size
 
-    def view(self, view: View, trace: Trace) -> str:  # noqa: ARG002
+    def view(self, view: Shown, trace: Trace) -> str:  # noqa: ARG002
         return png_url(_grey(view.size))
 
 

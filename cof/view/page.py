@@ -12,7 +12,7 @@ import base64
 import functools
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
 from itertools import count, zip_longest
@@ -23,13 +23,14 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 from PIL import Image
 
+from cof.errors import InvalidImage
 from cof.loop.notes import limit_notes, stop_note
 from cof.loop.session import NO_VIEW
 from cof.needle.outside import OUTSIDE
-from cof.needle.pictures import picture_in
+from cof.needle.pictures import pictures_in
 from cof.scoring import answers
 from cof.scoring.traces import listed, score_trace
-from cof.types import Box, Stop, Trace, Turn, View, Zoom
+from cof.types import Box, Call, Observation, Shown, Stop, Trace, Turn
 from cof.view.encoded import EncodedPicture, GreyPicture
 from cof.vision import boxes
 from cof.vision.load import load
@@ -53,7 +54,7 @@ class RequestedBox:
 
     asked: Box
     number: int | None = None
-    view: View | None = None
+    view: Shown | None = None
     place: Box | None = None
     closer: float | None = None
     picture: str | None = None
@@ -65,43 +66,70 @@ class RequestedBox:
 class Step:
     """One turn of the run, by its `number` from 1, with the boxes that it asked for as `looks`.
 
-    `kind` is the action's name in lower case, and "refused" for a zoom that showed nothing.
+    `kind` is the turn's, and "refused" for calls that got no observation. `others` are its calls that name no box.
     """
 
     number: int
     turn: Turn
     kind: str
     looks: tuple[RequestedBox, ...]
+    others: tuple[OtherCall, ...] = ()
 
 
-def trace_page(trace: Trace, image: Image.Image | EncodedPicture) -> str:
-    """`trace` as a self-contained HTML file, to be written as UTF-8; `image` is its picture, as `load` gives it.
+@dataclass(frozen=True)
+class OtherCall:
+    """A call that names no box: its tool and arguments in words, and what came back as `words` and data URLs of `pictures`."""
 
-    An `EncodedPicture` is encoded once for several pages. Raises InvalidImage when the picture is not of the size that the
+    text: str
+    words: str
+    pictures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ShownPicture:
+    """One picture of the question, as the page shows it. `whole` and `overview` are data URLs; `truth` are boxes in percent."""
+
+    number: int
+    whole: str
+    first: Shown
+    overview: str
+    truth: tuple[Box, ...]
+
+
+Pictures = Image.Image | EncodedPicture | Sequence[Image.Image | EncodedPicture]
+
+
+def trace_page(trace: Trace, images: Pictures) -> str:
+    """`trace` as a self-contained HTML file, to be written as UTF-8; `images` are its pictures, as `load` gives them.
+
+    An `EncodedPicture` is encoded once for several pages. Raises InvalidImage when a picture is not of the size that the
     trace was made for.
     """
-    picture = image if isinstance(image, EncodedPicture) else EncodedPicture(image)
-    return _page(trace, picture, warnings(trace))
+    given = images if isinstance(images, Sequence) else [images]
+    if len(given) != len(trace.overviews):
+        raise InvalidImage(
+            f"the trace is about {len(trace.overviews)} pictures, and {len(given)} came; want all of them"
+        )
+    return _page(
+        trace, [each if isinstance(each, EncodedPicture) else EncodedPicture(each) for each in given], warnings(trace)
+    )
 
 
 def page_without_picture(trace: Trace, reason: str) -> str:
     """The page of a trace whose picture cannot be read: it shows grey instead, and the `reason`."""
-    region = trace.overview.region
-    grey = GreyPicture((round(region.width), round(region.height)))
+    regions = [view.region for view in trace.overviews]
+    grey = [GreyPicture((round(region.width), round(region.height))) for region in regions]
     why = "Grey is in the place of the picture" if trace.overview != NO_VIEW else "The picture cannot be read"
     sentence = f"{why}." if reason == trace.error else f"{why}: {reason}"
     return _page(trace, grey, (sentence, *warnings(trace)))
 
 
-def _page(trace: Trace, picture: EncodedPicture, sentences: tuple[str, ...]) -> str:
-    size = boxes.full(picture.size)
+def _page(trace: Trace, pictures: Sequence[EncodedPicture], sentences: tuple[str, ...]) -> str:
     return template("trace.html").render(
         trace=trace,
         asked=trace.overview != NO_VIEW,
-        steps=tuple(_steps(trace, picture)),
-        picture=picture.whole,
-        overview=picture.view(trace.overview, trace),
-        truth=[_percent(box, size) for box in trace.question.targets],
+        steps=tuple(_steps(trace, pictures)),
+        pictures=[_picture(view, trace, picture) for view, picture in zip(trace.overviews, pictures, strict=True)],
         right=_right(trace),
         warnings=sentences,
         notes=limit_notes(trace),
@@ -110,9 +138,21 @@ def _page(trace: Trace, picture: EncodedPicture, sentences: tuple[str, ...]) -> 
     )
 
 
-def page_of(trace: Trace, picture: Any = None) -> str:
-    """`trace_page` of any picture that `load` takes; without one the picture that the question names. Raises InvalidImage."""
-    return trace_page(trace, picture_in(trace) if picture is None else load(picture))
+def _picture(first: Shown, trace: Trace, picture: EncodedPicture) -> ShownPicture:
+    truth = tuple(
+        _percent(box, boxes.full(picture.size)) for box in trace.question.targets if box.picture == first.picture
+    )
+    return ShownPicture(first.picture, picture.whole, first, picture.view(first, trace), truth)
+
+
+def page_of(trace: Trace, pictures: Any = None) -> str:
+    """`trace_page` of any picture that `load` takes, or of a list; without them those that the question names.
+
+    Raises InvalidImage.
+    """
+    if pictures is None:
+        return trace_page(trace, pictures_in(trace))
+    return trace_page(trace, [load(each) for each in (pictures if isinstance(pictures, list | tuple) else [pictures])])
 
 
 def warnings(trace: Trace) -> tuple[str, ...]:
@@ -121,32 +161,42 @@ def warnings(trace: Trace) -> tuple[str, ...]:
     return tuple(sentence for sentence, holds in holding.items() if holds)
 
 
-def _steps(trace: Trace, picture: EncodedPicture) -> Iterator[Step]:
+def _steps(trace: Trace, pictures: Sequence[EncodedPicture]) -> Iterator[Step]:
     numbers = count(1)
     for number, turn in enumerate(trace.turns, 1):
-        asked = turn.action.boxes if isinstance(turn.action, Zoom) else ()
-        looks = (
-            _look(box, view, next(numbers), trace, picture) if view else RequestedBox(box, why=_why(box, number, trace))
-            for box, view in zip_longest(asked, turn.views)
-        )
-        kind = "refused" if asked and not turn.views else type(turn.action).__name__.lower()
-        yield Step(number, turn, kind, tuple(looks))
+        looks, others = list[RequestedBox](), list[OtherCall]()
+        for call, observation in zip_longest(turn.calls, turn.observations):
+            if call.box is None:
+                others.append(_other(call, observation, trace, pictures))
+            elif observation is None:
+                looks.append(RequestedBox(call.box, why=_why(call.box, number, trace)))
+            else:
+                looks += [_look(call.box, view, next(numbers), trace, pictures) for view in observation.shown]
+        kind = "refused" if turn.calls and not turn.observations else turn.kind
+        yield Step(number, turn, kind, tuple(looks), tuple(others))
 
 
-def _look(asked: Box, view: View, number: int, trace: Trace, picture: EncodedPicture) -> RequestedBox:
-    first = trace.overview
-    closer = (view.size[0] / view.region.width) / (first.size[0] / first.region.width)
-    place, shown = _percent(view.region, first.region), picture.view(view, trace)
+def _other(call: Call, observation: Observation | None, trace: Trace, pictures: Sequence[EncodedPicture]) -> OtherCall:
+    given = ", ".join(f"{key} {value}" for key, value in call.arguments.items())
+    shown = observation.shown if observation else ()
+    words = observation.words if observation else "It was not followed."
+    return OtherCall(f"{call.tool} {given}".strip(), words, tuple(pictures[v.picture].view(v, trace) for v in shown))
+
+
+def _look(asked: Box, view: Shown, number: int, trace: Trace, pictures: Sequence[EncodedPicture]) -> RequestedBox:
+    first = trace.overview_of(view.region)
+    closer = (view.unedited[0] / view.region.width) / (first.size[0] / first.region.width)
+    place, shown = _percent(view.region, first.region), pictures[view.picture].view(view, trace)
     return RequestedBox(asked, number, view, place, closer, shown, trace.views[: number - 1].count(view))
 
 
 def _why(asked: Box, number: int, trace: Trace) -> str:
     """Why turn `number` (from 1) was not shown a box that it asked for."""
-    turn, picture = trace.turns[number - 1], trace.overview.region
+    turn = trace.turns[number - 1]
     if number == len(trace.turns) and trace.stop is not Stop.FAILED:
         return "The model had been asked for its answer."
-    first = turn.action.boxes[len(turn.views)] if isinstance(turn.action, Zoom) else asked
-    if boxes.intersect(first, picture) is None:
+    first = turn.refused[0].box or asked
+    if all(boxes.intersect(first, view.region) is None for view in trace.overviews):
         return f"{'It' if first == asked else 'A box before it'} lies outside the picture."
     shown = sum(len(each.views) for each in trace.turns[:number] if not each.given)
     return f"The limit on {'zooms' if shown >= trace.limits.zooms else 'pixels'} was reached."
@@ -172,7 +222,7 @@ def _settings(trace: Trace) -> dict[str, dict[str, object]]:
     question = trace.question
     names = {name: value for name, value in (("trace", trace.id), ("question", question.id)) if value != UNNAMED}
     about = {"arm": trace.mode, "category": question.category, "depth": question.depth}
-    picture = PurePath(question.image).name or None
+    picture = ", ".join(name for image in question.images if (name := PurePath(image).name)) or None
     run = names | {"model": trace.model, "dialect": trace.dialect, "picture": picture}
     return {
         "Run": {name: value for name, value in (run | about).items() if value is not None},

@@ -10,15 +10,17 @@ from cof.types import Box
 MAX_ASPECT = 200.0  # the Qwen2-VL image processor refuses pictures longer than 200 : 1
 
 
-def full(size: tuple[int, int]) -> Box:
-    """The box of a whole picture of `size` = (width, height)."""
-    return Box(0.0, 0.0, float(size[0]), float(size[1]))
+def full(size: tuple[int, int], picture: int = 0) -> Box:
+    """The box of a whole picture of `size` = (width, height), which has the number `picture` in its question."""
+    return Box(0.0, 0.0, float(size[0]), float(size[1]), picture=picture)
 
 
 def intersect(a: Box, b: Box) -> Box | None:
-    """The common part of two boxes of one frame, or None."""
+    """The common part of two boxes of one frame, or None; boxes of two pictures have none."""
+    if a.picture != b.picture:
+        return None
     x0, y0, x1, y1 = max(a.x0, b.x0), max(a.y0, b.y0), min(a.x1, b.x1), min(a.y1, b.y1)
-    return Box(x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+    return Box(x0, y0, x1, y1, picture=a.picture) if x0 < x1 and y0 < y1 else None
 
 
 def iou(a: Box, b: Box) -> float:
@@ -29,7 +31,12 @@ def iou(a: Box, b: Box) -> float:
 
 
 def giou(a: Box, b: Box) -> float:
-    """Generalised IoU of two boxes of one frame (arXiv 1902.09630), in [-1, 1]: below 0 the farther they are apart."""
+    """Generalised IoU of two boxes of one frame (arXiv 1902.09630), in [-1, 1]: below 0 the farther they are apart.
+
+    It is -1 for boxes of two pictures.
+    """
+    if a.picture != b.picture:
+        return -1.0
     hull = Box(min(a.x0, b.x0), min(a.y0, b.y0), max(a.x1, b.x1), max(a.y1, b.y1))
     common = intersect(a, b)
     union = a.area + b.area - (common.area if common else 0.0)
@@ -39,7 +46,8 @@ def giou(a: Box, b: Box) -> float:
 def contains(outer: Box, inner: Box, slack: float = 1e-6) -> bool:
     """Whether `inner` lies within `outer`, both in one frame, give or take `slack` in the frame's unit."""
     return (
-        outer.x0 - slack <= inner.x0
+        outer.picture == inner.picture
+        and outer.x0 - slack <= inner.x0
         and outer.y0 - slack <= inner.y0
         and inner.x1 <= outer.x1 + slack
         and inner.y1 <= outer.y1 + slack
@@ -49,7 +57,7 @@ def contains(outer: Box, inner: Box, slack: float = 1e-6) -> bool:
 def grow(box: Box, by: float, least: float = 0.0) -> Box:
     """The box with its sides times `by`, and each at least `least` long, about the same centre."""
     (cx, cy), w, h = box.center, max(box.width * by, least) / 2, max(box.height * by, least) / 2
-    return Box(cx - w, cy - h, cx + w, cy + h)
+    return Box(cx - w, cy - h, cx + w, cy + h, picture=box.picture)
 
 
 def shift_inside(box: Box, frame: Box) -> Box:
@@ -60,7 +68,7 @@ def shift_inside(box: Box, frame: Box) -> Box:
     w, h = min(box.width, frame.width), min(box.height, frame.height)
     x0 = max(frame.x0, min(box.x0, frame.x1 - w))
     y0 = max(frame.y0, min(box.y0, frame.y1 - h))
-    return Box(x0, y0, min(x0 + w, frame.x1), min(y0 + h, frame.y1))
+    return Box(x0, y0, min(x0 + w, frame.x1), min(y0 + h, frame.y1), picture=box.picture)
 
 
 def clip(box: Box, frame: Box) -> Box:
@@ -84,7 +92,7 @@ def snap(box: Box, size: tuple[int, int], grid: int) -> Box:
 
 def scale(box: Box, sx: float, sy: float) -> Box:
     """The box in a frame whose axes are `sx` and `sy` times as fine."""
-    return Box(box.x0 * sx, box.y0 * sy, box.x1 * sx, box.y1 * sy)
+    return Box(box.x0 * sx, box.y0 * sy, box.x1 * sx, box.y1 * sy, picture=box.picture)
 
 
 def shrink(size: tuple[int, int], longer: int) -> tuple[tuple[int, int], float]:

@@ -12,7 +12,7 @@ from threading import Lock
 from PIL import Image
 
 from cof.errors import InvalidImage
-from cof.types import Box, View, ViewSpec
+from cof.types import Box, Shown, ViewSpec
 from cof.vision import boxes
 
 ZOOM_ASPECT = boxes.MAX_ASPECT / 4  # snapping to whole tokens may double a ratio twice: the overview's, and the zoom's
@@ -23,6 +23,12 @@ RESAMPLE = {
     "lanczos": Image.Resampling.LANCZOS,
     "bicubic": Image.Resampling.BICUBIC,
     "bilinear": Image.Resampling.BILINEAR,
+}
+
+TURNS = {  # Pillow turns anticlockwise
+    90: Image.Transpose.ROTATE_270,
+    180: Image.Transpose.ROTATE_180,
+    270: Image.Transpose.ROTATE_90,
 }
 
 PAPER = ViewSpec(
@@ -36,12 +42,12 @@ PAPER = ViewSpec(
 """The view rules of the released CoF checkpoints (arXiv 2505.15436), but for zooms that are cut from the original file."""
 
 
-def overview(size: tuple[int, int], spec: ViewSpec) -> View:
-    """The whole picture of `size` = (width, height) source pixels, as the model sees it first."""
-    return View(boxes.full(size), _resized(size, spec, spec.min_pixels, spec.max_pixels))
+def overview(size: tuple[int, int], spec: ViewSpec, picture: int = 0) -> Shown:
+    """The whole picture of `size` = (width, height) source pixels, as the model sees it first; `picture` is its number."""
+    return Shown(boxes.full(size, picture), _resized(size, spec, spec.min_pixels, spec.max_pixels))
 
 
-def zoom(box: Box, first: View, spec: ViewSpec) -> View:
+def zoom(box: Box, first: Shown, spec: ViewSpec) -> Shown:
     """The view that answers a zoom on `box` (source pixels) in the picture whose overview is `first`.
 
     The part of the box inside the picture is padded by `spec.pad`, grown by `spec.grow`, and to at least one visual token of
@@ -57,15 +63,15 @@ def zoom(box: Box, first: View, spec: ViewSpec) -> View:
     least = max(token, spec.grow * max(inside.width, inside.height) / aspect)
     region = _middle(boxes.shift_inside(boxes.grow(inside, spec.grow, least), picture))
     native = _native_size(region, first, spec)
-    return View(region, _resized(native, spec, spec.zoom_min_pixels, spec.zoom_max_pixels))
+    return Shown(region, _resized(native, spec, spec.zoom_min_pixels, spec.zoom_max_pixels))
 
 
-def render(image: Image.Image, view: View, first: View, spec: ViewSpec) -> Image.Image:
+def render(image: Image.Image, view: Shown, first: Shown, spec: ViewSpec) -> Image.Image:
     """The pixels of `view` of `image` (RGB, as `load` gives it), of exactly `view.size`; `first` is its overview.
 
     Raises InvalidImage when `image` is not of the size that the views were made for.
     """
-    if boxes.full(image.size) != first.region:
+    if boxes.full(image.size, first.picture) != first.region:
         want = f"{first.region.width:g} x {first.region.height:g}"
         raise InvalidImage(
             f"picture is {image.width} x {image.height} pixels, want {want}; give the one it was made for"
@@ -73,10 +79,13 @@ def render(image: Image.Image, view: View, first: View, spec: ViewSpec) -> Image
     resample = RESAMPLE[spec.resample]
     if spec.source == "resized" and view != first:
         image = image.resize(first.size, resample)
-        corner = first.from_source(view.region)
-        frame = boxes.full(first.size)
-        return image.resize(view.size, resample, box=boxes.clip(corner, frame).as_tuple())
-    return image.resize(view.size, resample, box=boxes.clip(view.region, boxes.full(image.size)).as_tuple())
+        part = boxes.clip(first.from_source(view.region), boxes.full(first.size))
+    else:
+        part = boxes.clip(view.region, first.region)
+    shown = image.resize(view.unedited, resample, box=part.as_tuple())
+    for edit in view.edits:
+        shown = shown.transpose(TURNS[edit.degrees])
+    return shown
 
 
 class Picture:
@@ -87,14 +96,14 @@ class Picture:
 
     def __init__(self, image: Image.Image) -> None:
         self.image = image
-        self._rendered, self._lock = OrderedDict[tuple[View, View, str, str], Image.Image](), Lock()
+        self._rendered, self._lock = OrderedDict[tuple[Shown, Shown, str, str], Image.Image](), Lock()
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in source pixels."""
         return self.image.size
 
-    def show(self, view: View, first: View, spec: ViewSpec) -> Image.Image:
+    def show(self, view: Shown, first: Shown, spec: ViewSpec) -> Image.Image:
         """What `render` gives."""
         key = view, first, spec.source, spec.resample
         with self._lock:
@@ -139,10 +148,12 @@ def _at_most(size: tuple[float, float], factor: int, least: int, most: int) -> t
 def _padded(box: Box, picture: Box, part: float) -> Box:
     """The box wider by a part of the picture's side on each side, without what lies outside the picture."""
     across, down = part * picture.width, part * picture.height
-    return boxes.clip(Box(box.x0 - across, box.y0 - down, box.x1 + across, box.y1 + down), picture) if part else box
+    if not part:
+        return box
+    return boxes.clip(Box(box.x0 - across, box.y0 - down, box.x1 + across, box.y1 + down, picture=box.picture), picture)
 
 
-def _native_size(region: Box, first: View, spec: ViewSpec) -> tuple[float, float]:
+def _native_size(region: Box, first: Shown, spec: ViewSpec) -> tuple[float, float]:
     if spec.source == "resized":
         region = first.from_source(region)
     return region.width * spec.scale, region.height * spec.scale
@@ -152,4 +163,4 @@ def _middle(region: Box) -> Box:
     """The region, its long side cut about the centre where it is longer than `ZOOM_ASPECT` : 1."""
     w, h = min(region.width, region.height * ZOOM_ASPECT), min(region.height, region.width * ZOOM_ASPECT)
     (cx, cy) = region.center
-    return boxes.shift_inside(Box(cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2), region)
+    return boxes.shift_inside(Box(cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2, picture=region.picture), region)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cof.agent.build import build, publish_kept
-from cof.agent.calls import Actors, Call, Cost, Locate, Read, Reply, Summarise, Task, Try
+from cof.agent.calls import Actors, Cost, Locate, Read, Reply, RoleCall, Summarise, Task, Try
 from cof.agent.experts import Experts
 from cof.agent.ground import ground
 from cof.agent.search import search
@@ -131,7 +131,7 @@ def test_pictures_take_several_sides_in_turn():
 
 def test_what_ends_first_does_not_matter(tmp_path):
     class Slow(Experts):
-        def play(self, task: Task, call: Call, cost: Cost) -> Reply:
+        def play(self, task: Task, call: RoleCall, cost: Cost) -> Reply:
             time.sleep(random.random() * 0.002)
             return super().play(task, call, cost)
 
@@ -155,7 +155,7 @@ def test_a_build_killed_at_random_moments_publishes_the_same(tmp_path):
 
 def test_what_breaks_is_counted_and_tried_again(tmp_path):
     class Breaking(Experts):
-        def play(self, task: Task, call: Call, cost: Cost) -> Reply:
+        def play(self, task: Task, call: RoleCall, cost: Cost) -> Reply:
             if isinstance(call, Locate):
                 raise ModelError("the server is gone")
             return super().play(task, call, cost)
@@ -199,7 +199,7 @@ def test_tasks_are_taken_as_there_is_room(tmp_path):
 
 def test_what_went_well_is_kept_where_something_breaks(tmp_path):
     class Broken(Experts):
-        def play(self, task: Task, call: Call, cost: Cost) -> Reply:
+        def play(self, task: Task, call: RoleCall, cost: Cost) -> Reply:
             if task.question.id == "train-7-1792":
                 raise AssertionError("a fault of ours")
             return super().play(task, call, cost)
@@ -256,7 +256,7 @@ def test_questions_come_from_files_too(tmp_path, form):
 class Right:
     """Actors who find the answer at once."""
 
-    def play(self, task: Task, call: Call, _ledger: Cost) -> Reply:
+    def play(self, task: Task, call: RoleCall, _ledger: Cost) -> Reply:
         match call:
             case Summarise(chain):
                 return ("I look there.",) * len(chain) + ("I see it.",)

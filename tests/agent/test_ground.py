@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from cof.agent.calls import Call, Check, Locate, Name, Read, Reply, Task, Think, Thoughts
+from cof.agent.calls import Check, Locate, Name, Read, Reply, RoleCall, Task, Think, Thoughts
 from cof.agent.ground import agrees, ground
 from cof.agent.trajectory import Outcome, Rules
-from cof.types import Answer, Box, Question, ViewSpec, Zoom
+from cof.types import Box, Malformed, Question, ViewSpec
 
 TASK = Task(
-    Question("q", "", "How many legs has the table by the door?", (), "4"),
+    Question("q", ("",), "How many legs has the table by the door?", (), "4"),
     (1792, 1344),
     lambda: Image.new("RGB", (1792, 1344)),
     ViewSpec(),
@@ -24,7 +24,7 @@ TOLD = Thoughts(
 )
 
 
-def played(script: list[tuple[type[Call], Reply]]) -> Outcome:
+def played(script: list[tuple[type[RoleCall], Reply]]) -> Outcome:
     asked, reply, lines = ground(TASK, Rules(tries=0, readings=1, rounds=2)), None, iter(script)
     while True:
         try:
@@ -36,17 +36,21 @@ def played(script: list[tuple[type[Call], Reply]]) -> Outcome:
         assert isinstance(call, kind), (call, kind)
 
 
-DOOR_FOUND: list[tuple[type[Call], Reply]] = [(Locate, DOOR), (Check, True), (Name, "a brown door")]
+DOOR_FOUND: list[tuple[type[RoleCall], Reply]] = [(Locate, DOOR), (Check, True), (Name, "a brown door")]
 
 
 def said(found: Outcome) -> list[tuple[str, str]]:
     assert found.trace is not None
     actions = [turn.action for turn in found.trace.turns]
-    return [(a.label if isinstance(a, Zoom) else a.text, a.thought) for a in actions if isinstance(a, Zoom | Answer)]
+    return [
+        (a[0].label, a[0].thought) if isinstance(a, tuple) else (a.text, a.thought)
+        for a in actions
+        if not isinstance(a, Malformed)
+    ]
 
 
 def test_every_thing_that_is_confirmed_is_looked_at() -> None:
-    table_found: list[tuple[type[Call], Reply]] = [(Locate, TABLE), (Check, True), (Name, "Table.")]
+    table_found: list[tuple[type[RoleCall], Reply]] = [(Locate, TABLE), (Check, True), (Name, "Table.")]
     found = played([(Think, TOLD), *DOOR_FOUND, *table_found, (Check, True), (Check, True), (Read, "4")])
     assert said(found) == [
         ("wooden door", "There is a door."),
@@ -57,7 +61,7 @@ def test_every_thing_that_is_confirmed_is_looked_at() -> None:
 
 
 def test_a_thing_that_is_not_confirmed_is_not_looked_at() -> None:
-    nowhere: list[tuple[type[Call], Reply]] = [(Locate, None), (Locate, TABLE), (Check, True), (Name, "a chair")]
+    nowhere: list[tuple[type[RoleCall], Reply]] = [(Locate, None), (Locate, TABLE), (Check, True), (Name, "a chair")]
     found = played([(Think, TOLD), *DOOR_FOUND, *nowhere, (Check, True), (Read, "4")])
     assert said(found) == [
         ("wooden door", "There is a door."),
@@ -78,7 +82,7 @@ def test_wrong_thoughts_are_thought_again_and_nothing_is_looked_at_twice() -> No
 
 
 def test_what_never_agrees_is_dropped() -> None:
-    refused: list[tuple[type[Call], Reply]] = [(Think, Thoughts((), "It has four.", "4")), (Read, "5")]
+    refused: list[tuple[type[RoleCall], Reply]] = [(Think, Thoughts((), "It has four.", "4")), (Read, "5")]
     found = played([*refused, *refused])
     assert found.trace is None
 

@@ -39,11 +39,14 @@ from cof.agent.trajectory import Rules
 from cof.errors import ModelError
 from cof.models.base import Request
 from cof.models.scripted import ScriptedModel
-from cof.types import Box, Question, View, ViewSpec
+from cof.types import Box, Question, Shown, ViewSpec
 from cof.vision import boxes, views
 
 TASK = Task(
-    Question("q", "", "What letter?", ("A", "B"), "B"), (1792, 1344), lambda: Image.new("RGB", (1792, 1344)), ViewSpec()
+    Question("q", ("",), "What letter?", ("A", "B"), "B"),
+    (1792, 1344),
+    lambda: Image.new("RGB", (1792, 1344)),
+    ViewSpec(),
 )
 BOX = Box(896, 672, 1120, 840)
 VIEW = views.zoom(BOX, TASK.first, TASK.spec)
@@ -85,7 +88,7 @@ def test_replies_are_read(call, said, reply):
     cost = Cost()
     assert found.play(TASK, call, cost) == reply
     assert cost.malformed == 0
-    shown = [part for message in model.requests[0].messages for part in message.parts if isinstance(part, View)]
+    shown = [part for message in model.requests[0].messages for part in message.parts if isinstance(part, Shown)]
     assert all(model.requests[0].pixels[view].size == view.size for view in shown)
 
 
@@ -178,5 +181,5 @@ def test_a_whole_search_by_one_model():
         trace = stop.value.trace
     assert trace.answer == "B"
     assert trace.zooms == 1
-    assert boxes.iou(trace.turns[0].action.boxes[0], TASK.first.to_source(Box(224, 168, 280, 210))) > 0.99
+    assert boxes.iou(trace.turns[0].action[0].box, TASK.first.to_source(Box(224, 168, 280, 210))) > 0.99
     assert cost.tokens > 0

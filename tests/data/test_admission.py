@@ -18,7 +18,8 @@ from cof.loop.session import run
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.scoring.rewards import formed
-from cof.types import Answer, Box, Completion, Question, Trace, View, ViewSpec, Zoom
+from cof.tools.zoom import zooms
+from cof.types import Answer, Box, Completion, Question, Shown, Trace, ViewSpec
 from cof.vision.load import load
 
 SPEC = ViewSpec(max_pixels=168 * 112, zoom_min_pixels=56 * 56, zoom_max_pixels=84 * 84)
@@ -33,12 +34,12 @@ def place(tmp_path: Path) -> Path:
 
 def told(place: Path, dialect: Dialect = COF, name: str = "7") -> Trace:
     """A zoom and an answer in a dialect, with choices."""
-    first = View(Box(0, 0, 336, 224), (168, 112))
+    first = Shown(Box(0, 0, 336, 224), (168, 112))
     said = [
-        dialect.write(Zoom((Box(20, 20, 132, 132),), "sign", "Closer."), first),
-        dialect.write(Answer("red", "I see."), first),
+        dialect.write(zooms((Box(20, 20, 132, 132),), "sign", "Closer."), (first,)),
+        dialect.write(Answer("red", "I see."), (first,)),
     ]
-    question = Question(name, str(place), "Which one?", ("red", "blue"), "red")
+    question = Question(name, (str(place),), "Which one?", ("red", "blue"), "red")
     return run(ScriptedModel(said), question, load(place), Setting(SPEC, dialect=dialect))
 
 
@@ -102,17 +103,17 @@ def test_a_forged_turn_is_refused(place: Path) -> None:
 @pytest.mark.parametrize("check", [lambda traces: admit(traces, COF), admit_questions])
 def test_a_picture_that_moved_is_named_with_its_trace(place: Path, check) -> None:
     good = told(place, name="1")
-    moved = asked(told(place), image=str(place.parent / "moved.png"))
+    moved = asked(told(place), images=(str(place.parent / "moved.png"),))
     with pytest.raises(InvalidConfig, match=r"trace 7 cannot be shown \(picture '.*moved.png' does not exist"):
         check([good, moved])
     (place.parent / "text.png").write_text("no picture")
     with pytest.raises(InvalidConfig, match="trace 7 cannot be shown"):
-        check([good, asked(told(place), image=str(place.parent / "text.png"))])
+        check([good, asked(told(place), images=(str(place.parent / "text.png"),))])
     with pytest.raises(InvalidConfig, match="the first of 3 such traces; want every picture"):
         check([moved, moved, moved])
     with pytest.raises(InvalidConfig, match="trace 7 cannot be shown"):
-        check([asked(told(place), image=str(place.parent))])
-    check([good, asked(told(place), image="needle:train-3@1792")])
+        check([asked(told(place), images=(str(place.parent),))])
+    check([good, asked(told(place), images=("needle:train-3@1792",))])
 
 
 def test_pictures_are_not_decoded(place: Path) -> None:

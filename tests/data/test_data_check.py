@@ -11,7 +11,7 @@ from cof.data.check import check, in_columns
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.errors import InputError
-from cof.types import View
+from cof.types import Shown
 from tests.data.benchmarks.copies import picture
 from tests.train.test_traces import write_traces
 
@@ -50,7 +50,7 @@ def test_conversations_as_a_trainer_sees_them(tmp_path):
     assert (found.kind, found.good, len(left_out)) == ("trajectories", 1, 1)
     assert "line 2: ends without an answer" in left_out.summary()
     assert [message.role for message in found.messages] == ["system", "user", "assistant", "user", "assistant"]
-    assert sum(isinstance(part, View) for message in found.messages for part in message.parts) == 2
+    assert sum(isinstance(part, Shown) for message in found.messages for part in message.parts) == 2
     assert call.partition("{")[0] in in_columns(found.messages, 80)
     with pytest.raises(InputError, match=r"no row can be used; 2 of 2 rows .* not of the dialect cof"):
         check(file, COF, LeftOut())

@@ -23,7 +23,8 @@ from cof.data.filters import (
 from cof.dialects.cof import COF
 from cof.needle.drawing import draw_full
 from cof.needle.scenes import make_scene
-from cof.types import Answer, Box, Completion, Limits, Question, Sampling, Trace, Turn, ViewSpec, Zoom
+from cof.tools.zoom import observed, zooms
+from cof.types import Answer, Box, Completion, Limits, Question, Sampling, Trace, Turn, ViewSpec
 from cof.vision import views
 
 SPEC = ViewSpec()
@@ -32,14 +33,14 @@ FIRST = views.overview((1792, 1792), SPEC)
 
 def trace(text: str = "What letter is on the star?", answer: str = "K", **other) -> Trace:
     box = other.get("box", Box(100, 100, 200, 200))
-    zoom = Zoom((box,), other.get("label", "star"), other.get("thought", "It is too small. I look at the star."))
+    zoom = zooms((box,), other.get("label", "star"), other.get("thought", "It is too small. I look at the star."))
     last = Answer(answer, other.get("last", "It is a K."))
     turns = (
-        Turn(Completion(COF.write(zoom, FIRST)), zoom, (views.zoom(box, FIRST, SPEC),)),
-        Turn(Completion(COF.write(last, FIRST)), last),
+        Turn(Completion(COF.write(zoom, (FIRST,))), zoom, observed((views.zoom(box, FIRST, SPEC),))),
+        Turn(Completion(COF.write(last, (FIRST,))), last),
     )
-    question = Question("q", "", text, other.get("choices", ()), answer)
-    return Trace("q", question, AGENT, "cof", SPEC, Sampling(), Limits(), FIRST, turns)
+    question = Question("q", ("",), text, other.get("choices", ()), answer)
+    return Trace("q", question, AGENT, "cof", SPEC, Sampling(), Limits(), (FIRST,), turns)
 
 
 def test_a_good_one_is_kept_once():

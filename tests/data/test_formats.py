@@ -27,7 +27,8 @@ from cof.needle.pictures import picture_of
 from cof.needle.samples import samples
 from cof.plain import trace_from_json
 from cof.runs import RunDir, read_records
-from cof.types import Answer, Box, Question, Trace, ViewSpec, Zoom
+from cof.tools.zoom import zooms
+from cof.types import Answer, Box, Question, Trace, ViewSpec
 from cof.vision import views
 from cof.vision.load import load
 
@@ -122,7 +123,7 @@ def test_what_only_looks_like_one_is_text(text: str, kept: list[Trace], tmp_path
 
 def test_a_picture_that_moved_is_left_out_with_the_id_of_its_trace(kept: list[Trace], tmp_path: Path) -> None:
     left_out = LeftOut()
-    odd = replace(kept[0], question=replace(kept[0].question, image=str(tmp_path / "gone.png")))
+    odd = replace(kept[0], question=replace(kept[0].question, images=(str(tmp_path / "gone.png"),)))
     assert write_trl([odd, kept[1]], tmp_path, left_out) == 1
     assert f"trace {odd.id}" in left_out.summary()
     assert "gone.png" in left_out.summary()
@@ -142,9 +143,9 @@ def test_a_familys_own_tags_are_written_and_read_again(name: str, tmp_path: Path
     Image.new("RGB", (900, 600), "grey").save(tmp_path / "p.png")
     dialect = dialect_of(name)
     first = views.overview((900, 600), dialect.view)
-    zoom, last = Zoom((Box(90, 60, 450, 300),), "", "Closer."), Answer("red", "I see.")
-    said = [dialect.write(zoom, first), dialect.write(last, first)]
-    question = Question("q", str(tmp_path / "p.png"), "Which?", answer="red")
+    zoom, last = zooms((Box(90, 60, 450, 300),), "", "Closer."), Answer("red", "I see.")
+    said = [dialect.write(zoom, (first,)), dialect.write(last, (first,))]
+    question = Question("q", (str(tmp_path / "p.png"),), "Which?", answer="red")
     trace = run(ScriptedModel(said), question, load(tmp_path / "p.png"), Setting(dialect.view, dialect=dialect))
     assert Filters().refuse(trace, 0) is None
     assert write_sharegpt([trace], tmp_path) == 1

@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 
 from cof.dialects.base import Message
 from cof.dialects.cof import COF
-from cof.types import Answer, Box, Completion, Malformed, Question, Turn, View, Zoom
+from cof.tools.zoom import observed, zooms
+from cof.types import Answer, Box, Call, Completion, Malformed, Observation, Question, Shown, Turn
 from cof.vision import boxes
+from tests.calls import boxes_in
 from tests.properties import cases
 
 MAIN = settings(max_examples=cases(10_000), deadline=None)
 
-FIRST = View(Box(0, 0, 1344, 1008), (448, 336))  # three source pixels a pixel
-QUESTION = Question("1", "a.jpg", "What letter is on the red circle?")
+FIRST = Shown(Box(0, 0, 1344, 1008), (448, 336))  # three source pixels a pixel
+QUESTION = Question("1", ("a.jpg",), "What letter is on the red circle?")
 
 
 def call(box: object, **more: object) -> str:
@@ -29,20 +31,20 @@ def raw_call(numbers: str) -> str:
     return f'<tool_call>{{"name": "image_zoom_in_tool", "arguments": {{"bbox_2d": {numbers}}}}}</tool_call>'
 
 
-def zoom(text: str) -> Zoom:
-    found = COF.parse(text, FIRST)
-    assert isinstance(found, Zoom), found
+def zoom(text: str) -> tuple[Call, ...]:
+    found = COF.parse(text, (FIRST,))
+    assert isinstance(found, tuple), found
     return found
 
 
 def answer(text: str) -> Answer:
-    found = COF.parse(text, FIRST)
+    found = COF.parse(text, (FIRST,))
     assert isinstance(found, Answer), found
     return found
 
 
 def fault(text: str) -> str:
-    found = COF.parse(text, FIRST)
+    found = COF.parse(text, (FIRST,))
     assert isinstance(found, Malformed), found
     assert found.raw == text
     assert found.fault
@@ -55,7 +57,7 @@ def fault(text: str) -> str:
 
 def test_a_thought_and_a_call() -> None:
     found = zoom("<think> It is small. </think>" + call([10, 20, 30, 40], label="circle"))
-    assert found == Zoom((Box(30, 60, 90, 120),), "circle", "It is small.")
+    assert found == zooms((Box(30, 60, 90, 120),), "circle", "It is small.")
 
 
 def test_a_thought_and_an_answer() -> None:
@@ -64,21 +66,21 @@ def test_a_thought_and_an_answer() -> None:
 
 def test_no_thought_is_needed() -> None:
     assert answer("<answer>B</answer>") == Answer("B")
-    assert zoom(call([0, 0, 448, 336])).boxes == (FIRST.region,)
+    assert boxes_in(zoom(call([0, 0, 448, 336]))) == (FIRST.region,)
 
 
 def test_the_released_checkpoints_compact_call() -> None:
     body = '{"name":"image_zoom_in_tool","arguments":{"bbox_2d":[1,2,3,4],"label":"x"}}'
-    assert zoom(f"<think>…</think><tool_call>{body}</tool_call>").boxes == (Box(3, 6, 9, 12),)
+    assert boxes_in(zoom(f"<think>…</think><tool_call>{body}</tool_call>")) == (Box(3, 6, 9, 12),)
 
 
-def test_several_calls_in_order_under_the_first_label() -> None:
+def test_several_calls_in_order_with_a_label_each() -> None:
     found = zoom(call([10, 10, 20, 20], label="a") + "\n" + call([30, 30, 40, 40], label="b"))
-    assert found == Zoom((Box(30, 30, 60, 60), Box(90, 90, 120, 120)), "a")
+    assert found == (*zooms([Box(30, 30, 60, 60)], "a"), *zooms([Box(90, 90, 120, 120)], "b"))
 
 
 def test_the_same_box_twice_is_one_look() -> None:
-    assert len(zoom(call([10, 10, 20, 20]) * 2).boxes) == 1
+    assert len(zoom(call([10, 10, 20, 20]) * 2)) == 1
 
 
 def test_one_bad_call_among_good_ones_is_told() -> None:
@@ -87,20 +89,20 @@ def test_one_bad_call_among_good_ones_is_told() -> None:
 
 @pytest.mark.parametrize("label", [None, 3, ["x"], {}])
 def test_a_missing_or_odd_label_is_an_empty_one(label: object) -> None:
-    assert zoom(call([1, 1, 9, 9])).label == ""
-    assert zoom(call([1, 1, 9, 9], label=label)).label == ""
+    assert zoom(call([1, 1, 9, 9]))[0].label == ""
+    assert zoom(call([1, 1, 9, 9], label=label))[0].label == ""
 
 
 def test_half_a_character_in_a_label_can_be_sent_on() -> None:
-    assert zoom(call([1, 1, 90, 90], label="a \ud800 b")).label == "a ? b"
+    assert zoom(call([1, 1, 90, 90], label="a \ud800 b"))[0].label == "a ? b"
 
 
 def test_unknown_arguments_do_no_harm() -> None:
-    assert zoom(call([1, 1, 9, 9], img_idx=0, why="…")).boxes == (Box(3, 3, 27, 27),)
+    assert boxes_in(zoom(call([1, 1, 9, 9], img_idx=0, why="…"))) == (Box(3, 3, 27, 27),)
 
 
 def test_words_around_a_call_or_an_answer_are_passed_over() -> None:
-    assert zoom(f"Let me see. {call([1, 1, 9, 9])} There!").boxes == (Box(3, 3, 27, 27),)
+    assert boxes_in(zoom(f"Let me see. {call([1, 1, 9, 9])} There!")) == (Box(3, 3, 27, 27),)
     assert answer("Well: <answer>B</answer> as I said.") == Answer("B")
 
 
@@ -110,7 +112,7 @@ def test_an_answer_between_tags_ends_the_episode_whatever_was_called() -> None:
     assert answer("<think>a</think>" + call([1, 1, 9, 9]) + "<think>so</think><answer>B</answer>") == Answer(
         "B", "a\nso"
     )
-    assert isinstance(zoom(call([1, 1, 9, 9]) + "<answer></answer>"), Zoom)
+    assert isinstance(zoom(call([1, 1, 9, 9]) + "<answer></answer>"), tuple)
 
 
 def test_the_last_of_several_answers_counts() -> None:
@@ -120,13 +122,13 @@ def test_the_last_of_several_answers_counts() -> None:
 def test_a_thought_after_the_action_changes_nothing() -> None:
     assert answer("<answer>B</answer><think>or") == Answer("B")
     assert answer("<answer>B</answer><think>or</think>") == Answer("B")
-    assert zoom(call([1, 1, 9, 9]) + "<think>so</think>").thought == ""
+    assert zoom(call([1, 1, 9, 9]) + "<think>so</think>")[0].thought == ""
 
 
 def test_what_stands_in_the_thought_is_no_action() -> None:
     inside = f"<think>I could say {call([1, 1, 9, 9])} or <answer>A</answer></think>"
     assert answer(inside + "<answer>B</answer>").text == "B"
-    assert zoom(inside + call([2, 2, 9, 9])).boxes == (Box(6, 6, 27, 27),)
+    assert boxes_in(zoom(inside + call([2, 2, 9, 9]))) == (Box(6, 6, 27, 27),)
     assert "neither a call nor an answer" in fault(inside)
 
 
@@ -162,7 +164,7 @@ def test_neither_call_nor_answer_is_told(text: str) -> None:
 
 def test_unicode_passes_through() -> None:
     found = zoom("<think>Ein Größenvergleich 🔎</think>" + call([1, 1, 9, 9], label="看板 é"))
-    assert (found.label, found.thought) == ("看板 é", "Ein Größenvergleich 🔎")
+    assert (found[0].label, found[0].thought) == ("看板 é", "Ein Größenvergleich 🔎")
     assert answer("<answer>\u202eΩ\u200d</answer>").text == "\u202eΩ\u200d"
 
 
@@ -277,7 +279,7 @@ def test_reversed_empty_and_outside_boxes_are_told_the_picture_size(box: list[in
     ],
 )
 def test_a_box_is_cut_at_the_picture_and_may_be_fractional(box: list[float], want: Box) -> None:
-    assert zoom(call(box)).boxes == (want,)
+    assert boxes_in(zoom(call(box))) == (want,)
 
 
 @pytest.mark.parametrize(
@@ -292,9 +294,10 @@ def test_a_box_is_cut_at_the_picture_and_may_be_fractional(box: list[float], wan
 )
 @pytest.mark.parametrize("side", [1, 1000, 1344, 60_000])
 def test_a_tiny_box_is_a_box_or_told(numbers: str, side: int) -> None:
-    first = View(Box(0, 0, side, side), (448, 448))
-    match COF.parse(raw_call(numbers), first):
-        case Zoom((box,)):
+    first = Shown(Box(0, 0, side, side), (448, 448))
+    match COF.parse(raw_call(numbers), (first,)):
+        case (Call() as one,):
+            box = one.arguments["box"]
             assert boxes.contains(first.region, box, slack=0)
         case found:
             assert isinstance(found, Malformed)
@@ -311,28 +314,28 @@ def test_deeply_nested_json_is_malformed(bomb: str) -> None:
 
 
 def test_a_thousand_calls_are_read() -> None:
-    assert len(zoom("".join(call([i % 400, i // 400, 448, 336]) for i in range(1000))).boxes) == 1000
+    assert len(zoom("".join(call([i % 400, i // 400, 448, 336]) for i in range(1000)))) == 1000
 
 
 # what is written
 
 
 def test_what_is_written() -> None:
-    assert COF.write(Answer("B", "I see."), FIRST) == "<think>I see.</think><answer>B</answer>"
+    assert COF.write(Answer("B", "I see."), (FIRST,)) == "<think>I see.</think><answer>B</answer>"
     body = '{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [10, 20, 30, 40], "label": "é"}}'
-    found = COF.write(Zoom((Box(30, 60, 90, 120.4),), "é", "x"), FIRST)
+    found = COF.write(zooms((Box(30, 60, 90, 120.4),), "é", "x"), (FIRST,))
     assert found == f"<think>x</think><tool_call>{body}</tool_call>"
-    assert '"label"' not in COF.write(Zoom((FIRST.region,)), FIRST)
+    assert '"label"' not in COF.write(zooms((FIRST.region,)), (FIRST,))
 
 
 def test_the_opening_messages() -> None:
-    system, user = COF.messages(QUESTION, FIRST)
+    system, user = COF.messages(QUESTION, (FIRST,))
     assert system == Message("system", (COF.system,))
     assert user == Message("user", (FIRST, QUESTION.text))
 
 
 def test_choices_and_the_order_to_answer_at_once() -> None:
-    question = Question("1", "a.jpg", "Which?", ("left", "right"))
+    question = Question("1", ("a.jpg",), "Which?", ("left", "right"))
     assert COF.ask(question, direct=True).splitlines() == [
         "Which?",
         "Choose one of: left, right.",
@@ -341,11 +344,11 @@ def test_choices_and_the_order_to_answer_at_once() -> None:
 
 
 def test_what_comes_back_after_a_turn() -> None:
-    close = View(Box(0, 0, 90, 90), (56, 56))
-    looked = Turn(Completion("z"), Zoom((Box(0, 0, 90, 90),)), (close,))
+    close = Shown(Box(0, 0, 90, 90), (56, 56))
+    looked = Turn(Completion("z"), zooms((Box(0, 0, 90, 90),)), observed((close,)))
     wrong = Turn(Completion("w"), Malformed("no", "w"), note=COF.complain("no"))
     said = Turn(Completion("a"), Answer("B"))
-    assert COF.messages(QUESTION, FIRST, (looked, wrong, said))[2:] == (
+    assert COF.messages(QUESTION, (FIRST,), (looked, wrong, said))[2:] == (
         Message("assistant", ("z",)),
         Message("user", (close, COF.closer)),
         Message("assistant", ("w",)),
@@ -383,8 +386,8 @@ LINES = st.lists(PIECES | st.text(max_size=4), max_size=12).map("".join)
 SIDES = st.integers(1, 4000)
 
 
-def overview_of(width: int, height: int, columns: int, rows: int) -> View:
-    return View(Box(0, 0, width, height), (columns * 28, rows * 28))
+def overview_of(width: int, height: int, columns: int, rows: int) -> Shown:
+    return Shown(Box(0, 0, width, height), (columns * 28, rows * 28))
 
 
 OVERVIEWS = st.builds(overview_of, SIDES, SIDES, st.integers(1, 40), st.integers(1, 40))
@@ -399,7 +402,7 @@ WORDS = st.text(max_size=12).filter(plain)
 
 
 @st.composite
-def written(draw: st.DrawFn) -> tuple[Zoom | Answer, View]:
+def written(draw: st.DrawFn) -> tuple[tuple[Call, ...] | Answer, Shown]:
     """An action with the overview it is about; each box rounds to other whole pixels of it."""
     first = draw(OVERVIEWS)
     if draw(st.booleans()):
@@ -411,25 +414,25 @@ def written(draw: st.DrawFn) -> tuple[Zoom | Answer, View]:
         off = draw(st.tuples(*[st.floats(-0.49, 0.49)] * 4))
         near = [min(max(n + d, 0), side) for n, d, side in zip(whole, off, (width, height) * 2, strict=True)]
         found[whole] = first.to_source(Box(*near))
-    return Zoom(tuple(found.values()), draw(WORDS), draw(WORDS)), first
+    return zooms(tuple(found.values()), draw(WORDS), draw(WORDS)), first
 
 
 @st.composite
-def mutated(draw: st.DrawFn) -> tuple[str, View]:
+def mutated(draw: st.DrawFn) -> tuple[str, Shown]:
     """A valid text that was cut, doubled or spliced in a few places."""
     action, first = draw(written())
-    text = COF.write(action, first)
+    text = COF.write(action, (first,))
     for _ in range(draw(st.integers(1, 4))):
         a, b = sorted((draw(st.integers(0, len(text))), draw(st.integers(0, len(text)))))
         text = text[:a] + draw(st.one_of(LINES, st.just(text[a:b] * 2), st.just(""))) + text[b:]
     return text, first
 
 
-def check(text: str, first: View) -> None:
-    match COF.parse(text, first):
-        case Zoom(found):
+def check(text: str, first: Shown) -> None:
+    match COF.parse(text, (first,)):
+        case tuple() as found:
             assert found
-            assert all(boxes.contains(first.region, box, slack=0) for box in found)
+            assert all(boxes.contains(first.region, box, slack=0) for box in boxes_in(found))
         case Answer(said):
             assert said.strip()
         case Malformed(fault, raw):
@@ -440,40 +443,40 @@ def check(text: str, first: View) -> None:
 @MAIN
 @given(st.text() | LINES, OVERVIEWS)
 @example("\ud800", FIRST)
-def test_any_text_is_an_action(text: str, first: View) -> None:
+def test_any_text_is_an_action(text: str, first: Shown) -> None:
     check(text, first)
 
 
 @MAIN
 @given(mutated())
-def test_any_damaged_text_is_an_action(case: tuple[str, View]) -> None:
+def test_any_damaged_text_is_an_action(case: tuple[str, Shown]) -> None:
     check(*case)
 
 
 @MAIN
 @given(st.tuples(*[st.floats() | st.floats(-10, 1200) | st.integers()] * 4), OVERVIEWS)
-def test_every_box_lies_within_the_picture(numbers: tuple[float, float, float, float], first: View) -> None:
+def test_every_box_lies_within_the_picture(numbers: tuple[float, float, float, float], first: Shown) -> None:
     check(call(list(numbers)), first)
 
 
 @MAIN
 @given(written())
-def test_what_is_written_is_read_as_it_was_meant(case: tuple[Zoom | Answer, View]) -> None:
+def test_what_is_written_is_read_as_it_was_meant(case: tuple[tuple[Call, ...] | Answer, Shown]) -> None:
     action, first = case
-    back = COF.parse(COF.write(action, first), first)
+    back = COF.parse(COF.write(action, (first,)), (first,))
     if isinstance(action, Answer):
         assert back == action
         return
-    assert isinstance(back, Zoom), back
-    assert (back.label, back.thought) == (action.label, action.thought)
-    for box, meant in zip(back.boxes, action.boxes, strict=True):
+    assert isinstance(back, tuple), back
+    assert (back[0].label, back[0].thought) == (action[0].label, action[0].thought)
+    for box, meant in zip(boxes_in(back), boxes_in(action), strict=True):
         pairs = zip(first.from_source(box).as_tuple(), first.from_source(meant).as_tuple(), strict=True)
         assert all(abs(a - b) <= 0.5 + 1e-6 for a, b in pairs)
 
 
-CLOSE = View(Box(0, 0, 90, 90), (56, 56))
-ACTIONS = st.sampled_from((Zoom((Box(0, 0, 90, 90),)), Answer("B"), Malformed("no", "w")))
-SHOWN = st.sampled_from(((), (CLOSE,), (CLOSE, FIRST)))
+CLOSE = Shown(Box(0, 0, 90, 90), (56, 56))
+ACTIONS = st.sampled_from((zooms((Box(0, 0, 90, 90),)), Answer("B"), Malformed("no", "w")))
+SHOWN = st.sampled_from(((), observed((CLOSE,)), observed((CLOSE, FIRST)), (Observation(words="none"),)))
 TURNS = st.builds(
     Turn, st.builds(Completion, st.text(max_size=4)), ACTIONS, SHOWN, st.sampled_from(("", "no", COF.answer_now))
 )
@@ -482,10 +485,10 @@ TURNS = st.builds(
 @MAIN
 @given(st.lists(TURNS, max_size=4), st.booleans(), st.text(max_size=8))
 def test_messages_only_grow(turns: list[Turn], direct: bool, text: str) -> None:
-    question = Question("1", "a.jpg", text, (text, "B"))
-    whole = COF.messages(question, FIRST, turns, direct)
+    question = Question("1", ("a.jpg",), text, (text, "B"))
+    whole = COF.messages(question, (FIRST,), turns, direct)
     for k in range(len(turns) + 1):
-        part = COF.messages(question, FIRST, turns[:k], direct)
+        part = COF.messages(question, (FIRST,), turns[:k], direct)
         assert repr(part) == repr(whole[: len(part)])
 
 
@@ -511,8 +514,8 @@ def test_the_form_of_a_turn(text: str, formed: bool) -> None:
 
 
 def test_what_is_written_has_the_form() -> None:
-    first = View(Box(0, 0, 448, 448), (448, 448))
+    first = Shown(Box(0, 0, 448, 448), (448, 448))
     two = (Box(0, 0, 10, 10), Box(20, 20, 40, 40))
-    assert COF.well_formed(COF.write(Zoom(two, "a sign", "too small"), first))
-    assert COF.well_formed(COF.write(Answer("B", "I see"), first))
+    assert COF.well_formed(COF.write(zooms(two, "a sign", "too small"), (first,)))
+    assert COF.well_formed(COF.write(Answer("B", "I see"), (first,)))
     assert not COF.well_formed("<think>" * 20_000)  # in no time

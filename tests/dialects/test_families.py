@@ -10,7 +10,8 @@ from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_for, dialect_of, names
 from cof.dialects.options import lettered
 from cof.errors import InvalidConfig
-from cof.types import Box, Completion, Question, Turn, View, Zoom
+from cof.tools.zoom import observed, zooms
+from cof.types import Box, Completion, Question, Shown, Turn
 from cof.vision import views
 
 SIZE = (3840, 2160)
@@ -18,11 +19,11 @@ LOW = (960, 1080, 1920, 2160)  # source pixels of a picture of that size
 FAMILIES = names()
 
 
-def overview(dialect: Dialect) -> View:
+def overview(dialect: Dialect) -> Shown:
     return views.overview(SIZE, dialect.view)
 
 
-def crop(dialect: Dialect) -> View:
+def crop(dialect: Dialect) -> Shown:
     return views.zoom(Box(1000, 1000, 1400, 1400), overview(dialect), dialect.view)
 
 
@@ -82,7 +83,7 @@ def test_more_options_than_letters_have_none() -> None:
 
 
 def test_a_family_that_was_trained_with_letters_is_asked_with_them() -> None:
-    question = Question("", "", "Which {choices}?", ("red", "blue {question}"))
+    question = Question("", ("",), "Which {choices}?", ("red", "blue {question}"))
     asked = dialect_of("qwen3-vl").ask(question)
     assert asked.splitlines()[0] == "Which {choices}?"
     assert asked.splitlines()[-3:-1] == ["(A) red", "(B) blue {question}"]
@@ -92,12 +93,12 @@ def test_a_family_that_was_trained_with_letters_is_asked_with_them() -> None:
 def test_the_question_may_be_put_again_after_a_crop() -> None:
     dialect = dialect_of("ergo")
     view = crop(dialect)
-    turn = Turn(Completion("a"), Zoom((view.region,)), (view,))
-    question = Question("", "", " Which {words}? ", ("red", "blue"))
-    _, words = dialect.messages(question, overview(dialect), [turn])[-1].parts
+    turn = Turn(Completion("a"), zooms((view.region,)), observed((view,)))
+    question = Question("", ("",), " Which {words}? ", ("red", "blue"))
+    _, words = dialect.messages(question, (overview(dialect),), [turn])[-1].parts
     assert str(words).splitlines()[:3] == ["Which {words}?", "(A) red", "(B) blue"]
     mine = replace(dialect, reply="{before}/{n} {choices}{image}{words}")
-    assert mine.messages(question, overview(dialect), [turn])[-1].parts[0] == "0/1 red, blue"
+    assert mine.messages(question, (overview(dialect),), [turn])[-1].parts[0] == "0/1 red, blue"
 
 
 @pytest.mark.parametrize("choose", ["Say it.", "{choices} {choices}", "{lettered} {lettered}"])

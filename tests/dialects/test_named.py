@@ -17,14 +17,15 @@ from cof.errors import InvalidConfig
 from cof.loop.session import run
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
-from cof.types import Answer, Box, Completion, Malformed, Question, Turn, View, Zoom
+from cof.tools.zoom import observed, zooms
+from cof.types import Answer, Box, Completion, Malformed, Question, Shown, Turn
 from cof.vision import views
 
 SIZE = (3840, 2160)
 FAMILIES = names()
 
 
-def overview(dialect: Dialect) -> View:
+def overview(dialect: Dialect) -> Shown:
     return views.overview(SIZE, dialect.view)
 
 
@@ -55,9 +56,9 @@ def test_500_regions_come_out_within_a_pixel_at_3840(name: str) -> None:
         x, y = rng.uniform(0, SIZE[0] - 60), rng.uniform(0, SIZE[1] - 60)
         box = Box(x, y, rng.uniform(x + 50, SIZE[0]), rng.uniform(y + 50, SIZE[1]))
         said = call(dialect, list(frames.numbers(box, first, dialect.unit, dialect.order)))
-        read = dialect.parse(said, first)
-        assert isinstance(read, Zoom), (said, read)
-        crop, wanted = (views.zoom(each, first, dialect.view).region for each in (read.boxes[0], box))
+        read = dialect.parse(said, (first,))
+        assert isinstance(read, tuple), (said, read)
+        crop, wanted = (views.zoom(each, first, dialect.view).region for each in (read[0].box, box))
         assert all(abs(a - b) <= 1 for a, b in zip(crop.as_tuple(), wanted.as_tuple(), strict=True))
 
 
@@ -66,14 +67,14 @@ def test_what_a_family_writes_it_reads(name: str) -> None:
     dialect = dialect_of(name)
     first = overview(dialect)
     box = Box(960, 540, 1920, 1080)
-    read = dialect.parse(dialect.write(Zoom((box,), "sign", "Too small."), first), first)
-    assert isinstance(read, Zoom)
+    read = dialect.parse(dialect.write(zooms((box,), "sign", "Too small."), (first,)), (first,))
+    assert isinstance(read, tuple)
     step = max(first.region.width / first.size[0], first.region.width / 1000)
-    assert all(abs(a - b) <= step for a, b in zip(read.boxes[0].as_tuple(), box.as_tuple(), strict=True))
-    assert read.thought == "Too small."
-    assert read.label == ("sign" if dialect.label and dialect.shape != "numbers" else "")
-    told = dialect.write(Answer("B 2", "I see."), first)
-    assert dialect.parse(told, first) == Answer("B 2", "I see.")
+    assert all(abs(a - b) <= step for a, b in zip(read[0].box.as_tuple(), box.as_tuple(), strict=True))
+    assert read[0].thought == "Too small."
+    assert read[0].label == ("sign" if dialect.label and dialect.shape != "numbers" else "")
+    told = dialect.write(Answer("B 2", "I see."), (first,))
+    assert dialect.parse(told, (first,)) == Answer("B 2", "I see.")
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -82,16 +83,16 @@ def test_a_family_goes_through_the_loop(name: str) -> None:
     dialect = dialect_of(name)
     first = overview(dialect)
     script = [
-        dialect.write(Zoom((Box(960, 540, 1920, 1080),), "", "Look."), first),
+        dialect.write(zooms((Box(960, 540, 1920, 1080),), "", "Look."), (first,)),
         "",
-        dialect.write(Answer("B"), first),
+        dialect.write(Answer("B"), (first,)),
     ]
     model = ScriptedModel(script)
-    trace = run(model, Question("1", "", "Which?"), Image.new("RGB", SIZE), Setting(dialect.view, dialect=dialect))
+    trace = run(model, Question("1", ("",), "Which?"), Image.new("RGB", SIZE), Setting(dialect.view, dialect=dialect))
     assert (trace.answer, trace.zooms, trace.dialect) == ("B", 1, name)
     assert isinstance(trace.turns[1].action, Malformed)
     reply = model.requests[1].messages[-1]
-    assert [part for part in reply.parts if isinstance(part, View)] == list(trace.views)
+    assert [part for part in reply.parts if isinstance(part, Shown)] == list(trace.views)
     assert "{" not in "".join(part for part in reply.parts if isinstance(part, str))
     assert (
         model.requests[2].messages[-1].parts[0].startswith("That did not work: there is neither a call nor an answer")
@@ -118,10 +119,10 @@ SAID = [
 @pytest.mark.parametrize(("name", "text", "action"), SAID)
 def test_thoughts_and_answers_in_many_shapes(name: str, text: str, action: Answer) -> None:
     dialect = dialect_of(name)
-    assert dialect.parse(text, overview(dialect)) == action
+    assert dialect.parse(text, (overview(dialect),)) == action
 
 
-def crop(dialect: Dialect) -> View:
+def crop(dialect: Dialect) -> Shown:
     return views.zoom(Box(1000, 1000, 1400, 1400), overview(dialect), replace(dialect.view, grow=1.0))
 
 
@@ -130,10 +131,10 @@ def test_a_box_may_lie_in_a_closer_look(name: str, source: object) -> None:
     dialect = dialect_of(name)
     numbers = [500, 500, 1000, 1000] if dialect.unit == "thousand" else [0.5, 0.5, 1.0, 1.0]
     view = crop(dialect)
-    read = dialect.parse(call(dialect, numbers, **{dialect.source: source}), overview(dialect), (view,))
-    assert isinstance(read, Zoom)
+    read = dialect.parse(call(dialect, numbers, **{dialect.source: source}), (overview(dialect), *(view,)))
+    assert isinstance(read, tuple)
     x, y = view.region.center
-    assert read.boxes[0].as_tuple() == pytest.approx((x, y, view.region.x1, view.region.y1))
+    assert read[0].box.as_tuple() == pytest.approx((x, y, view.region.x1, view.region.y1))
 
 
 @pytest.mark.parametrize(
@@ -144,47 +145,52 @@ def test_a_box_may_lie_in_a_closer_look(name: str, source: object) -> None:
 def test_a_picture_that_is_not_there_is_told(name: str, source: object) -> None:
     dialect = dialect_of(name)
     said = call(dialect, [0.1, 0.1, 0.5, 0.5], **{dialect.source: source})
-    read = dialect.parse(said, overview(dialect), (crop(dialect),))
+    read = dialect.parse(said, (overview(dialect), *(crop(dialect),)))
     assert isinstance(read, Malformed)
     assert "names none of the 2 pictures so far; want one of them" in read.fault
 
 
 def test_a_missing_picture_number_means_the_first() -> None:
     dialect = dialect_of("qwen3-vl")
-    read = dialect.parse(call(dialect, [0, 0, 500, 500]), overview(dialect), (crop(dialect),))
-    assert isinstance(read, Zoom)
-    assert read.boxes[0].as_tuple() == pytest.approx((0, 0, 1920, 1080))
+    read = dialect.parse(call(dialect, [0, 0, 500, 500]), (overview(dialect), *(crop(dialect),)))
+    assert isinstance(read, tuple)
+    assert read[0].box.as_tuple() == pytest.approx((0, 0, 1920, 1080))
 
 
 def test_an_edge_at_one_does_not_flip_the_frame() -> None:
     dialect = dialect_of("pixel-reasoner")
     first = overview(dialect)
-    whole, pixels = (dialect.parse(call(dialect, numbers), first) for numbers in ([0, 0, 1, 1], [0, 0, 2, 2]))
-    assert isinstance(whole, Zoom)
-    assert isinstance(pixels, Zoom)
-    assert whole.boxes[0] == Box(0, 0, *SIZE)
-    assert pixels.boxes[0].width < 3
+    whole, pixels = (dialect.parse(call(dialect, numbers), (first,)) for numbers in ([0, 0, 1, 1], [0, 0, 2, 2]))
+    assert isinstance(whole, tuple)
+    assert isinstance(pixels, tuple)
+    assert whole[0].box == Box(0, 0, *SIZE)
+    assert pixels[0].box.width < 3
 
 
 def test_a_box_over_the_edge_is_cut_and_one_outside_is_told() -> None:
     dialect = dialect_of("qwen2.5-vl")
     first = overview(dialect)
     w, h = first.size
-    over = dialect.parse(call(dialect, [w / 2, h / 2, w * 2, h * 2]), first)
-    assert isinstance(over, Zoom)
-    assert over.boxes[0].as_tuple() == pytest.approx((SIZE[0] / 2, SIZE[1] / 2, *SIZE))
-    assert isinstance(dialect.parse(call(dialect, [w + 5, 0, w + 9, 9]), first), Malformed)
+    over = dialect.parse(call(dialect, [w / 2, h / 2, w * 2, h * 2]), (first,))
+    assert isinstance(over, tuple)
+    assert over[0].box.as_tuple() == pytest.approx((SIZE[0] / 2, SIZE[1] / 2, *SIZE))
+    assert isinstance(dialect.parse(call(dialect, [w + 5, 0, w + 9, 9]), (first,)), Malformed)
 
 
 def test_replies_count_observations_and_say_sizes() -> None:
     dialect = dialect_of("mini-o3")
     first, view = overview(dialect), crop(dialect)
-    turns = [Turn(Completion("a"), Zoom((view.region,)), (view,)), Turn(Completion("b"), Zoom((view.region,)), (view,))]
+    turns = [
+        Turn(Completion("a"), zooms((view.region,)), observed((view,))),
+        Turn(Completion("b"), zooms((view.region,)), observed((view,))),
+    ]
     replies = [
-        message.parts[0] for message in dialect.messages(Question("", "", "?"), first, turns) if message.role == "user"
+        message.parts[0]
+        for message in dialect.messages(Question("", ("",), "?"), (first,), turns)
+        if message.role == "user"
     ]
     assert replies[1:] == ["Action 0 gave observation_1:", "Action 1 gave observation_2:"]
-    size = dialect_of("pixel-reasoner").messages(Question("", "", "?"), first, turns[:1])[-1].parts[0]
+    size = dialect_of("pixel-reasoner").messages(Question("", ("",), "?"), (first,), turns[:1])[-1].parts[0]
     assert size == f"Here is that part, {view.size[0]} x {view.size[1]} pixels:"
 
 
@@ -200,7 +206,7 @@ def test_a_file_adds_a_family(tmp_path: Path) -> None:
         user="Q: {question}",
         view=replace(theirs.view, grow=1.5),
     )
-    assert mine.ask(Question("", "", "Which?"), direct=True) == "Q: Which?\nAnswer now, without zooming."
+    assert mine.ask(Question("", ("",), "Which?"), direct=True) == "Q: Which?\nAnswer now, without zooming."
 
 
 @pytest.mark.parametrize(
@@ -263,9 +269,9 @@ def test_the_frame_of_each_family_by_hand(name: str, said: str, box: tuple[int, 
     dialect = dialect_of(name)
     first = overview(dialect)
     w, h = (side // 2 for side in first.size)
-    read = dialect.parse(said.replace("%(w)s", str(w)).replace("%(h)s", str(h)), first)
-    assert isinstance(read, Zoom)
-    assert read.boxes[0].as_tuple() == pytest.approx(box or (0, 0, 1920, 1080), abs=1e-6)
+    read = dialect.parse(said.replace("%(w)s", str(w)).replace("%(h)s", str(h)), (first,))
+    assert isinstance(read, tuple)
+    assert read[0].box.as_tuple() == pytest.approx(box or (0, 0, 1920, 1080), abs=1e-6)
 
 
 def test_view_rules_by_hand() -> None:
@@ -285,8 +291,8 @@ def test_view_rules_by_hand() -> None:
 def test_a_note_beside_a_picture_leaves_its_tags_closed(name: str) -> None:
     dialect = dialect_of(name)
     view = crop(dialect)
-    turn = Turn(Completion("a"), Zoom((view.region,)), (view,), "Answer {n} now.")
-    parts = dialect.messages(Question("", "", "?"), overview(dialect), [turn])[-1].parts
+    turn = Turn(Completion("a"), zooms((view.region,)), observed((view,)), "Answer {n} now.")
+    parts = dialect.messages(Question("", ("",), "?"), (overview(dialect),), [turn])[-1].parts
     assert parts == ("<tool_response>", view, "</tool_response>Answer {n} now.")
 
 
@@ -294,8 +300,8 @@ def test_a_note_beside_a_picture_leaves_its_tags_closed(name: str) -> None:
 def test_the_form_of_each_family(name: str) -> None:
     dialect = dialect_of(name)
     first = overview(dialect)
-    zoom = dialect.write(Zoom((Box(960, 540, 1920, 1080),), "", "Look."), first)
-    answer = dialect.write(Answer("B", "I see."), first)
+    zoom = dialect.write(zooms((Box(960, 540, 1920, 1080),), "", "Look."), (first,))
+    answer = dialect.write(Answer("B", "I see."), (first,))
     assert dialect.well_formed(zoom)
     assert dialect.well_formed(answer)
     assert not dialect.well_formed("")
@@ -311,14 +317,14 @@ def test_the_form_of_each_family(name: str) -> None:
         "<think>" * 20_000,
     ):
         dialect.well_formed(long)  # in no time: were it quadratic, this test would not end
-        dialect.parse(long, first)
+        dialect.parse(long, (first,))
 
 
 def test_turns_that_a_server_took_apart_are_put_together_as_the_family_writes_them() -> None:
     assert dialect_of("qwen2-vl").join("I think hard. Maybe A.", "B", []) == "B"
     body = '{"bbox_2d": [0.1, 0.1, 0.5, 0.5], "source": "original_image"}'
     dialect = dialect_of("mini-o3")
-    assert isinstance(dialect.parse(dialect.join("Hm.", "", [("grounding", body)]), overview(dialect)), Zoom)
+    assert isinstance(dialect.parse(dialect.join("Hm.", "", [("grounding", body)]), (overview(dialect),)), tuple)
 
 
 def test_a_file_is_known_by_its_absolute_path_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

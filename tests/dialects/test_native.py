@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of, names
-from cof.dialects.native import split_tool_calls, tool
+from cof.dialects.native import split_tool_calls, tools
 from cof.dialects.turns import NAMED_SHAPES
 from cof.errors import InvalidConfig
-from cof.types import Box, Zoom
+from cof.tools.zoom import zooms
+from cof.types import Box
 from cof.vision import views
 from tests.properties import cases
 
@@ -26,10 +27,12 @@ CALL = '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [1, 2
 def test_what_a_family_writes_has_the_arguments_of_its_tool(name: str) -> None:
     dialect = dialect_of(name)
     first = views.overview((3840, 2160), dialect.view)
-    words, calls = split_tool_calls(dialect, dialect.write(Zoom((Box(960, 540, 1920, 1080),), "sign", "Small."), first))
+    words, calls = split_tool_calls(
+        dialect, dialect.write(zooms((Box(960, 540, 1920, 1080),), "sign", "Small."), (first,))
+    )
     assert "Small." in words
     ((called, arguments),) = calls
-    function = tool(dialect)["function"]
+    function = tools(dialect)[0]["function"]
     assert called == function["name"]
     given, schema = json.loads(arguments), function["parameters"]
     assert set(schema["required"]) <= set(given) <= set(schema["properties"])
@@ -41,10 +44,10 @@ def test_what_a_family_writes_has_the_arguments_of_its_tool(name: str) -> None:
 def test_what_is_taken_apart_means_the_same_when_put_together(name: str) -> None:
     dialect = dialect_of(name)
     first = views.overview((3840, 2160), dialect.view)
-    text = dialect.write(Zoom((Box(960, 540, 1920, 1080), Box(0, 0, 500, 500)), "sign", "Small."), first)
+    text = dialect.write(zooms((Box(960, 540, 1920, 1080), Box(0, 0, 500, 500)), "sign", "Small."), (first,))
     words, calls = split_tool_calls(dialect, text)
     assert len(calls) == 2
-    assert dialect.parse(dialect.join("", words, calls), first) == dialect.parse(text, first)
+    assert dialect.parse(dialect.join("", words, calls), (first,)) == dialect.parse(text, (first,))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from cof.dialects import turns
 from cof.dialects.named import dialect_of, names
-from cof.types import Action, Answer, Box, Malformed, View, Zoom
+from cof.tools.zoom import zooms
+from cof.types import Action, Answer, Box, Call, Malformed, Shown
 from cof.vision import views
 from tests.properties import cases
 
@@ -22,18 +23,18 @@ BARE = [name for name in FAMILIES if "…" in dialect_of(name).answers]
 CALL = '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [250, 500, 500, 1000]}}</tool_call>'
 
 
-def overview(name: str) -> View:
+def overview(name: str) -> Shown:
     return views.overview(SIZE, dialect_of(name).view)
 
 
 def read(name: str, text: str) -> Action:
-    return dialect_of(name).parse(text, overview(name))
+    return dialect_of(name).parse(text, (overview(name),))
 
 
-def zoom(name: str, text: str, box: tuple[float, ...] = PART) -> Zoom:
+def zoom(name: str, text: str, box: tuple[float, ...] = PART) -> tuple[Call, ...]:
     found = read(name, text)
-    assert isinstance(found, Zoom), found
-    assert found.boxes[0].as_tuple() == pytest.approx(box, abs=2)
+    assert isinstance(found, tuple), found
+    assert found[0].box.as_tuple() == pytest.approx(box, abs=2)
     return found
 
 
@@ -54,23 +55,23 @@ def called(arguments: str, tool: str = "image_zoom_in_tool") -> str:
 def test_a_thought_with_only_its_closing_tag_is_read_in_every_family(name: str) -> None:
     dialect, first = dialect_of(name), overview(name)
     box = Box(960, 540, 1920, 1080)
-    bare = dialect.write(Answer("B 2"), first).replace("<think></think>", "")
-    assert dialect.parse(f"Could be A.\n</think>\n\n{bare}", first) == Answer("B 2", "Could be A.")
-    call = dialect.write(Zoom((box,)), first).replace("<think></think>", "")
-    found = dialect.parse(f"Too small.\n</think>\n{call}", first)
-    assert isinstance(found, Zoom)
-    assert found.thought == "Too small."
+    bare = dialect.write(Answer("B 2"), (first,)).replace("<think></think>", "")
+    assert dialect.parse(f"Could be A.\n</think>\n\n{bare}", (first,)) == Answer("B 2", "Could be A.")
+    call = dialect.write(zooms((box,)), (first,)).replace("<think></think>", "")
+    found = dialect.parse(f"Too small.\n</think>\n{call}", (first,))
+    assert isinstance(found, tuple)
+    assert found[0].thought == "Too small."
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_call_that_was_only_thought_about_is_no_call(name: str) -> None:
     dialect, first = dialect_of(name), overview(name)
-    call = dialect.write(Zoom((Box(960, 540, 1920, 1080),)), first).replace("<think></think>", "")
-    answer = dialect.write(Answer("blue"), first).replace("<think></think>", "")
-    found = dialect.parse(f"I could say {call} but need not.\n</think>\n\n{answer}", first)
+    call = dialect.write(zooms((Box(960, 540, 1920, 1080),)), (first,)).replace("<think></think>", "")
+    answer = dialect.write(Answer("blue"), (first,)).replace("<think></think>", "")
+    found = dialect.parse(f"I could say {call} but need not.\n</think>\n\n{answer}", (first,))
     assert isinstance(found, Answer)
     assert found.text == "blue"
-    assert isinstance(dialect.parse(f"I could say {call} but need not.\n</think>\n", first), Malformed)
+    assert isinstance(dialect.parse(f"I could say {call} but need not.\n</think>\n", (first,)), Malformed)
 
 
 @pytest.mark.parametrize(
@@ -112,11 +113,11 @@ def test_a_thought_alone_is_no_answer(text: str) -> None:
 @pytest.mark.parametrize("name", ["qwen3-vl", "plain", "qwen2.5-vl", "pixel-reasoner", "qwen3.5"])
 def test_plain_words_before_a_call_are_its_thought(name: str) -> None:
     dialect, first = dialect_of(name), overview(name)
-    call = dialect.write(Zoom((Box(960, 1080, 1920, 2160),)), first).replace("<think></think>", "")
-    assert zoom(name, f"I need to read it.\n\n{call}").thought == "I need to read it."
-    assert zoom(name, call).thought == ""
-    assert zoom(name, f"<think>Small.</think>Let me look.{call}").thought == "Small."
-    assert zoom(name, f"Small.</think>{call} Let me look.").thought == "Small."
+    call = dialect.write(zooms((Box(960, 1080, 1920, 2160),)), (first,)).replace("<think></think>", "")
+    assert zoom(name, f"I need to read it.\n\n{call}")[0].thought == "I need to read it."
+    assert zoom(name, call)[0].thought == ""
+    assert zoom(name, f"<think>Small.</think>Let me look.{call}")[0].thought == "Small."
+    assert zoom(name, f"Small.</think>{call} Let me look.")[0].thought == "Small."
 
 
 # calls in other forms
@@ -143,13 +144,13 @@ THOUSANDTHS = [
 @pytest.mark.parametrize("form", [XML, PAIRS, GEMMA], ids=["xml", "pairs", "gemma"])
 @pytest.mark.parametrize("label", ["sign 2", "2", "[a] sign", 'the "big" sign', "{sign}"])
 def test_named_calls_are_read_in_the_forms_of_other_templates(name: str, form: str, label: str) -> None:
-    assert zoom(name, form % label).label == label
+    assert zoom(name, form % label)[0].label == label
 
 
 @pytest.mark.parametrize("label", ["<function=", "<arg_key>", "call:", "</function>"])
 def test_a_label_in_json_may_hold_the_signs_of_other_forms(label: str) -> None:
     first = overview("cof")
-    assert zoom("cof", dialect_of("cof").write(Zoom((Box(*PART),), label), first)).label == label
+    assert zoom("cof", dialect_of("cof").write(zooms((Box(*PART),), label), (first,)))[0].label == label
 
 
 @pytest.mark.parametrize(
@@ -227,8 +228,8 @@ def test_a_list_with_a_stray_brace_gives_its_good_boxes() -> None:
     one, other = '{"bbox_2d": [10, 20, 300, 400], "label": "a"}', '{"bbox_2d": [400, 20, 600, 400]}'
     for body in (f"[\n{one},\n{{\n{other}\n]", f"[{one}}},{other}]", f"[[{one},{other}]"):
         found = read("mgpo", f"```json\n{body}\n```")
-        assert isinstance(found, Zoom)
-        assert len(found.boxes) == 2
+        assert isinstance(found, tuple)
+        assert len(found) == 2
     assert fault("mgpo", '```json\n[{"label": "a"},{]\n```')
     assert fault("mgpo", '```json\n[{"bbox_2d": [10, 20, 300]},{]\n```')
     assert "cut off" in fault("mgpo", f"```json\n[{one},")
@@ -263,7 +264,7 @@ def test_a_call_whose_tags_were_lost(name: str) -> None:
             ("[250,500,500,1000]", str(numbers)),
         ):
             bare = bare.replace(old, new)
-        assert zoom(name, bare).label == "sign"
+        assert zoom(name, bare)[0].label == "sign"
     assert read(name, f"The sign says {body}") == Answer(f"The sign says {body}")
     assert read(name, '{"name": "Bob"}') == Answer('{"name": "Bob"}')
 
@@ -348,8 +349,8 @@ PIECES = st.sampled_from(
 @given(st.sampled_from(FAMILIES), st.lists(PIECES | st.text(max_size=3), max_size=14).map("".join))
 def test_no_text_at_all_does_harm(name: str, text: str) -> None:
     dialect, first = dialect_of(name), overview(name)
-    found = dialect.parse(text, first)
-    assert isinstance(found, Zoom | Answer | Malformed)
+    found = dialect.parse(text, (first,))
+    assert isinstance(found, tuple | Answer | Malformed)
     if dialect.well_formed(text) and isinstance(found, Answer):
         assert found.text
     box = dialect.answer_box(text, first)
@@ -376,7 +377,7 @@ HOSTILE = [
 def test_hostile_texts_are_read_in_no_time(name: str) -> None:
     dialect, first = dialect_of(name), overview(name)
     for text in HOSTILE:  # were one of them quadratic, this test would not end
-        dialect.parse(text, first)
+        dialect.parse(text, (first,))
         dialect.well_formed(text)
         dialect.answer_box(text, first)
 

@@ -64,7 +64,7 @@ def made(
         for number, answer in enumerate(answers):
             place = folder.parent / f"{number}.png"
             Image.new("RGB", SIZE, (0, 0, 80 * number)).save(place)
-            question = Question(f"q{number}", str(place), "Which colour?", answer=answer, **fields)
+            question = Question(f"q{number}", (str(place),), "Which colour?", answer=answer, **fields)
             found.append(Item(question, lambda place=place: Image.open(place).convert("RGB")))
         return found
 
@@ -130,7 +130,7 @@ def test_a_picture_that_is_gone_is_told_in_words(tmp_path: Path) -> None:
 
 def test_failures_unscored_answers_and_limits_are_no_wrong_answers(tmp_path: Path) -> None:
     run = made(tmp_path / "run", answers=("blue", None), limits=Limits(zooms=0))
-    lost = replace(next(records(run)).trace, id="q2", turns=(), stop=Stop.FAILED, error="broken", overview=NO_VIEW)
+    lost = replace(next(records(run)).trace, id="q2", turns=(), stop=Stop.FAILED, error="broken", overviews=(NO_VIEW,))
     line = {"id": "f", "arm": "focus", "resolution": 0, "seed": 0, "group": "q2", "trace": to_json(lost)}
     with (run / "traces.jsonl").open("a") as lines:
         lines.write(json.dumps(line) + "\n")

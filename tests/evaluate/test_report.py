@@ -27,7 +27,7 @@ ZOOM = '<think></think><tool_call>{"name": "image_zoom_in_tool", "arguments": {"
 def record(arm, name, answer, zoom=False, depth=0, resolution=NATIVE, seed=0, group=""):
     """A run in which the truth is always A."""
     lines = [*([ZOOM] if zoom else []), f"<answer>{answer}</answer>"]
-    question = Question(name, "", "?", (), "A", "direct_attributes", depth, (Box(100, 100, 200, 200),))
+    question = Question(name, ("",), "?", (), "A", "direct_attributes", depth, (Box(100, 100, 200, 200),))
     return Record(arm, resolution, seed, group or name, run(ScriptedModel(lines), question, PICTURE, Setting()))
 
 
@@ -226,7 +226,7 @@ def test_what_no_judge_could_tell_is_counted_and_is_no_score():
 
 
 def test_the_given_looks_of_the_oracle_are_not_the_models():
-    asked = Question("q", "", "?", (), "A", "direct_attributes", 1, (Box(100, 100, 200, 200),))
+    asked = Question("q", ("",), "?", (), "A", "direct_attributes", 1, (Box(100, 100, 200, 200),))
     trace = run(ScriptedModel(["<answer>A</answer>"]), asked, PICTURE, Setting(mode="oracle"))
     arm = arm_of([Record("oracle", NATIVE, 0, "q", trace)], "oracle")
     assert (arm["zooms"], arm["zoomed"], arm["box_iou"], arm["target_iou"]) == (0, 0, None, 0.0)

@@ -78,7 +78,7 @@ def test_a_picture_is_read_once_for_all_its_cells(tmp_path: Path) -> None:
 def test_a_true_box_shrinks_with_the_picture(tmp_path: Path, source: str, resolution: int, written: bool) -> None:
     """A box in the middle of what is shown is right at every resolution, whether the truth is text or a target."""
     truth = Box(224, 112, 672, 336)
-    asked = Question("q", "", "Where?", metric="iou", targets=() if written else (truth,))
+    asked = Question("q", ("",), "Where?", metric="iou", targets=() if written else (truth,))
     item = Item(
         replace(asked, answer="[224, 112, 672, 336]" if written else None), lambda: Image.new("RGB", (896, 448))
     )
@@ -90,7 +90,7 @@ def test_a_true_box_shrinks_with_the_picture(tmp_path: Path, source: str, resolu
 
 def test_a_metric_must_fit_the_question() -> None:
     def item(**fields: Any) -> Item:
-        return Item(Question("q", "", "?", **fields), lambda: Image.new("RGB", (8, 8)))
+        return Item(Question("q", ("",), "?", **fields), lambda: Image.new("RGB", (8, 8)))
 
     assert scored_by(item(answer="a"), "anls").question.metric == "anls"
     assert scored_by(item(answer="a", metric="anls"), None).question.metric == "anls"
@@ -116,7 +116,7 @@ def test_a_metric_must_fit_the_question() -> None:
 )
 def test_what_a_resolution_means(tmp_path, source, resolution, region, overview, target) -> None:
     """A picture of 896 x 448 px: "resized" makes the picture itself smaller, "original" only the overview; never larger."""
-    item = Item(Question("q", "", "?", targets=(Box(40, 20, 80, 40),)), lambda: Image.new("RGB", (896, 448)))
+    item = Item(Question("q", ("",), "?", targets=(Box(40, 20, 80, 40),)), lambda: Image.new("RGB", (896, 448)))
     ((record,), _) = run_of(tmp_path / "run", Plan(("focus",), (resolution,), source), lambda _: [item])
     assert record.trace.overview.region == Box(0, 0, *region)
     assert record.trace.overview.size == overview
@@ -139,7 +139,7 @@ def test_a_picture_that_cannot_be_read_fails_in_every_cell_and_nothing_else_does
         raise InvalidImage("it is torn")
 
     def found(seed: int) -> Iterator[Item]:
-        yield Item(Question("torn", "", "?"), broken)
+        yield Item(Question("torn", ("",), "?"), broken)
         yield from items(seed)
 
     traces, _ = run_of(tmp_path / "run", Plan(("direct", "focus")), found)
@@ -156,7 +156,7 @@ def test_a_picture_that_cannot_be_read_is_not_tried_again(tmp_path: Path) -> Non
         raise InvalidImage("it is torn")
 
     def found(_: int) -> Iterator[Item]:
-        yield Item(Question("torn", "", "?"), broken)
+        yield Item(Question("torn", ("",), "?"), broken)
 
     first, _ = run_of(tmp_path / "run", Plan(("direct", "focus")), found)
     again, _ = run_of(tmp_path / "run", Plan(("direct", "focus")), found)

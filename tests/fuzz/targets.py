@@ -27,12 +27,14 @@ from cof.serve.prepare import picture_in
 from cof.serve.schema import plan_of
 from cof.serve.service import Refused
 from cof.serve.structured import problem_of
-from cof.types import Answer, Box, Malformed, View, Zoom
+from cof.tools.zoom import zooms
+from cof.types import Answer, Box, Completion, Malformed, Shown, Turn
 from cof.vision.load import pixels_of
+from tests.calls import boxes_in
 
 FAMILIES = [dialect_of(name) for name in names()]
-OVERVIEW = View(Box(0, 0, 3840, 2160), (588, 336))
-CLOSER = View(Box(960, 540, 1920, 1080), (252, 140))
+OVERVIEW = Shown(Box(0, 0, 3840, 2160), (588, 336))
+CLOSER = Shown(Box(960, 540, 1920, 1080), (252, 140))
 SHOWN = Box(600, 300, 2000.5, 1200)
 HEAD = "data:image/png;base64,"
 WORDED = 128
@@ -76,18 +78,18 @@ def read_call(data: bytes) -> None:
 
 
 def _read(family: Dialect, text: str) -> None:
-    action = family.parse(text, OVERVIEW, [CLOSER])
+    action = family.parse(text, (OVERVIEW, *[CLOSER]))
     family.well_formed(text)
     match action:
-        case Zoom(found):
+        case tuple() as found:
             assert found
-            assert all(0 <= one.x0 < one.x1 <= 3840 and 0 <= one.y0 < one.y1 <= 2160 for one in found), found
+            assert all(0 <= one.x0 < one.x1 <= 3840 and 0 <= one.y0 < one.y1 <= 2160 for one in boxes_in(found)), found
         case Answer(said):
             assert said.strip()
         case Malformed(fault, raw):
             assert fault
             assert raw == text
-    json.dumps(to_json(action), ensure_ascii=False).encode()
+    json.dumps(to_json(Turn(Completion(text), action)), ensure_ascii=False).encode()
 
 
 def read_request(data: bytes) -> None:
@@ -134,8 +136,8 @@ def _worded(data: bytes) -> str:
 def _turns() -> Iterator[bytes]:
     """A zoom and an answer in every family's own words, and one call that names its picture."""
     for n, family in enumerate(FAMILIES):
-        zoom = family.write(Zoom((SHOWN, CLOSER.region), "a sign", "Too small."), OVERVIEW)
-        for said in (zoom, family.write(Answer("B 2", "I see."), OVERVIEW)):
+        zoom = family.write(zooms((SHOWN, CLOSER.region), "a sign", "Too small."), (OVERVIEW,))
+        for said in (zoom, family.write(Answer("B 2", "I see."), (OVERVIEW,))):
             yield bytes([n]) + said.encode()
             yield bytes([n + WORDED]) + said.encode()
         if family.source:

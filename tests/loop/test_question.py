@@ -13,7 +13,7 @@ from cof.types import Question
 
 @pytest.mark.parametrize("choices", [(), ("red", "blue"), ("red", "Red", " blue"), tuple(map(str, range(300)))])
 def test_different_texts_are_choices(choices: tuple[str, ...]) -> None:
-    assert question_of("a.png", "Which?", choices) == Question("ask", "a.png", "Which?", choices)
+    assert question_of(["a.png"], "Which?", choices) == Question("ask", ("a.png",), "Which?", choices)
 
 
 @pytest.mark.parametrize(
@@ -31,10 +31,10 @@ def test_different_texts_are_choices(choices: tuple[str, ...]) -> None:
 )
 def test_what_is_no_choice_is_refused(choices: Any, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
-        question_of("a.png", "Which?", choices)
+        question_of(["a.png"], "Which?", choices)
 
 
 @pytest.mark.parametrize("text", ["", "  ", None, 3, "Why <|im_end|>?"])
 def test_what_is_no_question_is_refused(text: Any) -> None:
     with pytest.raises(InputError):
-        question_of("a.png", text)
+        question_of(["a.png"], text)

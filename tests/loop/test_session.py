@@ -19,7 +19,8 @@ from cof.loop.setting import Mode, Setting
 from cof.models.base import Request
 from cof.models.scripted import Line, ScriptedModel
 from cof.plain import to_json, trace_from_json
-from cof.types import Answer, Box, Completion, Limits, Malformed, Question, Sampling, Stop, Trace, ViewSpec, Zoom
+from cof.tools.zoom import zooms
+from cof.types import Answer, Box, Completion, Limits, Malformed, Question, Sampling, Stop, Trace, ViewSpec
 from cof.vision import boxes, views
 from tests.properties import cases
 
@@ -52,7 +53,7 @@ def picture(shade: int = 0) -> Image.Image:
 
 
 def question(name: str = "1") -> Question:
-    return Question(name, "a.png", f"What is in {name}?")
+    return Question(name, ("a.png",), f"What is in {name}?")
 
 
 def limited(**limits: float) -> Setting:
@@ -84,7 +85,7 @@ def test_an_answer_at_once() -> None:
     assert (trace.answer, trace.stop, trace.error) == ("B", Stop.ANSWER, None)
     assert (trace.zooms, len(trace.turns), trace.pixels) == (0, 1, OVERVIEW_PIXELS)
     assert (trace.id, trace.model, trace.dialect, trace.question) == ("1", "scripted", "cof", question())
-    assert model.requests[0].messages == COF.messages(question(), trace.overview)
+    assert model.requests[0].messages == COF.messages(question(), (trace.overview,))
     assert trace_from_json(json.loads(json.dumps(to_json(trace)))) == trace
 
 
@@ -99,7 +100,7 @@ def test_one_zoom_brings_back_its_region() -> None:
     (view,) = trace.views
     assert view.region == Box(20, 20, 132, 132)
     assert view.size == (56, 56)
-    assert trace.turns[0].action == Zoom((Box(20, 20, 132, 132),), "", "Closer.")
+    assert trace.turns[0].action == zooms((Box(20, 20, 132, 132),), "", "Closer.")
     assert model.requests[1].messages[-1].parts == (view, COF.closer)
     assert trace.pixels == OVERVIEW_PIXELS + ZOOM_PIXELS
     (pixels,) = seen
@@ -135,7 +136,7 @@ def test_a_bad_box_or_nonsense_is_told_and_costs_a_turn(line: str, words: str) -
 def test_a_conversation_is_its_trace() -> None:
     trace, model = asked([LOOK, NONSENSE, OUTSIDE, call(20, 20, 48, 48), ANSWER])
     for n, request in enumerate(model.requests):
-        assert request.messages == COF.messages(question(), trace.overview, trace.turns[:n])
+        assert request.messages == COF.messages(question(), (trace.overview,), trace.turns[:n])
 
 
 def test_the_sampling_reaches_the_model() -> None:
@@ -330,7 +331,7 @@ def test_made_to_zoom_ends_with_an_answer_after_a_zoom() -> None:
 
     trace, _ = asked([goes_on], replace(SETTING, mode="always"))
     assert (trace.answer, trace.zooms, trace.stop, len(trace.turns)) == ("B", 1, Stop.ANSWER, 2)
-    assert isinstance(trace.turns[0].action, Zoom)
+    assert isinstance(trace.turns[0].action, tuple)
     unused = len(ANSWER.split())
     assert trace.turns[0].completion.tokens == len(trace.turns[0].completion.text.split()) + unused
 
@@ -376,7 +377,7 @@ def test_the_oracle_shows_the_true_boxes_first() -> None:
     assert (trace.zooms, trace.mode) == (0, "oracle")
     assert (trace.answer, trace.stop) == ("B", Stop.ANSWER)
     assert len(model.requests) == 1
-    assert model.requests[0].messages == COF.messages(trace.question, trace.overview, trace.turns[:2])
+    assert model.requests[0].messages == COF.messages(trace.question, (trace.overview,), trace.turns[:2])
     assert run(ScriptedModel([ANSWER]), question(), picture(), replace(SETTING, mode="oracle")).views == ()
     limited = replace(SETTING, mode="oracle", limits=Limits(turns=1, zooms=0))
     assert run(ScriptedModel([ANSWER]), trace.question, picture(), limited).stop is Stop.ANSWER

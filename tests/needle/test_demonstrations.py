@@ -8,7 +8,7 @@ from cof.loop.setting import Setting
 from cof.needle.demonstrations import ZOOM_OPENING, demonstrate, guess, recover, show_targets, zoom_anyway
 from cof.needle.questions import needles, route
 from cof.needle.scenes import make_scene
-from cof.types import Answer, Question, ViewSpec, Zoom
+from cof.types import Answer, Question, ViewSpec
 from cof.vision import boxes, views
 from cof.vision.views import Picture
 
@@ -31,11 +31,11 @@ def test_a_demonstration_is_what_the_dialect_reads():
         turns = demonstrate(needle, path, first, UNIT, SPEC)
         assert len(turns) == len(path) + 1
         for turn in turns:
-            read = COF.parse(turn.completion.text, first)
+            read = COF.parse(turn.completion.text, (first,))
             assert type(read) is type(turn.action)
-            if isinstance(read, Zoom):
-                assert boxes.iou(read.boxes[0], turn.action.boxes[0]) > 0.99
-                assert turn.views[0] == views.zoom(turn.action.boxes[0], first, SPEC)
+            if isinstance(read, tuple):
+                assert boxes.iou(read[0].box, turn.action[0].box) > 0.99
+                assert turn.views[0] == views.zoom(turn.action[0].box, first, SPEC)
         assert isinstance(turns[-1].action, Answer)
         assert turns[-1].action.text == needle.answer
 
@@ -51,9 +51,9 @@ def test_no_thought_names_what_only_a_closer_look_shows():
     for first, needle, path in cases():
         turns = demonstrate(needle, path, first, UNIT, SPEC)
         for turn in turns[:-1]:
-            assert isinstance(turn.action, Zoom)
+            assert isinstance(turn.action, tuple)
             if needle.attribute in ("mark", "pattern"):
-                assert needle.answer not in turn.action.thought.split()
+                assert needle.answer not in turn.thought.split()
 
 
 def test_a_recovery_first_misses_and_then_finds():
@@ -81,7 +81,9 @@ def test_targets_are_shown_as_the_oracle_arm_shows_them():
     for first, needle, path in cases():
         *given, last = show_targets(needle, path, first, UNIT, SPEC)
         targets = path or tuple(boxes.scale(item.box, UNIT, UNIT) for item in needle.items)
-        session = Session("m", Question("q", "", needle.text, (), needle.answer, targets=targets), PICTURE, ORACLE)
+        session = Session(
+            "m", Question("q", ("",), needle.text, (), needle.answer, targets=targets), (PICTURE,), ORACLE
+        )
         assert [turn.completion.text for turn in given] == [turn.completion.text for turn in session.trace.turns]
         assert [turn.views for turn in given] == [turn.views for turn in session.trace.turns]
         assert last.action.text == needle.answer

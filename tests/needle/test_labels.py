@@ -20,7 +20,7 @@ from cof.needle.labels import (
 )
 from cof.needle.questions import FIND, LEGIBLE, LEGIBLE_MARK
 from cof.needle.scenes import BOARD, COLOURS, KINDS, MARKS, PATTERNS, SPLITS, Contents, Item, Scene, make_scene
-from cof.types import Box, View, ViewSpec
+from cof.types import Box, Shown, ViewSpec
 from cof.vision import boxes, views
 from tests.properties import cases
 
@@ -36,13 +36,13 @@ def scene_of(*items: Item, boards: tuple[Item, ...] = ()) -> Scene:
     return Scene("x", (1.0, 1.0), items, boards, "train", 0, 0)
 
 
-def overview(side: int) -> View:
+def overview(side: int) -> Shown:
     """The whole of a square scene at `side` x `side` pixels."""
-    return View(Box(0, 0, SIDE, SIDE), (side, side))
+    return Shown(Box(0, 0, SIDE, SIDE), (side, side))
 
 
 @st.composite
-def seen(draw: st.DrawFn) -> tuple[Scene, View]:
+def seen(draw: st.DrawFn) -> tuple[Scene, Shown]:
     """A scene and its overview or a zoom somewhere in it."""
     aspect = 2.0 ** draw(st.floats(-1.5, 1.5))
     scene = make_scene(draw(st.sampled_from(SPLITS)), draw(st.integers(0, 2**40)), FULL, aspect)
@@ -55,7 +55,7 @@ def seen(draw: st.DrawFn) -> tuple[Scene, View]:
     return scene, views.zoom(boxes.shift_inside(moved, first.region), first, spec)
 
 
-def stands_in(view: View, row: int, column: int, scene: Scene) -> Item | None:
+def stands_in(view: Shown, row: int, column: int, scene: Scene) -> Item | None:
     """The last-drawn thing under the token's centre; one under no centre belongs to the token of its own."""
     found = None
     for thing in (*scene.boards, *scene.items):
@@ -76,17 +76,17 @@ def holds(token: int, low: float, high: float) -> bool:
     return has_none and token == (low + high) / 2 // FACTOR
 
 
-def width_in(view: View, thing: Item) -> float:
+def width_in(view: Shown, thing: Item) -> float:
     return view.from_source(boxes.scale(thing.box, SIDE, SIDE)).width
 
 
-def true_width(view: View, thing: Item) -> float:
+def true_width(view: Shown, thing: Item) -> float:
     """Pixels of true detail: enlarging adds none."""
     shown = view.from_source(boxes.scale(thing.box, SIDE, SIDE))
     return min(shown.width, shown.height, thing.box.width * SIDE)
 
 
-def rounding_decides(view: View, thing: Item) -> bool:
+def rounding_decides(view: Shown, thing: Item) -> bool:
     """Whether an edge lies on a token's centre but for rounding, so that either side may own the token."""
     edges = view.from_source(boxes.scale(thing.box, SIDE, SIDE)).as_tuple()
     return any(abs(edge / FACTOR - 0.5 - round(edge / FACTOR - 0.5)) < 1e-6 for edge in edges)
@@ -96,7 +96,7 @@ def classes_of(labels: TokenLabels, token: int) -> dict[str, int]:
     return {name: int(values[token]) for name, values in labels.classes.items()}
 
 
-def expected(thing: Item | None, view: View) -> tuple[dict[str, int], Box | None]:
+def expected(thing: Item | None, view: Shown) -> tuple[dict[str, int], Box | None]:
     """Classes but for `mark`, and the box in the view."""
     if thing is None:
         return {"what": 0, "colour": IGNORE, "kind": IGNORE, "pattern": IGNORE}, None
@@ -119,7 +119,7 @@ def expected(thing: Item | None, view: View) -> tuple[dict[str, int], Box | None
 
 @MANY
 @given(seen())
-def test_every_token_says_what_stands_there(case: tuple[Scene, View]) -> None:
+def test_every_token_says_what_stands_there(case: tuple[Scene, Shown]) -> None:
     scene, view = case
     labels = token_labels(scene, view, SIDE, FACTOR)
     columns, rows = view.size[0] // FACTOR, view.size[1] // FACTOR
@@ -136,7 +136,7 @@ def test_every_token_says_what_stands_there(case: tuple[Scene, View]) -> None:
 
 @MANY
 @given(seen())
-def test_letters_are_told_where_they_can_be_read(case: tuple[Scene, View]) -> None:
+def test_letters_are_told_where_they_can_be_read(case: tuple[Scene, Shown]) -> None:
     scene, view = case
     labels = token_labels(scene, view, SIDE, FACTOR)
     columns = view.size[0] // FACTOR
@@ -152,7 +152,7 @@ def test_letters_are_told_where_they_can_be_read(case: tuple[Scene, View]) -> No
         assert mark in (IGNORE, readable)
 
 
-def near_a_sticker(view: View, row: int, column: int, scene: Scene) -> bool:
+def near_a_sticker(view: Shown, row: int, column: int, scene: Scene) -> bool:
     """Whether the token lies beside an item smaller than a token, whose sticker counts as one token wide."""
     x, y = (column + 0.5) * FACTOR, (row + 0.5) * FACTOR
     found = (view.from_source(boxes.scale(item.box, SIDE, SIDE)) for item in scene.items)
@@ -161,7 +161,7 @@ def near_a_sticker(view: View, row: int, column: int, scene: Scene) -> bool:
 
 @MANY
 @given(seen())
-def test_labels_are_of_their_vocabularies(case: tuple[Scene, View]) -> None:
+def test_labels_are_of_their_vocabularies(case: tuple[Scene, Shown]) -> None:
     scene, view = case
     labels = token_labels(scene, view, SIDE, FACTOR)
     assert set(labels.classes) == set(VOCABULARIES)
@@ -206,14 +206,14 @@ def test_nothing_is_told_that_the_pixels_do_not_show(side: int) -> None:
 
 def test_an_enlarged_view_shows_no_more_than_its_source() -> None:
     scene = scene_of(Item("heart", "pink", "dotted", "K", Box(0.25, 0.25, 0.375, 0.375), 0.14))
-    zoomed = View(Box(224, 224, 448, 448), (896, 896))  # of 896 pixels: the item fills 448 pixels with 112 of detail
+    zoomed = Shown(Box(224, 224, 448, 448), (896, 896))  # of 896 pixels: the item fills 448 pixels with 112 of detail
     got = classes_of(token_labels(scene, zoomed, 896, FACTOR), 8 * 32 + 8)
     assert (got["kind"], got["mark"]) == (KINDS.index("heart"), IGNORE)  # a letter of 15.7 pixels
 
 
 @MANY
 @given(seen())
-def test_a_small_thing_weighs_as_much_as_a_large_one(case: tuple[Scene, View]) -> None:
+def test_a_small_thing_weighs_as_much_as_a_large_one(case: tuple[Scene, Shown]) -> None:
     scene, view = case
     assume(not any(rounding_decides(view, thing) for thing in (*scene.boards, *scene.items)))
     labels = token_labels(scene, view, SIDE, FACTOR)
@@ -227,7 +227,7 @@ def test_a_small_thing_weighs_as_much_as_a_large_one(case: tuple[Scene, View]) -
 
 
 def test_a_thing_that_is_mostly_cut_off_is_ignored() -> None:
-    view = View(Box(800, 448, 1696, 1344), (448, 448))  # 96 of the item's 448 pixels are left
+    view = Shown(Box(800, 448, 1696, 1344), (448, 448))  # 96 of the item's 448 pixels are left
     labels = token_labels(scene_of(LARGE_ITEM), view, SIDE, FACTOR)
     what = labels.classes["what"].reshape(16, 16)
     assert (what[:8, 0] == IGNORE).all()

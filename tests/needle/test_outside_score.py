@@ -157,7 +157,7 @@ def test_a_scene_that_was_turned_or_made_smaller_is_inside() -> None:
 
 def trace_of(picture: Image.Image, dialect: str = "cof") -> Trace:
     model = ScriptedModel(["<answer>A</answer>"])
-    return run(model, Question("q", "", "What?"), picture, setting_of(model, dialect=dialect_of(dialect)))
+    return run(model, Question("q", ("",), "What?"), picture, setting_of(model, dialect=dialect_of(dialect)))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cof.needle.questions import FIND, LEGIBLE, LEGIBLE_MARK, Needle, choices, needles, pick, route
 from cof.needle.scenes import COLOURS, MARKS, PATTERNS, SPLITS, Contents, Item, Scene, make_scene
-from cof.types import Box, View, ViewSpec
+from cof.types import Box, Shown, ViewSpec
 from cof.vision import boxes, views
 from tests.properties import cases
 
@@ -115,7 +115,7 @@ def test_twins_are_not_asked_about_by_name_but_things_on_boards_are_told_apart()
 # the route
 
 
-def detail(view: View, side: int) -> float:
+def detail(view: Shown, side: int) -> float:
     """Pixels of true detail a unit in a view of a picture whose longer side is `side` pixels."""
     shown = [view.size[0] / view.region.width, view.size[1] / view.region.height]
     return min([*shown, 1.0]) * side
@@ -128,7 +128,7 @@ def readable(needle: Needle, pixels: float) -> bool:
     return all(width >= least[needle.attribute] - 1e-9 for width in widths)
 
 
-def check_route(needle: Needle, path: tuple[Box, ...] | None, first: View, side: int, spec: ViewSpec) -> None:
+def check_route(needle: Needle, path: tuple[Box, ...] | None, first: Shown, side: int, spec: ViewSpec) -> None:
     item = boxes.scale(needle.items[0].box, side, side)
     board = boxes.scale(needle.board.box, side, side) if needle.board else None
     one = len(needle.items) == 1

@@ -59,7 +59,7 @@ WORD = st.text("bcdefghklmnop", min_size=3, max_size=8).map(lambda word: "z" + w
 
 
 def ask(choices: tuple[str, ...], answer: str | None) -> Question:
-    return Question("1", "a.jpg", "What is it?", choices, answer)
+    return Question("1", ("a.jpg",), "What is it?", choices, answer)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from cof.scoring.judge import judged
 from cof.types import Question
 from tests.models.remote.endpoints import by_turn, listening, model_at
 
-OPEN = Question("1", "", "What animal?", (), "a domestic cat")
-CHOICE = Question("2", "", "Which?", ("red", "blue"), "red")
+OPEN = Question("1", ("",), "What animal?", (), "a domestic cat")
+CHOICE = Question("2", ("",), "Which?", ("red", "blue"), "red")
 RIGHT, WRONG = '{"right": true}', 'Well: {"right": false}.'
 
 

@@ -21,7 +21,7 @@ BOX = "[100, 100, 200, 200]"
 
 
 def ask(answer: str | None, metric: Metric = "match", aliases: tuple[str, ...] = (), choices: tuple[str, ...] = ()):
-    return Question("1", "a.jpg", "What is it?", choices, answer, aliases=aliases, metric=metric)
+    return Question("1", ("a.jpg",), "What is it?", choices, answer, aliases=aliases, metric=metric)
 
 
 ALIASED = [  # truth, aliases, choices, answer, value, by

@@ -21,7 +21,7 @@ from cof.vision import boxes
 
 PICTURE = Image.new("RGB", (896, 896))
 TARGET = Box(400, 400, 500, 500)  # source pixels; the overview shows them at half the size
-OPEN = Question("1", "", "What color is the kite?", answer="red", depth=1, targets=(TARGET,))
+OPEN = Question("1", ("",), "What color is the kite?", answer="red", depth=1, targets=(TARGET,))
 CHOICE = replace(OPEN, choices=("red", "green", "blue", "white", "black"))
 
 

@@ -16,8 +16,8 @@ from cof.types import Box, Question, Stop, Trace, ViewSpec
 
 PICTURE = Image.new("RGB", (896, 896))
 TARGET = Box(400, 400, 500, 500)  # source pixels; the overview shows them at half the size
-WHERE = Question("1", "", "Where is the kite?", targets=(TARGET,), metric="iou")
-COLOR = Question("2", "", "What color is it?", ("red", "blue", "dark blue"), "red")
+WHERE = Question("1", ("",), "Where is the kite?", targets=(TARGET,), metric="iou")
+COLOR = Question("2", ("",), "What color is it?", ("red", "blue", "dark blue"), "red")
 
 
 def answered(question: Question, text: str, dialect: str = "cof") -> Trace:

@@ -1,33 +1,15 @@
-"""One server with the embedded model and one browser for the tests of this folder."""
+"""One server with the embedded model for the tests of this folder, and a browser."""
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.patience import PATIENCE
+from tests.browsers import browser, page  # noqa: F401
 from tests.test_served import free_port, wait_for
-
-CHROMIUM = shutil.which("chromium")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is seen in a browser takes long."""
-    for item in items:
-        if "browser" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.long)
 
 
 def start(*options: str) -> tuple[subprocess.Popen[bytes], str]:
@@ -45,23 +27,3 @@ def url() -> Iterator[str]:
     yield url
     server.terminate()
     assert server.wait(30) in (0, -15)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """For one file at a time: while it lives, its event loop runs in this thread."""
-    expect.set_options(timeout=1000 * PATIENCE)
-    with sync_playwright() as play:
-        yield play.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page that may not complain."""
-    page, said = browser.new_page(), list[str]()
-    page.set_default_timeout(1000 * PATIENCE)
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    yield page
-    page.close()
-    assert said == []

@@ -44,7 +44,7 @@ class Counting(ScriptedModel):
 
 
 def said(*lines: str, choices: tuple[str, ...] = (), form: dict[str, Any] | None = None, **fields: Any) -> Reply:
-    model, question = Counting(lines), Question("q", "", "What is it?", choices)
+    model, question = Counting(lines), Question("q", ("",), "What is it?", choices)
     trace = run(model, question, Image.new("RGB", (300, 200)))
     wanted = ChatRequest.model_validate({"messages": [ASKED], **fields})
     output = None if form is None else Output(form, plan_of(form))

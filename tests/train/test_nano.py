@@ -12,8 +12,8 @@ from cof.models.local.model import CARD, LocalModel
 from cof.models.named import EMBEDDED, embedded_folder
 from cof.needle.outside import NEEDLE
 from cof.train.nano import make_nano, make_tokenizer, number_tokens, pack
+from tests.data.test_tensors import TINY_TEXT, TINY_VISION
 from tests.properties import cases
-from tests.train.test_examples import TINY_TEXT, TINY_VISION
 
 TOKENIZER = make_tokenizer()
 

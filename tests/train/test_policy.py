@@ -61,7 +61,7 @@ def test_the_tokens_are_those_of_the_conversation(model: LocalModel, episodes: l
         turns = each.trace.turns
         assert each.sampled.sum() == sum(turn.completion.tokens for turn in turns)
         assert not each.sampled[: each.prompt].any()
-        told = COF.messages(each.trace.question, each.trace.overview, turns[:-1])
+        told = COF.messages(each.trace.question, (each.trace.overview,), turns[:-1])
         assert each.views == views_in(told)
         pictures = sum(view.pixels for view in each.views) // model.codec.factor**2
         assert (each.ids == model.codec.image_token).sum() == pictures

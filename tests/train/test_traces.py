@@ -19,6 +19,7 @@ from cof.agent.experts import Experts
 from cof.agent.sources import Drawn, needle_tasks
 from cof.agent.trajectory import Rules
 from cof.data.filters import Filters
+from cof.data.tensors import IGNORE
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
@@ -27,11 +28,11 @@ from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.plain import to_json
 from cof.runs import RunDir
-from cof.train.examples import IGNORE
+from cof.tools.zoom import zooms
 from cof.train.scenes import SceneBatches
 from cof.train.sft import Dense, SupervisedConfig, _source
 from cof.train.traces import SceneTraces, TraceLessons
-from cof.types import Answer, Box, Limits, Question, Stop, ViewSpec, Zoom
+from cof.types import Answer, Box, Limits, Question, Stop, ViewSpec
 from cof.vision import views
 from cof.vision.load import load
 from tests.tiny import FAMILIES, write_checkpoint
@@ -52,7 +53,7 @@ def write_traces(folder: Path, truth: str | None = None) -> Path:
         shades = np.random.default_rng(n).integers(0, 256, (224, 336, 3), dtype=np.uint8)
         Image.fromarray(shades).save(place)
         trace = run(
-            ScriptedModel(said), Question(str(n), str(place), "Which one?", answer=truth), load(place), Setting(SPEC)
+            ScriptedModel(said), Question(str(n), (str(place),), "Which one?", answer=truth), load(place), Setting(SPEC)
         )
         lines.append(json.dumps({"id": str(n), "trace": to_json(trace)}) + "\n")
     (folder / "traces.jsonl").write_text("".join(lines))
@@ -101,9 +102,9 @@ def test_a_family_learns_its_own_words_and_nothing_else(name: str, family: str, 
     place, size = tmp_path / "0.png", (12 * factor, 8 * factor)
     Image.effect_noise(size, 60).convert("RGB").save(place)
     first = views.overview(size, spec)
-    look, answer = Zoom((Box(9, 9, 99, 99),), "sign", "Closer."), Answer("red", "So.")
-    said = [dialect.write(look, first), dialect.write(answer, first)]
-    question = Question("0", str(place), "Which?")
+    look, answer = zooms((Box(9, 9, 99, 99),), "sign", "Closer."), Answer("red", "So.")
+    said = [dialect.write(look, (first,)), dialect.write(answer, (first,))]
+    question = Question("0", (str(place),), "Which?")
     trace = run(ScriptedModel(said), question, load(place), Setting(spec, dialect=dialect))
     assert trace.zooms == 1
     file = tmp_path / "traces.jsonl"
@@ -172,7 +173,7 @@ def test_pictures_that_were_made_smaller_are_shown_as_they_were(lessons: TraceLe
     place = tmp_path / "0.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (448, 672, 3), dtype=np.uint8)).save(place)
     small = load(place).resize((336, 224), Image.Resampling.LANCZOS)
-    trace = run(ScriptedModel(SAID[0]), Question("0", str(place), "Which one?"), small, Setting(SPEC))
+    trace = run(ScriptedModel(SAID[0]), Question("0", (str(place),), "Which one?"), small, Setting(SPEC))
     file = tmp_path / "traces.jsonl"
     file.write_text(json.dumps({"trace": to_json(trace)}) + "\n")
     shown = replace(lessons, file=file, rows=1)([{"step": 0}])["pixel_values"]
@@ -211,7 +212,7 @@ def test_only_runs_that_ended_well_are_learnt_from(lessons: TraceLessons, tmp_pa
         ([LOOK, "<answer>red</answer>"], Setting(SPEC, mode="always")),
         (["<answer>red</answer>"], Setting(SPEC, mode="direct")),
     ):
-        question = Question(str(len(traces)), str(place), "Which one?", answer=truth)
+        question = Question(str(len(traces)), (str(place),), "Which one?", answer=truth)
         traces.append(run(ScriptedModel(said), question, load(place), setting))
     traces.append(replace(traces[0], id="4", turns=(), stop=Stop.FAILED))
     file = tmp_path / "mixed.jsonl"

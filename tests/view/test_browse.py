@@ -19,7 +19,8 @@ from cof.loop.session import NO_VIEW, run
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.plain import to_json
-from cof.types import Answer, Box, Limits, Question, Stop, ViewSpec, Zoom
+from cof.tools.zoom import zooms
+from cof.types import Answer, Box, Limits, Question, Stop, ViewSpec
 from cof.view.browse import ShownTrace, write_pages
 from cof.vision import views
 from cof.vision.load import load
@@ -36,12 +37,12 @@ def runs(tmp_path: Path) -> dict[str, list[ShownTrace]]:
     """Two runs over two questions: one zooms and is right, the other says something hostile and is wrong."""
     write_traces(tmp_path)
     first = views.overview((336, 224), SPEC)
-    zoom = COF.write(Zoom((Box(20, 20, 120, 120),), "it", "Closer."), first)
+    zoom = COF.write(zooms((Box(20, 20, 120, 120),), "it", "Closer."), (first,))
     said = {
-        "good": [zoom, COF.write(Answer("B", "I see."), first)],
-        "bad": [COF.write(Answer("C", HOSTILE), first)],
+        "good": [zoom, COF.write(Answer("B", "I see."), (first,))],
+        "bad": [COF.write(Answer("C", HOSTILE), (first,))],
     }
-    questions = [Question(str(n), str(tmp_path / f"{n}.png"), f"Which one? {HOSTILE}", answer="B") for n in range(2)]
+    questions = [Question(str(n), (str(tmp_path / f"{n}.png"),), f"Which one? {HOSTILE}", answer="B") for n in range(2)]
     return {
         name: [
             ShownTrace(question.id, run(ScriptedModel(lines), question, load(question.image), Setting(SPEC)))
@@ -101,9 +102,9 @@ def test_questions_are_told_apart_and_a_refused_zoom_is_no_zoom(
 ) -> None:
     """The same words about two pictures, one of them at another resolution; no zoom is allowed."""
     asked, first = runs["good"][0].trace.question, runs["good"][0].trace.overview
-    zoom = COF.write(Zoom((Box(20, 20, 120, 120),), "it", "Closer."), first)
+    zoom = COF.write(zooms((Box(20, 20, 120, 120),), "it", "Closer."), (first,))
     setting = Setting(SPEC, Limits(zooms=0))
-    lines = [zoom, COF.write(Answer("B", "I see."), first)]
+    lines = [zoom, COF.write(Answer("B", "I see."), (first,))]
     trace = run(ScriptedModel(lines), asked, load(asked.image), setting)
     shown = [ShownTrace("0", trace, "asked at 448 px"), replace(runs["good"][1])]
     page.goto(write_pages({"one": shown}, tmp_path / "view").as_uri())
@@ -239,8 +240,8 @@ def test_a_picture_that_cannot_be_read_spoils_its_own_page_alone(
 def test_a_question_that_could_not_be_asked_has_a_page(runs: dict[str, list[ShownTrace]], tmp_path: Path) -> None:
     """What an evaluation records of a picture that it could not read: no turns, an overview of one pixel."""
     shown = runs["good"][0]
-    trace = replace(shown.trace, overview=NO_VIEW, turns=(), stop=Stop.FAILED, error="it cannot be decoded")
-    trace = replace(trace, question=replace(trace.question, image=str(tmp_path / "none.png")))
+    trace = replace(shown.trace, overviews=(NO_VIEW,), turns=(), stop=Stop.FAILED, error="it cannot be decoded")
+    trace = replace(trace, question=replace(trace.question, images=(str(tmp_path / "none.png"),)))
     index = write_pages({"one": [ShownTrace("0", trace), runs["good"][1]]}, tmp_path / "view")
     assert [bool(entry["missing"]) for entry in entries_of(index)] == [True, False]
     page = (tmp_path / "view" / "one" / "1.html").read_text()
@@ -265,7 +266,7 @@ def test_runs_are_viewed_from_any_folder(
     picture = tmp_path / image if image.startswith("data") else run / image
     Image.new("RGB", (336, 224), "red").save(picture)
     trace = runs["good"][0].trace
-    trace = replace(trace, question=replace(trace.question, image=image))
+    trace = replace(trace, question=replace(trace.question, images=(image,)))
     (run / "traces.jsonl").write_text(json.dumps({"id": "0", "trace": to_json(trace)}) + "\n")
     done = subprocess.run(
         [*VIEW, str(run), "--out", str(tmp_path / "view")], capture_output=True, text=True, cwd=tmp_path / folder
@@ -276,7 +277,7 @@ def test_runs_are_viewed_from_any_folder(
 
 def test_a_picture_that_is_in_no_folder_is_counted_on_stderr(runs: dict[str, list[ShownTrace]], tmp_path: Path) -> None:
     found = [runs["good"][0].trace, runs["good"][1].trace]
-    found[0] = replace(found[0], question=replace(found[0].question, image="x" * 5000))
+    found[0] = replace(found[0], question=replace(found[0].question, images=("x" * 5000,)))
     file = tmp_path / "traces.jsonl"
     file.write_text("".join(json.dumps(to_json(trace)) + "\n" for trace in found))
     done = subprocess.run([*VIEW, str(file), "--out", str(tmp_path / "view")], capture_output=True, text=True)
@@ -304,7 +305,10 @@ def test_one_file_asked_about_at_two_resolutions_is_two_pictures(
 
 def test_a_zoom_that_was_not_shown_is_counted_as_refused(runs: dict[str, list[ShownTrace]], tmp_path: Path) -> None:
     asked, first = runs["good"][0].trace.question, runs["good"][0].trace.overview
-    lines = [COF.write(Zoom((Box(20, 20, 120, 120),), "it", "Closer."), first), COF.write(Answer("B", "I see."), first)]
+    lines = [
+        COF.write(zooms((Box(20, 20, 120, 120),), "it", "Closer."), (first,)),
+        COF.write(Answer("B", "I see."), (first,)),
+    ]
     trace = run(ScriptedModel(lines), asked, load(asked.image), Setting(SPEC, Limits(zooms=0)))
     found = entries_of(write_pages({"one": [ShownTrace("0", trace), runs["good"][1]]}, tmp_path / "view"))
     assert [(entry["zooms"], entry["refused"]) for entry in found] == [(0, 1), (1, 0)]

@@ -23,7 +23,8 @@ from cof.models.scripted import Line, ScriptedModel
 from cof.needle.drawing import draw_full
 from cof.needle.outside import OUTSIDE
 from cof.needle.scenes import make_scene
-from cof.types import Action, Answer, Box, Limits, Malformed, Question, Trace, ViewSpec, Zoom
+from cof.tools.zoom import zooms
+from cof.types import Action, Answer, Box, Limits, Malformed, Question, Trace, ViewSpec
 from cof.view import page as page_module
 from cof.view.encoded import EncodedPicture
 from cof.view.page import UNLISTED, page_without_picture, trace_page
@@ -85,7 +86,7 @@ def picture() -> Image.Image:
 
 
 def traced(*lines: Line, setting: Setting = Setting(), text: str = "What letter?", answer: str | None = "P") -> Trace:
-    question = Question("q", "/home/someone/q.jpg", text, ("P", "W"), answer, targets=(TRUTH,))
+    question = Question("q", ("/home/someone/q.jpg",), text, ("P", "W"), answer, targets=(TRUTH,))
     return run(ScriptedModel(lines), question, picture(), setting)
 
 
@@ -94,18 +95,18 @@ def shown(*lines: Line, **options: object) -> Page:
 
 
 def zoom(*found: Box, label: str = "a cross", thought: str = "Too small.") -> str:
-    return COF.write(Zoom(found, label, thought), FIRST)
+    return COF.write(zooms(found, label, thought), (FIRST,))
 
 
 def answer(text: str = "P", thought: str = "Now I see.") -> str:
-    return COF.write(Answer(text, thought), FIRST)
+    return COF.write(Answer(text, thought), (FIRST,))
 
 
 @functools.cache
 def calm() -> Trace:
     """A trace of a tiny picture, with every kind of turn."""
-    question = Question("q", "q.jpg", "?", ("P", "W"), "P", "kind", 1, (Box(5, 5, 20, 20),))
-    lines = (COF.write(Zoom((Box(5, 5, 40, 40),), "a", "b"), views.overview((56, 56), SPEC)), "?", answer())
+    question = Question("q", ("q.jpg",), "?", ("P", "W"), "P", "kind", 1, (Box(5, 5, 20, 20),))
+    lines = (COF.write(zooms((Box(5, 5, 40, 40),), "a", "b"), (views.overview((56, 56), SPEC),)), "?", answer())
     return run(ScriptedModel(lines), question, tiny(), Setting())
 
 
@@ -116,12 +117,14 @@ def tiny() -> Image.Image:
 def filled(text: str) -> Page:
     """The page of the calm trace with `text` in every place that a model, a question or a server can fill."""
     trace = calm()
-    actions: tuple[Action, ...] = (Zoom((Box(5, 5, 40, 40),), text, text), Malformed(text, text), Answer(text, text))
+    actions: tuple[Action, ...] = (zooms((Box(5, 5, 40, 40),), text, text), Malformed(text, text), Answer(text, text))
     turns = tuple(
         replace(turn, action=action, note=text, completion=replace(turn.completion, text=text))
         for turn, action in zip(trace.turns, actions, strict=True)
     )
-    question = replace(trace.question, id=text, text=text, image=text, choices=(text, "W"), answer=text, category=text)
+    question = replace(
+        trace.question, id=text, text=text, images=(text,), choices=(text, "W"), answer=text, category=text
+    )
     trace = replace(trace, id=text, question=question, model=text, dialect=text, error=text, turns=turns)
     return Page(trace_page(trace, tiny()))
 
@@ -190,7 +193,7 @@ def test_boxes_are_told_in_source_pixels() -> None:
 def test_a_large_picture_is_shrunk_and_a_large_view_is_a_jpeg() -> None:
     wide = Image.new("RGB", (2400, 600), (30, 90, 30))
     spec = ViewSpec(max_pixels=2_000_000)
-    trace = run(ScriptedModel([answer()]), Question("q", "q.png", "What?"), wide, Setting(spec))
+    trace = run(ScriptedModel([answer()]), Question("q", ("q.png",), "What?"), wide, Setting(spec))
     big, overview = (a["src"] for a in Page(trace_page(trace, wide)).of("img"))
     assert pixels(big).size == (1600, 400)
     assert overview.startswith("data:image/jpeg")
@@ -253,7 +256,7 @@ def test_a_box_that_was_not_shown_says_why(lines: list[str], setting: Setting, r
 def test_a_box_outside_the_picture_and_those_after_it_say_so() -> None:
     """Dialects refuse such boxes; a trace that was made elsewhere may have them."""
     trace, beyond = traced(zoom(ASKED), answer()), Box(2000, 2000, 2100, 2100)
-    first = replace(trace.turns[0], action=Zoom((ASKED, beyond, OTHER), "it"))
+    first = replace(trace.turns[0], action=zooms((ASKED, beyond, OTHER), "it"))
     page = Page(trace_page(replace(trace, turns=(first, *trace.turns[1:])), picture()))
     want = ["It lies outside the picture.", "A box before it lies outside the picture."]
     assert re.findall(r"this was not shown\. (.*)\n", page.text) == want
@@ -293,9 +296,9 @@ def test_a_trace_whose_picture_is_gone_is_shown_on_grey() -> None:
 
 
 def test_a_page_without_its_picture_is_small_however_large_that_was() -> None:
-    question, spec = Question("q", "gone.jpg", "What?"), ViewSpec(max_pixels=20_000_000)
+    question, spec = Question("q", ("gone.jpg",), "What?"), ViewSpec(max_pixels=20_000_000)
     size = (30_000, 20_000)
-    trace = replace(traced(answer()), question=question, spec=spec, overview=views.overview(size, spec))
+    trace = replace(traced(answer()), question=question, spec=spec, overviews=(views.overview(size, spec),))
     page = page_without_picture(trace, "it is gone")
     assert len(page) < 100_000
     assert "30000 × 20000 px" in page

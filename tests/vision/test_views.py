@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageDraw, ImageStat
 
 from cof.errors import InputError, InvalidBox, InvalidImage
-from cof.types import Box, View, ViewSpec
+from cof.types import Box, Shown, ViewSpec
 from cof.vision import boxes, views
 from cof.vision.load import LoadLimits, load
 from cof.vision.views import Picture
@@ -54,7 +54,7 @@ def part_of(size: tuple[int, int], x: float, y: float, w: float, h: float) -> Bo
 
 def zoomed(
     size: tuple[int, int], fractions: tuple[float, float, float, float], spec: ViewSpec
-) -> tuple[View, Box, View]:
+) -> tuple[Shown, Box, Shown]:
     """(overview, box, zoom); only our own errors may come out, and only where they should."""
     first = views.overview(size, spec)
     box = part_of(size, *fractions)
@@ -101,7 +101,7 @@ def test_any_zoom(size: tuple[int, int], fractions: tuple[float, float, float, f
 def test_round_trip_of_any_box_in_any_region(
     size: tuple[int, int], region: tuple[float, ...], box: tuple[float, ...]
 ) -> None:
-    view = View(part_of(size, *region), (448, 280))
+    view = Shown(part_of(size, *region), (448, 280))
     source = part_of(size, *box)
     assert view.to_source(view.from_source(source)).as_tuple() == pytest.approx(source.as_tuple(), abs=1e-3)
 
@@ -119,7 +119,7 @@ def test_only_our_own_errors_whatever_the_box(
 
 
 def test_a_whole_number_in_a_view_is_off_by_at_most_half_a_view_pixel() -> None:
-    view = View(Box(1000, 500, 1448, 948), (448, 448))
+    view = Shown(Box(1000, 500, 1448, 948), (448, 448))
     box = Box(1010.4, 510.6, 1100.2, 600.9)
     said = Box(*(float(round(v)) for v in view.from_source(box).as_tuple()))
     assert view.to_source(said).as_tuple() == pytest.approx(box.as_tuple(), abs=0.5)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from cof.data.benchmarks.rows import Row
-from cof.types import Question, View, ViewSpec
+from cof.types import Question, Shown, ViewSpec
 
 
 @dataclass(frozen=True)
@@ -25,5 +25,5 @@ class Item:
     question: Question
     picture: Callable[[], Image.Image]
     group: str = ""
-    at: Callable[[View, float, ViewSpec], Question] | None = None
+    at: Callable[[Shown, float, ViewSpec], Question] | None = None
     row: Row | None = None

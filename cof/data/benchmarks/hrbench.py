@@ -44,7 +44,7 @@ def _item(row: Row) -> Item:
         raise InputError(f"{row.place} has {len(given)} options; want columns A, B, C and D")
     question = Question(
         fields.text(row, "index"),
-        row.name,
+        (row.name,),
         text,
         tuple(given.values()),
         options.answer(row, "answer", given),

@@ -66,7 +66,7 @@ def item(row: Row) -> Item:
     answers = _answers(row, truths, choices)
     question = Question(
         _identity(row),
-        name,
+        (name,),
         text,
         choices,
         answers[0] if answers else None,

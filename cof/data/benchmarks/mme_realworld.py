@@ -55,7 +55,7 @@ def _named(row: Row) -> Item:
     given = options.field(row, "Answer choices")
     question = Question(
         fields.text(row, "Question_id"),
-        str(image),
+        (str(image),),
         fields.text(row, "Text"),
         tuple(given.values()),
         options.answer(row, "Ground truth", given),
@@ -68,7 +68,7 @@ def _stored(row: Row) -> Item:
     given = options.field(row, "multi-choice options")
     question = Question(
         fields.text(row, "index"),
-        row.name,
+        (row.name,),
         fields.text(row, "question"),
         tuple(given.values()),
         options.answer(row, "answer", given),

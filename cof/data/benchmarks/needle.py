@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from cof.data.benchmarks.base import Item
 from cof.needle.samples import Sample, asked_at, samples
 from cof.needle.scenes import Split
-from cof.types import Question, View, ViewSpec
+from cof.types import Question, Shown, ViewSpec
 
 
 def items(
@@ -24,7 +24,7 @@ def items(
 
 
 def _item(sample: Sample) -> Item:
-    def at(first: View, factor: float, spec: ViewSpec) -> Question:
+    def at(first: Shown, factor: float, spec: ViewSpec) -> Question:
         return asked_at(sample, first, sample.side * factor, spec)
 
     return Item(sample.question, sample.picture, at=at)

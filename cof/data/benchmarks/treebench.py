@@ -49,7 +49,7 @@ def _item(row: Row) -> Item:
         choices, answer = tuple(given.values()), options.answer(row, "answer", given)
     question = Question(
         fields.text(row, "index"),
-        row.name,
+        (row.name,),
         text,
         choices,
         answer,

@@ -52,7 +52,7 @@ def _item(row: Row) -> Item:
     image = pictures.locate(row, str(images[0]), [folder, folder.parent], GET)
     question = Question(
         f"{category}/{fields.text(row, 'doc_id')}",
-        str(image),
+        (str(image),),
         wording.bare(row, fields.text(row, "problem")),
         answer=fields.optional(row, "solution"),
         category=category,

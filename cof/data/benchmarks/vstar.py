@@ -53,7 +53,7 @@ def _annotated(row: Row, seed: int) -> Item:
     depth = row.fields.get("depth")  # only in the needle world's files
     question = Question(
         f"{category}/{name}",
-        str(_beside(row)),
+        (str(_beside(row)),),
         fields.text(row, "question"),
         tuple(choices),
         right,
@@ -79,7 +79,7 @@ def _listed(row: Row) -> Item:
     name, picture = pictures.given(row, row.fields.get("image"), GET)
     question = Question(
         fields.text(row, "question_id" if "question_id" in row.fields else "index"),
-        name,
+        (name,),
         text,
         tuple(given.values()),
         options.answer(row, "label" if "label" in row.fields else "answer", given),

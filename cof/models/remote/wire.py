@@ -11,13 +11,13 @@ from typing import Any
 
 from cof.dialects.base import Message, Part
 from cof.dialects.dialect import Dialect
-from cof.dialects.native import FOLLOWS, split_tool_calls, tool
+from cof.dialects.native import FOLLOWS, split_tool_calls, tools
 from cof.models.base import Request
 from cof.models.remote.refusals import Unsupported
-from cof.types import Sampling, View
+from cof.types import Sampling, Shown
 from cof.vision.urls import Wire
 
-Urls = dict[View, str]  # the pictures of one conversation as data URLs, each encoded once
+Urls = dict[Shown, str]  # the pictures of one conversation as data URLs, each encoded once
 
 
 def chat(
@@ -31,8 +31,8 @@ def chat(
     native = request.dialect.native != "no"
     in_tool = request.dialect.native == "tool" and "tool pictures" not in lacks
     told = _natively(request.dialect, messages, in_tool, urls) if native else (_plainly(m, urls) for m in messages)
-    tools = {"tools": [tool(request.dialect)]} if native else {}
-    return {"model": model, "messages": list(told), **tools, **_sampled(request.sampling, lacks)}
+    offered = {"tools": tools(request.dialect)} if native else {}
+    return {"model": model, "messages": list(told), **offered, **_sampled(request.sampling, lacks)}
 
 
 def _sampled(sampling: Sampling, lacks: frozenset[Unsupported]) -> dict[str, float]:
@@ -80,7 +80,7 @@ def _call(name: str, arguments: str, key: str) -> dict[str, Any]:
 
 def _replies(message: Message, ids: Sequence[str], in_tool: bool, urls: Urls) -> Iterator[dict[str, Any]]:
     """A reply to every call; where pictures may not stand there, they follow in a user turn."""
-    apiece = in_tool or not any(isinstance(part, View) for part in message.parts)
+    apiece = in_tool or not any(isinstance(part, Shown) for part in message.parts)
     shares: list[list[Part]] = _dealt(message.parts, len(ids)) if apiece else [[FOLLOWS] for _ in ids]
     for key, share in zip(ids, shares, strict=True):
         yield {"role": "tool", "tool_call_id": key, "content": _content(share, urls)}
@@ -91,10 +91,10 @@ def _replies(message: Message, ids: Sequence[str], in_tool: bool, urls: Urls) ->
 def _dealt(parts: Sequence[Part], calls: int) -> list[list[Part]]:
     """The parts by call: a picture each, as far as there are any. Words before the pictures go to the first call, words after
     them to the last that has one, and to every call that has none."""
-    pictures, shown = sum(isinstance(part, View) for part in parts), 0
+    pictures, shown = sum(isinstance(part, Shown) for part in parts), 0
     shares: list[list[Part]] = [[] for _ in range(calls)]
     for part in parts:
-        if isinstance(part, View):
+        if isinstance(part, Shown):
             shares[min(shown, calls - 1)].append(part)
             shown += 1
         elif shown < pictures:

@@ -28,7 +28,7 @@ def test_all_fields(tmp_path):
     (item,) = check(read(tmp_path, ASKED | full))
     assert item.question == Question(
         "5",
-        str(tmp_path / "lake.jpg"),
+        (str(tmp_path / "lake.jpg"),),
         "What colour is the boat?",
         ("red", "blue"),
         "blue",

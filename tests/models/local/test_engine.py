@@ -83,7 +83,7 @@ def test_what_one_has_read_the_others_of_the_same_picture_copy(together: tuple[l
     model, direct = LocalModel.load("nano", device="cpu", batch=9), replace(SETTING, mode="direct")
     kept = list[Trace]()
     sessions = [
-        Session("nano", sample.question, picture, setting, kept.append)
+        Session("nano", sample.question, (picture,), setting, kept.append)
         for sample in SAMPLES[:3]
         for picture in [Picture(sample.picture())]
         for setting in (SETTING, SETTING, direct)
@@ -218,7 +218,7 @@ def test_one_picture_that_several_ask_about_is_encoded_once() -> None:
     sample, picture = SAMPLES[0], Picture(SAMPLES[0].picture())
     ended: list[Trace] = []
     direct = replace(SETTING, mode="direct")
-    model.converse(Session("m", sample.question, picture, direct, ended.append) for _ in range(6))
+    model.converse(Session("m", sample.question, (picture,), direct, ended.append) for _ in range(6))
     assert len({trace.answer for trace in ended}) == 1
     assert (len(ended), model.usage.images) == (6, 1)
 
@@ -227,7 +227,7 @@ def test_one_picture_that_several_ask_about_is_encoded_once() -> None:
 def test_where_one_batch_breaks_off_the_others_do_too() -> None:
     def asked() -> Iterator[Session]:
         for sample in SAMPLES:
-            yield Session("m", sample.question, Picture(sample.picture()), SETTING, ended.append)
+            yield Session("m", sample.question, (Picture(sample.picture()),), SETTING, ended.append)
         raise InputError("the next question cannot be read")
 
     ended: list[Trace] = []
@@ -246,7 +246,7 @@ def test_a_picture_that_breaks_the_tower_fails_alone(monkeypatch: pytest.MonkeyP
             raise ValueError("the picture is torn")
         return patches(codec, shown)
 
-    sessions = [Session("m", s.question, p, SETTING) for s, p in zip(SAMPLES, pictures, strict=True)]
+    sessions = [Session("m", s.question, (p,), SETTING) for s, p in zip(SAMPLES, pictures, strict=True)]
     bad = pictures[2].show(sessions[2].trace.overview, sessions[2].trace.overview, SETTING.spec)
     monkeypatch.setattr(Codec, "patches", torn)
     model.converse(sessions)

@@ -16,7 +16,7 @@ from cof.models.remote.model import RemoteModel
 from cof.types import Question
 
 PICTURE = Image.effect_noise((448, 448), 80).convert("RGB")
-QUESTION = Question("q", "", "What?")
+QUESTION = Question("q", ("",), "What?")
 ZOOM = '<think></think><tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [100, 100, 200, 200]}}</tool_call>'
 ANSWER = "<answer>B</answer>"
 

@@ -146,7 +146,7 @@ def test_many_at_once_are_not_crossed_and_no_more_than_asked_for() -> None:
             running -= 1
         return Reply(f"<answer>{body['messages'][1]['content'][-1]['text']}</answer>")
 
-    asked = [(Question(str(n), "", f"What is {n}?"), PICTURE) for n in range(12)]
+    asked = [(Question(str(n), ("",), f"What is {n}?"), PICTURE) for n in range(12)]
     with listening(say) as server:
         traces = run_many(model_at(server, batch=4), asked)
     assert [trace.id for trace in traces] == [str(n) for n in range(12)]
@@ -213,7 +213,7 @@ def test_a_turn_has_its_seconds_and_is_not_asked_for_twice() -> None:
 def test_nobody_waits_for_a_conversation_that_is_gone() -> None:
     soon = {"Retry-After": str(LONGER)}
     with listening(in_turn(Reply(b"", 429, soon))) as server:
-        session = Session("some-model", QUESTION, Picture(PICTURE))
+        session = Session("some-model", QUESTION, (Picture(PICTURE),))
         server.say = lambda _: setattr(session, "cancelled", True) or Reply(b"", 429, soon)
         model_at(server, seconds=2 * LONGER).converse([session])
     assert session.gone
@@ -231,7 +231,7 @@ def test_a_turn_that_the_server_took_apart_is_put_together(name: str) -> None:
     with listening(in_turn(*replies)) as server:
         trace = run(model_at(server), QUESTION, PICTURE)
     assert (trace.answer, trace.zooms) == ("B", 1)
-    assert [turn.action.thought for turn in trace.turns] == ["It is small.", "I see it."]  # type: ignore[union-attr]
+    assert [turn.thought for turn in trace.turns] == ["It is small.", "I see it."]
 
 
 def test_arguments_may_come_as_an_object() -> None:

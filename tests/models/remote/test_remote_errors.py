@@ -106,7 +106,9 @@ def test_a_context_that_is_full_at_a_later_turn_fails_that_conversation_alone() 
 
     with listening(say) as server:
         model = model_at(server, batch=1)
-        first, second = run_many(model, [(Question(id, "", f"What is {id}?"), PICTURE) for id in ("first", "second")])
+        first, second = run_many(
+            model, [(Question(id, ("",), f"What is {id}?"), PICTURE) for id in ("first", "second")]
+        )
     assert (first.stop, first.zooms, second.answer) == (Stop.FAILED, 1, "B")
     assert "--crop-budget N" in str(first.error)
     assert not model.known.lacks  # the words name max_tokens, and mean the context
@@ -217,7 +219,7 @@ def test_models_are_asked_for_with_the_key_of_the_environment(monkeypatch: pytes
 def test_an_answer_and_its_thought_are_told_apart(message: dict[str, Any]) -> None:
     with listening(in_turn(Reply(json.dumps(chat(**message) | {"usage": None}).encode()))) as server:
         trace = run(model_at(server), QUESTION, PICTURE)
-    assert (trace.answer, trace.turns[0].action.thought) == ("B", "Hm.")  # type: ignore[union-attr]
+    assert (trace.answer, trace.turns[0].thought) == ("B", "Hm.")
     assert trace.tokens == 0
 
 

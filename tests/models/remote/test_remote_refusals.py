@@ -151,7 +151,7 @@ def test_conversations_that_run_together_all_get_through() -> None:
     def say(body: dict[str, Any]) -> Reply:
         return at_once(body) if "seed" in body else by_turn(ZOOM, ANSWER)(body)
 
-    asked = [(Question(str(n), "", "What?"), PICTURE) for n in range(12)]
+    asked = [(Question(str(n), ("",), "What?"), PICTURE) for n in range(12)]
     with listening(say) as server:
         traces = run_many(model_at(server, batch=4), asked)
     assert [trace.answer for trace in traces] == ["B"] * 12

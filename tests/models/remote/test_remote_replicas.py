@@ -27,7 +27,7 @@ ZOOMS = [ZOOM, ZOOM.replace("200]", "300]"), ANSWER]
 
 
 def questions(count: int) -> list[Any]:
-    return [(Question(str(n), "", f"What is {n}?"), PICTURE) for n in range(count)]
+    return [(Question(str(n), ("",), f"What is {n}?"), PICTURE) for n in range(count)]
 
 
 def heard(server: Endpoint) -> Counter[str]:

@@ -9,23 +9,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from cof.types import Box, Limits, Trace, View, ViewSpec
+from cof.types import Box, Limits, Shown, Trace, ViewSpec
 from cof.vision import views
 
 
-def overview(size: tuple[int, int], spec: ViewSpec, limits: Limits) -> View:
-    """The overview of a picture of `size` = (width, height) source pixels, within the limits.
+def overviews(sizes: Sequence[tuple[int, int]], spec: ViewSpec, limits: Limits) -> tuple[Shown, ...]:
+    """The overviews of a question's pictures of `sizes` = (width, height) source pixels, within the limits.
+
+    The pictures share the pixels equally. Their ids are their numbers. Raises InvalidImage as `overview` does.
+    """
+    found = (overview(size, spec, limits, number, len(sizes)) for number, size in enumerate(sizes))
+    return tuple(replace(view, id=view.picture) for view in found)
+
+
+def overview(size: tuple[int, int], spec: ViewSpec, limits: Limits, picture: int = 0, of: int = 1) -> Shown:
+    """The overview of the picture with the number `picture` of `of` pictures, `size` = (width, height) source pixels.
 
     Of `limits.pixels`, as many are kept for crops as `limits.zooms` crops may take, but half of them at most. A picture so
     thin that its overview has one row of visual tokens may exceed that. Raises InvalidImage for a picture longer than
     200 : 1.
     """
     most = limits.pixels - min(limits.pixels // 2, limits.zooms * largest_crop(spec, limits))
-    most = max(spec.factor**2, min(spec.max_pixels, most))
-    return views.overview(size, replace(spec, max_pixels=most, min_pixels=min(spec.min_pixels, most)))
+    most = max(spec.factor**2, min(spec.max_pixels, most // of))
+    return views.overview(size, replace(spec, max_pixels=most, min_pixels=min(spec.min_pixels, most)), picture)
 
 
-def crop(box: Box, trace: Trace, shown: Sequence[View] = (), coming: int = 0) -> View | None:
+def crop(box: Box, trace: Trace, shown: Sequence[Shown] = (), coming: int = 0) -> Shown | None:
     """The view that answers a zoom on `box` (source pixels) after `shown` of the same turn, as large as the limits allow.
 
     It takes at most an equal share of the pixels that are left, or `spec.zoom_min_pixels` where that is more; `coming` crops
@@ -36,7 +45,7 @@ def crop(box: Box, trace: Trace, shown: Sequence[View] = (), coming: int = 0) ->
     left = limits.pixels - trace.pixels - sum(view.pixels for view in shown)
     sharing = coming + max(1, min(limits.zooms - trace.zooms - len(shown), limits.turns - len(trace.model_turns)))
     share = min(left, max(left // sharing, spec.zoom_min_pixels))
-    view = views.zoom(box, trace.overview, at_most(spec, min(share, largest_crop(spec, limits))))
+    view = views.zoom(box, trace.overview_of(box), at_most(spec, min(share, largest_crop(spec, limits))))
     return view if view.pixels <= left else None
 
 

@@ -19,11 +19,11 @@ from cof.dialects.base import Message
 from cof.dialects.dialect import Dialect
 from cof.errors import InvalidConfig
 from cof.models.encoding import IMAGE_PAD, rotary_positions, template_messages, token_ids, views_in, visual_repeats
-from cof.types import Malformed, Trace, Turn, View, Zoom
+from cof.types import Malformed, Shown, Trace, Turn
 
 IGNORE = -100
 Encoded = tuple[
-    np.ndarray, np.ndarray, tuple[View, ...]
+    np.ndarray, np.ndarray, tuple[Shown, ...]
 ]  # ids and labels of one conversation, (tokens,) each, and its views
 
 
@@ -38,7 +38,7 @@ class Row:
     labels: np.ndarray
     branch: np.ndarray
     positions: np.ndarray
-    views: tuple[View, ...]
+    views: tuple[Shown, ...]
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _segments(conversation: Sequence[Message], tokenizer: PreTrainedTokenizerBas
 
 def _followed(turn: Turn) -> bool:
     """Whether a turn is the model's own, and an answer or a call that showed something."""
-    failed = isinstance(turn.action, Malformed) or (isinstance(turn.action, Zoom) and not turn.views)
+    failed = isinstance(turn.action, Malformed) or (bool(turn.calls) and not turn.observations)
     return not turn.given and not failed
 
 

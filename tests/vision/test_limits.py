@@ -11,13 +11,14 @@ from PIL import Image
 
 from cof.dialects.named import dialect_of, names
 from cof.errors import InvalidConfig
-from cof.loop import limits as within
 from cof.loop.notes import cut_turns, limit_notes, notes, stop_note, unreadable
 from cof.loop.session import run
 from cof.loop.setting import Setting, setting_of
 from cof.models.scripted import ScriptedModel
-from cof.types import Box, Completion, Limits, Question, Sampling, Stop, Trace, Turn, View, ViewSpec, Zoom
+from cof.tools.zoom import observed, zooms
+from cof.types import Box, Completion, Limits, Question, Sampling, Shown, Stop, Trace, Turn, ViewSpec
 from cof.vision import boxes
+from cof.vision import limits as within
 from cof.vision.views import PAPER
 from tests.properties import cases
 
@@ -37,7 +38,7 @@ LIMITS = Limits()
 
 def traced(size: tuple[int, int], spec: ViewSpec, limits: Limits = LIMITS) -> Trace:
     first = within.overview(size, spec, limits)
-    return Trace("1", Question("1", "", "What?"), "m", "cof", spec, Sampling(), limits, first)
+    return Trace("1", Question("1", ("",), "What?"), "m", "cof", spec, Sampling(), limits, (first,))
 
 
 def looked(trace: Trace, box: Box) -> Trace | None:
@@ -45,7 +46,7 @@ def looked(trace: Trace, box: Box) -> Trace | None:
     view = within.crop(box, trace)
     if view is None:
         return None
-    return replace(trace, turns=(*trace.turns, Turn(Completion(""), Zoom((box,)), (view,))))
+    return replace(trace, turns=(*trace.turns, Turn(Completion(""), zooms((box,)), observed((view,)))))
 
 
 @pytest.mark.parametrize("family", names())
@@ -118,7 +119,7 @@ ANSWER = "<think>x</think><answer>B</answer>"
 
 def asked(lines: list[str], limits: Limits = LIMITS, side: int = 3000, spec: ViewSpec = PAPER) -> Trace:
     picture = Image.new("RGB", (side, side), "red")
-    return run(ScriptedModel(lines), Question("1", "", "What?"), picture, Setting(spec, limits))
+    return run(ScriptedModel(lines), Question("1", ("",), "What?"), picture, Setting(spec, limits))
 
 
 def test_what_a_limit_did_is_said() -> None:
@@ -153,16 +154,16 @@ def test_a_crop_that_shrank_says_by_what() -> None:
 
 def test_a_model_that_had_to_answer_at_once_reached_no_limit() -> None:
     picture, setting = Image.new("RGB", (500, 500), "red"), Setting(PAPER, LIMITS, mode="direct")
-    zooming = run(ScriptedModel([CALL]), Question("1", "", "What?"), picture, setting)
+    zooming = run(ScriptedModel([CALL]), Question("1", ("",), "What?"), picture, setting)
     assert stop_note(zooming) == "The model had to answer at once, and asked to zoom."
     assert limit_notes(zooming) == ()
-    silent = run(ScriptedModel(["…"]), Question("1", "", "What?"), picture, setting)
+    silent = run(ScriptedModel(["…"]), Question("1", ("",), "What?"), picture, setting)
     assert notes(silent) == ("The model had to answer at once, and gave no answer that could be read.",)
 
 
 def test_a_box_outside_the_picture_is_no_limits_doing() -> None:
     trace = asked([CALL, ANSWER], side=500)
-    beyond = Zoom((Box(900, 900, 950, 950),))
+    beyond = zooms((Box(900, 900, 950, 950),))
     turns = (Turn(Completion(""), beyond), *trace.turns[1:])
     assert limit_notes(replace(trace, turns=turns, stop=Stop.TURNS)) == ()
 
@@ -192,7 +193,7 @@ def test_a_budget_holds_for_the_overview_and_for_crops(family: str, size: tuple[
 
 
 def test_crops_of_one_turn_share_alike() -> None:
-    trace, shown = traced((4000, 4000), PAPER, Limits(pixels=2_000_000, zooms=4)), list[View]()
+    trace, shown = traced((4000, 4000), PAPER, Limits(pixels=2_000_000, zooms=4)), list[Shown]()
     for _ in range(4):
         view = within.crop(Box(0, 0, 4000, 4000), trace, shown)
         assert view is not None
@@ -202,7 +203,7 @@ def test_crops_of_one_turn_share_alike() -> None:
 
 def test_true_boxes_that_are_given_share_alike() -> None:
     boxes_of = tuple(Box(x, 10, x + 400, 900) for x in (10, 700, 1500, 2200))
-    question, picture = Question("1", "", "What?", targets=boxes_of), Image.new("RGB", (3000, 3000), "red")
+    question, picture = Question("1", ("",), "What?", targets=boxes_of), Image.new("RGB", (3000, 3000), "red")
     trace = run(ScriptedModel([ANSWER]), question, picture, Setting(PAPER, Limits(pixels=2_000_000), mode="oracle"))
     sizes = [view.pixels for view in trace.views]
     assert len(sizes) == 4

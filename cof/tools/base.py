@@ -1,0 +1,53 @@
+"""What a tool is: a name, a JSON schema of its arguments, and what it does with a call.
+
+A tool is a value `TOOL` of a module; `known.py` finds it by its name. It is run by the loop, which knows tools by name only,
+counts their calls, and numbers what they show. Omits how model families call a tool: their dialects say that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from cof.errors import InputError
+from cof.types import Call, Limits, Observation, Shown, Trace
+
+
+class InvalidCall(InputError):
+    """A call that its tool cannot follow. The model is told the message, which says what is wanted."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What happened before a call: the `trace` up to its turn, and what earlier calls of the turn have `shown`."""
+
+    trace: Trace
+    shown: tuple[Shown, ...] = ()
+
+    @property
+    def everything(self) -> Sequence[Shown]:
+        """All that the model was shown, in the order of its ids."""
+        return (*self.trace.overviews, *self.trace.views, *self.shown)
+
+    def subject(self, call: Call) -> Shown:
+        """What the call is about: what was shown with the id `of`, else the first overview. Raises InvalidCall."""
+        number, shown = call.arguments.get("of", 0), self.everything
+        if type(number) is not int or not 0 <= number < len(shown):
+            raise InvalidCall(f"{number!r} names none of the {len(shown)} pictures so far; want one of them")
+        return shown[number]
+
+
+class Tool(Protocol):
+    """One tool. `about` is one sentence for models; `schema` is the JSON schema of the arguments, without `of` and `label`."""
+
+    name: str
+    about: str
+    schema: Mapping[str, Any]
+
+    def run(self, call: Call, state: State, limits: Limits) -> Observation | None:
+        """What the call gives back, None where not even the least of it is within the limits.
+
+        Raises InvalidCall or InvalidBox where the call cannot be followed.
+        """
+        ...
