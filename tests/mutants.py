@@ -20,8 +20,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 ROOMS = {  # what is changed, and the tests that should notice
-    "cof/focus": "tests/focus",
-    "cof/models/local/batch.py": "tests/models/local/test_engine.py tests/models/local/test_sampling.py",
+    "cof/loop": "tests/loop",
+    "cof/models/local/batch.py": "tests/models/local/test_engine.py tests/models/local/test_sampling.py "
+    "tests/train/test_policy.py",
     "cof/scoring": "tests/scoring",
     "cof/evaluate": "tests/evaluate",
     "cof/train/policy.py": "tests/train/test_policy.py",

@@ -139,8 +139,8 @@ def _is_strict_of(dialect: Dialect, name: Any, arguments: Any) -> bool:
     """Whether a named call has the arguments that its tool takes in this family, and no others."""
     if name == dialect.tool:
         return _is_strict(dialect, arguments)
-    words = {word for tool in dialect.tools if tool.name == name for _, word in tool.arguments}
-    return isinstance(arguments, dict) and bool(words) and {*arguments} <= words
+    tool = next((tool for tool in dialect.tools if tool.name == name), None)
+    return tool is not None and isinstance(arguments, dict) and {*arguments} <= {word for _, word in tool.arguments}
 
 
 def _is_strict(dialect: Dialect, arguments: Any) -> bool:

@@ -238,6 +238,7 @@ def test_tokens_per_right_answer():
     each = arm["visual_tokens"] + arm["text_tokens"]
     assert arm["tokens_per_right"] == pytest.approx(2 * each)
     assert arm_of([record("focus", "r", "B")])["tokens_per_right"] is None
+    assert arm_of([record("focus", "q", "A"), record("focus", "r", "A")])["tokens_per_right"] == pytest.approx(each)
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from playwright.sync_api import Page, expect
 
 from cof.needle.outside import OUTSIDE
 from cof.view.page import UNLISTED
+from tests.browsers import CHROMIUM
 from tests.patience import PATIENCE
 from tests.photographs import photograph
-from tests.serve.conftest import CHROMIUM
 from tests.serve.test_api import EXAMPLES, PLAZA, QUESTION, asked, data_url
 from tests.serve.test_hostile_model import ASKED, call, served
 

@@ -94,14 +94,14 @@ def test_a_turn_that_is_read_back_otherwise_counts_as_given(model: LocalModel) -
     assert first.transcript is not None
     told = replace(first.transcript, sampled=(*first.transcript.sampled[:-1], 0))
     turns = (replace(trace.turns[0], completion=replace(first, transcript=told)), *trace.turns[1:])
-    whole, other = (episode(each, Picture(prompt.picture.image)) for each in (trace, replace(trace, turns=turns)))
+    whole, other = (episode(each, [Picture(prompt.picture.image)]) for each in (trace, replace(trace, turns=turns)))
     assert len(trace.turns) > 1
     assert other.sampled.sum() == whole.sampled.sum() - 1
 
 
 def test_a_rollout_that_failed_has_no_tokens(episodes: list[Episode]) -> None:
     failed = replace(episodes[0].trace, turns=(), stop=Stop.FAILED, error="out of memory")
-    empty = episode(failed, episodes[0].picture)
+    empty = episode(failed, episodes[0].pictures)
     assert (len(empty.ids), empty.prompt) == (0, 0)
 
 
@@ -113,6 +113,18 @@ def test_a_rollout_without_an_advantage_is_not_learnt_from(model: LocalModel, ep
     inputs = loss_inputs(four, masks, model.codec, 4, torch.device("cpu"))
     assert inputs["completion_mask"].sum(1).tolist() == [float(mask.sum()) for mask in masks]
     assert set(inputs["packed"].episode.tolist()) == {0, 2}
+
+
+def test_a_group_without_anything_to_learn_reads_one_rollout(model: LocalModel, episodes: list[Episode]) -> None:
+    """A pass needs a gradient, if only of 0: of the first rollout that said something, or of one token of padding."""
+    failed = replace(episodes[0].trace, turns=(), stop=Stop.FAILED, error="out of memory")
+    silent = episode(failed, episodes[0].pictures)
+    for group, read in (([silent, *episodes[1:3]], 1), ([episodes[0], silent, silent], 0), ([silent] * 3, 0)):
+        masks = learnt_tokens(group, (None,) * 3)
+        inputs = loss_inputs(group, masks, model.codec, 4, torch.device("cpu"))
+        assert inputs["completion_mask"].sum() == 0
+        assert len(inputs["completion_mask"]) == len(inputs["prompt_ids"]) == 3
+        assert set(inputs["packed"].episode.tolist()) == {read}
 
 
 @pytest.mark.parametrize("name", ["plain", "qwen3-vl", "mgpo"])

@@ -24,8 +24,8 @@ from cof.types import Answer, Box, Limits, Question, Stop, ViewSpec
 from cof.view.browse import ShownTrace, write_pages
 from cof.vision import views
 from cof.vision.load import load
+from tests.browsers import CHROMIUM
 from tests.commands import cof
-from tests.serve.conftest import CHROMIUM
 from tests.train.test_traces import write_traces
 
 HOSTILE = '</script><script>document.title = "taken"</script><img src=x onerror="document.title=1">'

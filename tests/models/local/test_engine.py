@@ -55,6 +55,32 @@ def test_every_token_is_read_once_and_every_picture_encoded_once(together: tuple
     assert usage.seconds > 0
 
 
+class Twice:
+    """A conversation that wants one turn twice."""
+
+    cancelled = gone = False
+
+    def __init__(self, request: Request) -> None:
+        self.wanted, self.heard = request, list[Any]()
+
+    def request(self) -> Request | None:
+        return self.wanted if len(self.heard) < 2 else None
+
+    def receive(self, completion: Any, _seconds: float) -> None:
+        self.heard.append(completion)
+
+
+def test_a_prompt_that_is_cached_as_a_whole_is_answered_again() -> None:
+    """Nothing of the second prompt is new, and its last token must be read again to sample the next one."""
+    model = LocalModel.load("nano", device="cpu", batch=1)
+    request = Session(model.name, SAMPLES[0].question, (Picture(SAMPLES[0].picture()),), SETTING).request()
+    assert request is not None
+    conversation = Twice(request)
+    model.converse([conversation])
+    first, second = (completion.text for completion in conversation.heard)
+    assert first == second
+
+
 def test_alone_or_together_the_words_are_the_same(together: tuple[list[Trace], Usage]) -> None:
     alone, usage = answered(1)
     assert said(alone) == said(together[0])
