@@ -29,7 +29,7 @@ test: $(VENV)/.dev
 	@$(MAKE) --no-print-directory --jobs 2 lint quick
 
 quick: $(VENV)/.dev
-	$(BIN)/pytest --numprocesses 3 --dist loadfile -m "not long"  # one more than cores: tests wait for servers
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -m "not long"
 
 test-all: lint
 	sh tests/setup.sh

@@ -235,6 +235,7 @@ def test_a_file_for_several_traces_is_refused_before_a_model_is_opened(folder: P
     assert "is one file for 3 answers; want a folder" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.long
 def test_ctrl_c_keeps_what_was_printed(folder: Path, tmp_path: Path) -> None:
     """The second picture takes long; the first is printed, and has its page."""
 

@@ -65,6 +65,7 @@ def test_the_demo_answers_and_shows_where_it_looked(tmp_path):
     assert (tmp_path / "t.html").stat().st_size > 10_000
 
 
+@pytest.mark.long
 def test_the_python_of_the_documents_runs_and_is_right():
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "ask.md").read_text(), re.S)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -57,7 +57,7 @@ PICTURES: dict[str, Callable[[Path], Path]] = {
 }
 
 
-QUICK = ("12 megapixels", "the plaza")  # the pictures of a quick run
+QUICK = ("12 megapixels",)  # the pictures of a quick run
 
 
 def zooming(family: str, size: tuple[int, int]) -> Say:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable
 
@@ -12,6 +13,7 @@ from cof.probe.pictures import COLOURS, SIZES, drawn
 from cof.types import Box
 
 Numbers = Callable[[Box, tuple[int, int]], tuple[float, ...]]
+pictures_of = functools.cache(drawn)  # a seed's pictures are drawn once
 
 
 def pixels(box: Box, _: tuple[int, int]) -> tuple[float, ...]:
@@ -58,7 +60,7 @@ FRAMES: list[tuple[Numbers, tuple[str, str, int | None, str]]] = [
 def asked(numbers: Numbers, seed: int, noise: float = 0.0, wrong: int = 0) -> Frame | None:
     """The frame of a model that names boxes so, each off by up to `noise` of its side; `wrong` of them are somewhere else."""
     rng, samples = random.Random(seed), []
-    for n, one in enumerate(drawn(seed)):
+    for n, one in enumerate(pictures_of(seed)):
         box = one.box
         dx, dy = noise * box.width, noise * box.height
         rough = Box(*(v + rng.uniform(-1, 1) * d for v, d in zip(box.as_tuple(), (dx, dy, dx, dy), strict=True)))
@@ -89,20 +91,20 @@ def test_numbers_that_mean_nothing_are_no_frame() -> None:
     rng = random.Random(1)
     samples = [
         NamedBox(one.image.size, one.box, (0.0, 0.0, rng.uniform(5000, 9000), rng.uniform(5000, 9000)))
-        for one in drawn(1)
+        for one in pictures_of(1)
     ]
     found = frame_of(samples)
     assert found is not None
     assert not found.found
     assert frame_of(samples[:2]) is None
-    empty = [NamedBox(one.image.size, one.box, (0.0, 0.0, 0.0, 0.0)) for one in drawn(1)]
+    empty = [NamedBox(one.image.size, one.box, (0.0, 0.0, 0.0, 0.0)) for one in pictures_of(1)]
     nothing = frame_of(empty)
     assert nothing is not None
     assert not nothing.found
 
 
 def test_pictures_show_their_box() -> None:
-    for one in drawn(3):
+    for one in pictures_of(3):
         x, y = round(one.box.center[0]), round(one.box.center[1])
         assert one.image.getpixel((x, y)) == COLOURS[one.colour]
         assert one.image.getpixel((round(one.box.x0), round(one.box.y0))) == COLOURS[one.colour]
