@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 ROOMS = {  # what is changed, and the tests that should notice
-    "cof/focus": "tests/focus",
+    "cof/loop": "tests/loop",
     "cof/models/local/batch.py": "tests/models/local/test_engine.py tests/models/local/test_sampling.py",
     "cof/scoring": "tests/scoring",
     "cof/evaluate": "tests/evaluate",

@@ -23,6 +23,9 @@ SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
 PAGES = sorted([*DOCS.glob("*.md"), *ROOT.glob("*.md")])
 LINK = re.compile(r"(?<!\\)\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
+CODE = re.compile(r"`([^`\n]+)`")
+TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
+PLACES = ("cof/", "tests/", "examples/", "benchmarks/", "recipes/", "docs/", ".ci/", ".github/")
 ELSEWHERE = ("http://", "https://", "mailto:")
 
 
@@ -84,6 +87,21 @@ def test_the_site_is_strict_and_loads_nothing_from_elsewhere() -> None:
     assert SETTINGS["theme"]["font"] is False
     checks = [level for group in SETTINGS["validation"].values() for level in group.values()]
     assert set(checks) == {"warn"}
+
+
+def test_the_guide_for_contributors_names_paths_and_commands_that_exist() -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text()
+    named = {path for path in CODE.findall(guide) if path.startswith(PLACES)}
+    assert len(named) > 20
+    assert {path for path in named if not (ROOT / path).exists()} == set()
+    commands = {words.split()[1] for words in CODE.findall(guide) if words.startswith("make ")}
+    assert commands <= set(TARGET.findall((ROOT / "Makefile").read_text()))
+
+
+def test_the_guide_for_contributors_has_a_row_for_every_room() -> None:
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("## The tree")[2].partition("\n## ")[0]
+    rooms = {path.parent.name + "/" for path in (ROOT / "cof").glob("*/__init__.py")}
+    assert rooms - set(CODE.findall(table)) == set()
 
 
 @pytest.mark.long
