@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,7 +45,8 @@ RULES = Rules(tries=2, readings=1, rounds=3, steps=4)
 
 def played(script: list[tuple[type[Call], Reply]], rules: Rules = RULES) -> tuple[Outcome, list[Call]]:
     """The outcome of a search whose calls are of these types, in this order, and get these replies."""
-    asked, calls, reply = search(TASK, rules), [], None
+    calls: list[Any] = []
+    asked, reply = search(TASK, rules), None
     lines = iter(script)
     while True:
         try:

@@ -13,8 +13,9 @@ from PIL import Image
 
 from cof.errors import InputError
 from cof.loop.session import run
+from cof.models.remote.endpoint import KEY
 from cof.models.remote.endpoint import Endpoint as Posting
-from cof.models.remote.model import RemoteModel, endpoint
+from cof.models.remote.model import RemoteModel
 from tests.models.remote.endpoints import QUESTION, Endpoint, Reply, by_turn, in_turn, listening, model_at
 from tests.properties import cases
 
@@ -32,7 +33,7 @@ FORMS = (
 
 
 def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(endpoint.KEY, "secret")
+    monkeypatch.setenv(KEY, "secret")
     with listening(by_turn("<answer>B</answer>")) as server:
         run(RemoteModel(server.url, "m"), QUESTION, PICTURE)
         run(RemoteModel(server.url, "m", key="other"), QUESTION, PICTURE)
