@@ -20,7 +20,7 @@ SIZED = ( while sleep 20; do echo "  $(VENV) has $$(du -sm $(VENV) | cut -f1) MB
 PIP = $(if $(MAKE_TERMOUT),,$(SIZED)) $(BIN)/pip install $(QUIET) --disable-pip-version-check $(CONSTRAINTS)
 EDITABLE := --config-settings editable_mode=compat --editable  # a path, so that a clone named cof does not hide the package
 
-.PHONY: demo test quick test-all test-lowest test-newest mutants lint bench clients fuzz train-nano clean
+.PHONY: demo docs test quick test-all test-lowest test-newest mutants lint bench clients fuzz train-nano clean
 
 demo: $(VENV)/.local
 	$(BIN)/cof ask examples/plaza.jpg "$$(cat examples/plaza.txt)" --trace trace.html
@@ -42,6 +42,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.docs  # the documentation and the API reference as a site: site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/world.py
@@ -84,7 +87,12 @@ $(VENV)/.local: pyproject.toml constraints.txt $(VENV)/.torch | $(BIN)/pip
 $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.torch | $(BIN)/pip
 	@echo "2 of 2: installing Chain-of-Focus with all extras and the tools of its tests"
 	@$(PIP) $(EDITABLE) ".[dev]"
-	@touch $@ $(VENV)/.local
+	@touch $@ $(VENV)/.local $(VENV)/.docs
+
+$(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "installing what builds the site, without PyTorch"
+	@$(PIP) $(EDITABLE) ".[docs]"
+	@touch $@
 
 # The tests against both ends of the ranges in pyproject.toml, in environments of their own; libraries' warnings pass there.
 ENDS := --numprocesses 2 --dist loadfile -m "not long" -W default
@@ -109,4 +117,4 @@ $(VENV)/.fuzz: $(VENV)/.dev
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-clients .venv-lowest .venv-newest build dist *.egg-info
+	rm -rf $(VENV) .venv-clients .venv-lowest .venv-newest build dist site *.egg-info

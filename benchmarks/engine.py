@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
+from PIL import Image
 
 from cof.loop.session import run_many
 from cof.loop.setting import Setting
@@ -21,7 +22,7 @@ from cof.models.base import Conversation, Request
 from cof.models.encoding import views_in
 from cof.models.local.model import LocalModel
 from cof.needle.samples import samples
-from cof.types import Completion, Sampling, Trace
+from cof.types import Completion, Question, Sampling, Trace
 
 QUESTIONS, BATCH, SIDE = 200, 32, 1792
 SETTING = Setting(sampling=Sampling(tokens=128))
@@ -62,23 +63,24 @@ def main(questions: int = QUESTIONS) -> None:
     model = LocalModel.load("nano", device="cpu", batch=BATCH)
     run_many(model, asked[:2], SETTING)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    batched, fast = _timed(LocalModel.load("nano", device="cpu", batch=BATCH), asked)
+    engine = LocalModel.load("nano", device="cpu", batch=BATCH)
+    batched, fast = _timed(engine, asked)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     serial, slow = _timed(Serial(model), asked)
-    same = np.mean([_said(a) == _said(b) for a, b in zip(batched[0], serial[0], strict=True)])
-    usage = batched[1].usage
+    same = np.mean([_said(a) == _said(b) for a, b in zip(batched, serial, strict=True)])
+    usage = engine.usage
     print(f"serial   {questions / slow:.2f} questions a second")
     print(f"engine   {questions / fast:.2f} questions a second, batch {BATCH}: {slow / fast:.1f} times as many")
     print(f"same answers {same:.3f}")
-    print(f"tokens read / distinct {usage.prefilled / _distinct(batched[0]):.3f}")
-    print(f"pictures encoded / distinct {usage.images / _pictures(batched[0]):.3f}")
+    print(f"tokens read / distinct {usage.prefilled / _distinct(batched):.3f}")
+    print(f"pictures encoded / distinct {usage.images / _pictures(batched):.3f}")
     print(f"peak memory {after:.0f} MB, of it {after - before:.0f} MB for {BATCH} conversations at once")
 
 
-def _timed(model: LocalModel | Serial, asked: list) -> tuple[tuple[list[Trace], LocalModel | Serial], float]:
+def _timed(model: LocalModel | Serial, asked: list[tuple[Question, Image.Image]]) -> tuple[list[Trace], float]:
     began = time.perf_counter()
     traces = run_many(model, asked, SETTING)
-    return (traces, model), time.perf_counter() - began
+    return traces, time.perf_counter() - began
 
 
 def _said(trace: Trace) -> list[str]:

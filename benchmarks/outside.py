@@ -79,8 +79,8 @@ def check(folders: list[Path]) -> None:
             continue
         place = Path(spec.submodule_search_locations[0]) / folder
         photographs += counted(package, [file for file in sorted(place.iterdir()) if file.stem in names.split()])
-    for folder in folders:
-        photographs += counted(folder.name, sorted(folder.rglob("*")))
+    for given in folders:
+        photographs += counted(given.name, sorted(given.rglob("*")))
     rng = np.random.default_rng(0)
     count(f"{CUTS} parts of each", (part(picture, rng) for picture in photographs for _ in range(CUTS)))
     for name, drawn in drawings(rng).items():

@@ -117,6 +117,7 @@ class Looking:
     def _told(self) -> list[dict[str, Any]]:
         """The last that the session said, as content blocks."""
         request = self._session.request()
+        assert request is not None
         parts, pixels = request.messages[-1].parts, request.pixels
         return [
             {"type": "text", "text": part} if isinstance(part, str) else {"type": "image", "image": pixels[part]}

@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 from cof.agent.build import build, publish_kept
-from cof.agent.calls import Call, Check, Cost, Locate, Look, Plan, Propose, Read, Reply, Summarise, Task, Try
+from cof.agent.calls import Check, Cost, Locate, Look, Plan, Propose, Read, Reply, RoleCall, Summarise, Task, Try
 from cof.agent.trajectory import Rules
 from cof.data.filters import Filters
 from cof.runs import RunDir
@@ -29,7 +29,7 @@ PICTURE = Image.effect_noise((640, 480), 60).convert("RGB")
 class Scripted:
     """One zoom, found at once."""
 
-    def play(self, task: Task, call: Call, _ledger: Cost) -> Reply:
+    def play(self, task: Task, call: RoleCall, _ledger: Cost) -> Reply:
         time.sleep(LATENCY)
         match call:
             case Plan(events):

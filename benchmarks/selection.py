@@ -9,7 +9,6 @@ taught to answer at once before. The loss is that of held-out trajectories, as m
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -124,4 +123,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -164,7 +164,7 @@ def _report(alone: Sequence[tuple[str, str] | None], slow: float, load: Load) ->
     errors = len(load.heard) - len(replies) - lost - told_to_wait
     others = [one for one in replies if one.said != alone[one.question]]
     crossed = sum(one.said in alone for one in others)
-    wrong = sum(one.said[0] != (alone[one.question] or ("",))[0] for one in others)
+    wrong = sum(one.said is None or one.said[0] != (alone[one.question] or ("",))[0] for one in others)
     fast, seconds = len(replies) / load.seconds, [one.seconds for one in replies]
     print(f"alone     {slow:.2f} questions a second; {len(set(alone))} replies to {len(alone)} questions")
     print(f"together  {fast:.2f} questions a second: {fast / slow:.1f} times as many")

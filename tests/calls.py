@@ -1,8 +1,9 @@
 """What tests ask of the calls of a turn."""
 
-from cof.types import Box, Call
+from cof.types import Action, Box
 
 
-def boxes_in(calls: tuple[Call, ...]) -> tuple[Box, ...]:
-    """The boxes that the calls name."""
-    return tuple(call.box for call in calls if call.box)
+def boxes_in(action: Action) -> tuple[Box, ...]:
+    """The boxes that the calls of a turn name."""
+    assert isinstance(action, tuple)
+    return tuple(call.box for call in action if call.box)

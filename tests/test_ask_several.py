@@ -26,9 +26,9 @@ from cof.models.base import Conversation
 from cof.models.scripted import ScriptedModel
 from cof.needle.outside import OUTSIDE
 from cof.vision.load import LoadLimits
+from tests.commands import cof
 from tests.models.remote.endpoints import ANSWER, Reply, by_turn, listening, models
 from tests.patience import PATIENCE
-from tests.test_cli import cof
 
 ROOT = Path(__file__).parent.parent
 QUESTIONS = ["What is it?", "What colour is it?"]

@@ -59,7 +59,7 @@ def test_the_lowest_releases_are_those_of_the_ranges() -> None:
         *PROJECT["dependencies"],
         *(r for name in ("local", "evaluate", "serve", "heif", "train") for r in extra(name)),
     ]
-    lows = dict(re.match(r"([\w-]+)>=([\d.]+),<", each).groups() for each in wanted if "[" not in each)  # type: ignore[union-attr]
+    lows = dict(re.findall(r"^([\w-]+)>=([\d.]+),<", each)[0] for each in wanted if "[" not in each)
     pins = [line for line in (ROOT / "constraints-lowest.txt").read_text().splitlines() if not line.startswith("#")]
     pinned = dict(line.split("==") for line in pins)
     assert pinned.keys() == lows.keys()

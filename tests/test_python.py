@@ -39,7 +39,7 @@ def shown(image: Any, **options: Any) -> bytes:
     """The overview that a model is shown."""
     model = cof.ScriptedModel([SAID])
     cof.ask(image, "What?", model=model, **options)
-    (pixels,) = model.requests[0].pixels.values() or [None]
+    (pixels,) = model.requests[0].pixels.values()
     return pixels.tobytes()
 
 
@@ -146,9 +146,10 @@ def test_what_cannot_be_used_is_an_error_of_ours(arguments: Any, options: dict[s
 
 def test_a_remote_model_of_wrong_arguments_is_an_error_of_ours() -> None:
     url = "http://127.0.0.1:9/v1"
-    for wrong in ({"batch": 0}, {"batch": "x"}, {"seconds": -1}, {"wire": "webp"}, {"key": 3}, {"model": None}):
+    every: list[dict[str, Any]] = [{"batch": 0}, {"batch": "x"}, {"seconds": -1}, {"wire": "webp"}]
+    for wrong in (*every, {"key": 3}, {"model": None}):
         with pytest.raises(cof.InputError):
-            cof.RemoteModel(**{"url": url, "model": "m", **wrong})
+            cof.RemoteModel(**({"url": url, "model": "m"} | wrong))
     assert str(cof.RemoteModel(url, "m", wire="jpeg:80").wire) == "jpeg:80"
     with pytest.raises(cof.InputError):
         cof.ask_many(None, model=cof.ScriptedModel([SAID]))  # type: ignore[arg-type]
@@ -165,7 +166,12 @@ def test_several_questions_can_be_awaited() -> None:
 
 
 def test_one_bad_picture_spoils_no_other() -> None:
-    asked = [(picture(), "What?"), (b"no picture", "What?"), (picture(), "What?", ["red", "blue"]), (picture(), "")]
+    asked: list[Any] = [
+        (picture(), "What?"),
+        (b"no picture", "What?"),
+        (picture(), "What?", ["red", "blue"]),
+        (picture(), ""),
+    ]
     traces = cof.ask_many(asked, model=cof.ScriptedModel([SAID]))
     assert [trace.answer for trace in traces] == ["red", None, "red", None]
     assert [trace.stop for trace in traces] == [cof.Stop.ANSWER, cof.Stop.FAILED, cof.Stop.ANSWER, cof.Stop.FAILED]
@@ -207,9 +213,10 @@ def test_a_trace_is_data_and_a_page(tmp_path: Path) -> None:
         trace.save("/proc/none/t.json")
     with pytest.raises(cof.InputError):
         trace.save(None)  # type: ignore[arg-type]
-    for wrong in ({}, [], None, {"version": 2}, {"version": 1}):
+    no_traces: list[Any] = [{}, [], None, {"version": 2}, {"version": 1}]
+    for wrong in no_traces:
         with pytest.raises(cof.InputError):
-            cof.Trace.from_json(wrong)  # type: ignore[arg-type]
+            cof.Trace.from_json(wrong)
 
 
 def test_the_public_names_are_there_and_typed() -> None:

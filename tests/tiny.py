@@ -52,7 +52,7 @@ def network_of(family: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedMod
         "pad_token_id": ids["endoftext"],
         "initializer_range": 0.2,
     }
-    vision = {"depth": 2, "hidden_size": 32, "num_heads": 2, "initializer_range": 0.2}
+    vision: dict[str, Any] = {"depth": 2, "hidden_size": 32, "num_heads": 2, "initializer_range": 0.2}
     wide = vision | {"intermediate_size": 64, "out_hidden_size": 32}
     common: dict[str, Any] = {
         "image_token_id": ids["image_pad"],

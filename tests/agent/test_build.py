@@ -7,6 +7,7 @@ import random
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -220,7 +221,9 @@ def source(form: str, folder: Path) -> Path:
     if form == "vstar":
         return folder / "world"
     pictures = sorted((folder / "world").rglob("*.jpg"))
-    rows = [{"question": "What letter?", "image": str(path), "answer": "A"} for path in [*pictures]]
+    rows: list[dict[str, Any]] = [
+        {"question": "What letter?", "image": str(path), "answer": "A"} for path in [*pictures]
+    ]
     rows.insert(0, {"question": "What?", "image": str(pictures[0]), "answer": None})
     match form:
         case "jsonl":

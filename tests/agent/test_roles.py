@@ -41,6 +41,7 @@ from cof.models.base import Request
 from cof.models.scripted import ScriptedModel
 from cof.types import Box, Question, Shown, ViewSpec
 from cof.vision import boxes, views
+from tests.calls import boxes_in
 
 TASK = Task(
     Question("q", ("",), "What letter?", ("A", "B"), "B"),
@@ -181,5 +182,5 @@ def test_a_whole_search_by_one_model():
         trace = stop.value.trace
     assert trace.answer == "B"
     assert trace.zooms == 1
-    assert boxes.iou(trace.turns[0].action[0].box, TASK.first.to_source(Box(224, 168, 280, 210))) > 0.99
+    assert boxes.iou(boxes_in(trace.turns[0].action)[0], TASK.first.to_source(Box(224, 168, 280, 210))) > 0.99
     assert cost.tokens > 0

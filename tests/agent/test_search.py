@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +32,7 @@ from cof.agent.trajectory import Outcome, Rules
 from cof.dialects.cof import COF
 from cof.types import Answer, Box, Question, ViewSpec
 from cof.vision import boxes, views
+from tests.calls import boxes_in
 
 TARGET = Box(1000, 800, 1060, 860)
 TASK = Task(
@@ -43,7 +46,8 @@ RULES = Rules(tries=2, readings=1, rounds=3, steps=4)
 
 def played(script: list[tuple[type[RoleCall], Reply]], rules: Rules = RULES) -> tuple[Outcome, list[RoleCall]]:
     """The outcome of a search whose calls are of these types, in this order, and get these replies."""
-    asked, calls, reply = search(TASK, rules), [], None
+    calls: list[Any] = []
+    asked, reply = search(TASK, rules), None
     lines = iter(script)
     while True:
         try:
@@ -104,18 +108,18 @@ def test_laptop_sticker_letters() -> None:
     assert isinstance(second.action, tuple)
     assert isinstance(last.action, Answer)
     assert (first.action[0].label, second.action[0].label) == ("laptop", "sticker")
-    assert boxes.iou(second.action[0].box, whole) > 0.8
+    assert boxes.iou(boxes_in(second.action)[0], whole) > 0.8
     assert [boxes.iou(place.box, box) > 0.8 for place, box in zip(found.proposed, (laptop, cut), strict=True)] == [
         True
     ] * 2
     locate = [call for call in calls if isinstance(call, Locate)]
     assert locate[0].view == TASK.first
-    assert locate[1].view == views.zoom(found.proposed[0].box, TASK.first, TASK.spec)
+    assert locate[1].view == views.zoom(found.boxes_in(proposed)[0], TASK.first, TASK.spec)
     for turn in found.trace.turns:  # what is trained on is what the dialect reads
         read = COF.parse(turn.completion.text, (TASK.first,))
         assert type(read) is type(turn.action)
         if isinstance(read, tuple) and isinstance(turn.action, tuple):
-            assert boxes.iou(read[0].box, turn.action[0].box) > 0.99
+            assert boxes.iou(boxes_in(read)[0], boxes_in(turn.action)[0]) > 0.99
 
 
 @pytest.mark.parametrize("checks", [[(Check, False)], [(Check, True), (Read, "C")], [(Check, True), (Read, None)]])
@@ -167,10 +171,10 @@ def test_boxes_on_the_grid_lie_in_the_picture_and_read_back_the_same(
     assert found.trace is not None
     action = found.trace.turns[0].action
     assert isinstance(action, tuple)
-    written = action[0].box
+    written = boxes_in(action)[0]
     shown = TASK.first.from_source(written)
     assert all(abs(v / grid - round(v / grid)) < 1e-6 or v in TASK.first.size for v in shown.as_tuple())
     assert boxes.contains(TASK.first.region, written)
     read = COF.parse(found.trace.turns[0].completion.text, (TASK.first,))
     assert isinstance(read, tuple)
-    assert boxes.iou(read[0].box, written) > 0.999
+    assert boxes.iou(boxes_in(read)[0], written) > 0.999

@@ -16,6 +16,7 @@ from cof.dialects.named import dialect_of
 from cof.errors import InputError
 from cof.types import Answer
 from cof.vision.views import PAPER
+from tests.calls import boxes_in
 from tests.data.benchmarks.copies import in_base64
 
 REMINDER = "Think first, then call the tool or answer."
@@ -55,7 +56,7 @@ def test_the_released_form(tmp_path):
     assert (trace.dialect, trace.spec, trace.overview.size, trace.zooms) == ("cof", PAPER, (896, 588), 1)
     first, last = (turn.action for turn in trace.turns)
     assert isinstance(first, tuple)
-    assert trace.overview.from_source(first[0].box).as_tuple() == pytest.approx((100, 100, 300, 300))
+    assert trace.overview.from_source(boxes_in(first)[0]).as_tuple() == pytest.approx((100, 100, 300, 300))
     assert last == Answer("red", "b")  # the dialect shows its options without letters
     assert trace.turns[0].completion.text == CALL
 

@@ -115,7 +115,7 @@ def test_what_did_not_change_has_its_old_fingerprint() -> None:
     assert replace(plain, models=("x",)).fingerprint() == plain.fingerprint()
     newer = [
         replace(plain, order="yx"),
-        *(replace(plain, view=replace(plain.view, **{key: 1})) for key in ("pad", "max_side")),
+        *(replace(plain, view=view) for view in (replace(plain.view, pad=1), replace(plain.view, max_side=1))),
     ]
     assert len({each.fingerprint() for each in (plain, *newer)}) == 4
 

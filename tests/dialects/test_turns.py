@@ -14,6 +14,7 @@ from cof.dialects.named import dialect_of, names
 from cof.tools.zoom import zooms
 from cof.types import Action, Answer, Box, Call, Malformed, Shown
 from cof.vision import views
+from tests.calls import boxes_in
 from tests.properties import cases
 
 SIZE = (3840, 2160)
@@ -34,7 +35,7 @@ def read(name: str, text: str) -> Action:
 def zoom(name: str, text: str, box: tuple[float, ...] = PART) -> tuple[Call, ...]:
     found = read(name, text)
     assert isinstance(found, tuple), found
-    assert found[0].box.as_tuple() == pytest.approx(box, abs=2)
+    assert boxes_in(found)[0].as_tuple() == pytest.approx(box, abs=2)
     return found
 
 

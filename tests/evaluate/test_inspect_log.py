@@ -65,7 +65,7 @@ def made(
             place = folder.parent / f"{number}.png"
             Image.new("RGB", SIZE, (0, 0, 80 * number)).save(place)
             question = Question(f"q{number}", (str(place),), "Which colour?", answer=answer, **fields)
-            found.append(Item(question, lambda place=place: Image.open(place).convert("RGB")))
+            found.append(Item(question, lambda place=place: Image.open(place).convert("RGB")))  # type: ignore[misc]
         return found
 
     manifest = {"benchmark": "jsonl", "model": "scripted", "weights": "none", "versions": {"cof": "0", "torch": None}}

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -90,7 +91,7 @@ def test_an_answer_at_once() -> None:
 
 
 def test_one_zoom_brings_back_its_region() -> None:
-    seen: list[dict[object, Image.Image]] = []
+    seen: list[dict[Any, Image.Image]] = []
 
     def look(request: Request) -> str:
         seen.append(dict(request.pixels))

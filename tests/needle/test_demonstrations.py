@@ -11,6 +11,7 @@ from cof.needle.scenes import make_scene
 from cof.types import Answer, Question, ViewSpec
 from cof.vision import boxes, views
 from cof.vision.views import Picture
+from tests.calls import boxes_in
 
 SPEC, UNIT = ViewSpec(), 1792
 PICTURE, ORACLE = Picture(Image.new("RGB", (UNIT, UNIT))), Setting(SPEC, mode="oracle")
@@ -34,8 +35,8 @@ def test_a_demonstration_is_what_the_dialect_reads():
             read = COF.parse(turn.completion.text, (first,))
             assert type(read) is type(turn.action)
             if isinstance(read, tuple):
-                assert boxes.iou(read[0].box, turn.action[0].box) > 0.99
-                assert turn.views[0] == views.zoom(turn.action[0].box, first, SPEC)
+                assert boxes.iou(boxes_in(read)[0], boxes_in(turn.action)[0]) > 0.99
+                assert turn.views[0] == views.zoom(boxes_in(turn.action)[0], first, SPEC)
         assert isinstance(turns[-1].action, Answer)
         assert turns[-1].action.text == needle.answer
 
@@ -94,6 +95,6 @@ def test_whoever_must_zoom_opens_as_the_always_arm_does():
         turns = zoom_anyway(needle, path, first, UNIT, SPEC)
         assert turns[0].completion.text.startswith(ZOOM_OPENING)
         assert len(turns) == max(2, len(path) + 1)
-        target = path[0] if path else boxes.scale(needle.items[0].box, UNIT, UNIT)
+        target = path[0] if path else boxes.scale(needle.boxes_in(items)[0], UNIT, UNIT)
         assert boxes.contains(turns[0].views[0].region, target, slack=0.1 * target.width)
         assert turns[-1].action.text == needle.answer

@@ -131,7 +131,7 @@ def _rough(picture: Image.Image) -> tuple[int, int]:
 
 
 def _mask(picture: Image.Image, name: str) -> np.ndarray:
-    return (abs(np.asarray(picture, np.int16) - np.array(COLOURS[name], np.int16)) < NEAR).all(-1)
+    return np.all(abs(np.asarray(picture, np.int16) - np.array(COLOURS[name], np.int16)) < NEAR, axis=-1)
 
 
 def _extent(mask: np.ndarray) -> tuple[int, int, int, int]:

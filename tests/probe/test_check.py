@@ -257,7 +257,7 @@ class Odd:
             return list(check(server.url, "m", "", wire=Wire.of("jpeg:75")))
 
 
-USAGES = ([], "much", None, {"prompt_tokens": "x"}, {"prompt_tokens": -1}, {"prompt_tokens": True})
+USAGES: tuple[Any, ...] = ([], "much", None, {"prompt_tokens": "x"}, {"prompt_tokens": -1}, {"prompt_tokens": True})
 ODD = [  # the first ones are replies that can be read all the same
     {**chat(content="[1, 2, 3, 4]"), "usage": []},
     {**chat(content="[1, 2, 3, 4]"), "usage": {"prompt_tokens": "x"}},

@@ -5,6 +5,8 @@ Most cases were written before the code that reads them, the rest from a second 
 
 from __future__ import annotations
 
+from typing import Any
+
 COLOR = ("blue", "green", "white", "red")
 SHADE = ("red", "dark red", "light blue", "blue")
 COUNT = ("2", "3", "5", "10")
@@ -801,12 +803,13 @@ OPEN = [
     ("1,234", "1\u202f234", 1.0, "number"),
     ("left", "on the left", 0.0, "text"),
 ]
-READ = [(o, t, (i, "exact")) for o, t, i in EXACT]
+READ: list[Any] = [(o, t, (i, "exact")) for o, t, i in EXACT]
 READ += [(o, t, (i, "letter")) for o, t, i in LETTER]
 READ += [(o, t, (i, "option")) for o, t, i in OPTION]
 READ += [(o, t, (i, "number")) for o, t, i in NUMBER]
 READ += [(o, t, (i, "part")) for o, t, i in PART]
 READ += [(o, t, None) for o, t in NOTHING]
 
-SETS = (COLOR, SHADE, COUNT, WORDS, SIDE, YESNO, VSTAR, PARENS, DOTTED, MARKS, THINGS, EXITS, SIGNS, NINE, STATES, AIK)
+SETS: tuple[tuple[str, ...], ...] = (COLOR, SHADE, COUNT, WORDS, SIDE, YESNO, VSTAR, PARENS, DOTTED, MARKS, THINGS)
+SETS += (EXITS, SIGNS, NINE, STATES, AIK)
 SETS += (SIT, HAT, LAMP, REPLY, SWAP, STREETS, PHRASES, ARTICLED, MONEY, DEBT, CASH, SHARES, METRES, BIG)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import httpx
 import pytest
@@ -27,7 +28,7 @@ def shown(request: Request) -> list[tuple[str, str]]:
     return [(role, text.removeprefix(COF.system).strip()) for role, text in texts]
 
 
-def said_to_the_model(*messages: dict[str, object], **fields: object) -> tuple[list[tuple[str, str]], Trace]:
+def said_to_the_model(*messages: dict[str, Any], **fields: Any) -> tuple[list[tuple[str, str]], Trace]:
     kept: list[Request] = []
 
     def say(request: Request) -> str:
@@ -70,7 +71,8 @@ def test_turns_in_a_row_are_one_and_every_system_prompt_counts() -> None:
 
 
 def test_what_is_sent_back_with_an_earlier_answer_is_taken() -> None:
-    sent_back = ANSWERED | {"refusal": None, "annotations": [], "tool_calls": [], "reasoning_content": "Looks like it."}
+    more: dict[str, Any] = {"refusal": None, "annotations": [], "tool_calls": [], "reasoning_content": "Looks like it."}
+    sent_back = ANSWERED | more
     messages, _ = said_to_the_model(ASKED, sent_back, LATER)
     assert messages[2] == ("assistant", "<think></think><answer>a cat</answer>")
 

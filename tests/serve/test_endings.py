@@ -49,7 +49,7 @@ def said(*lines: str, choices: tuple[str, ...] = (), form: dict[str, Any] | None
     wanted = ChatRequest.model_validate({"messages": [ASKED], **fields})
     output = None if form is None else Output(form, plan_of(form))
     setting = SimpleNamespace()
-    return reply(model, wanted, Prepared(question, PendingQuestion(question, setting, b"", 0), output), trace)  # type: ignore[arg-type]
+    return reply(model, wanted, Prepared(question, PendingQuestion(question, setting, (b"",)), output), trace)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("answer", "content"), [("red", "A"), ("blue", "B"), ("green", "green")])
@@ -62,7 +62,8 @@ def test_the_letter_is_that_of_the_choice_and_another_answer_stays(answer: str, 
     ("most", "content", "cut"), [(1, "a", True), (2, "a b", True), (3, "a b c", False), (9, "a b c", False)]
 )
 def test_what_is_beyond_the_most_tokens_is_cut(most: int, content: str, cut: bool) -> None:
-    for fields in ({"max_tokens": most}, {"max_completion_tokens": most, "max_tokens": 100}):
+    every: list[dict[str, Any]] = [{"max_tokens": most}, {"max_completion_tokens": most, "max_tokens": 100}]
+    for fields in every:
         found = said("<answer>a b c</answer>", **fields)
         assert (found.answer, found.cut, found.notes) == (content, cut, ())
 

@@ -38,7 +38,7 @@ def test_openais_client_parses_what_the_server_puts_into_its_schema() -> None:
         openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client,
     ):
         chat = client.chat.completions.parse(model="scripted", messages=[ASKED], response_format=Thought)  # type: ignore[list-item]
-        parts = [
+        parts: list[Any] = [
             {"type": "input_text", "text": QUESTION},
             {"type": "input_image", "image_url": image()["image_url"]["url"]},
         ]
@@ -107,7 +107,7 @@ def test_an_answer_that_does_not_fit_is_an_error_of_its_own(form: dict[str, Any]
         assert reply.json()["error"]["code"] == "answer_unfit"
         assert reply.headers["x-should-retry"] == "false"
         assert events(_asked(url, form, stream=True))[-1]["error"] == reply.json()["error"]
-        parts = [
+        parts: list[Any] = [
             {"type": "input_text", "text": QUESTION},
             {"type": "input_image", "image_url": image()["image_url"]["url"]},
         ]

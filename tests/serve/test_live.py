@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browsers import CHROMIUM, start
+from tests.browsers import CHROMIUM
+from tests.serve.conftest import start
 from tests.serve.test_api import ANSWER, EXAMPLES, QUESTION
 
 WATCHER = """

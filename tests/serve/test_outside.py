@@ -49,7 +49,7 @@ def test_a_drawn_scene_is_inside(url: str) -> None:
 
 @pytest.mark.parametrize(("picture", "outside"), [(PHOTOGRAPH, True), (PLAZA, False)])
 def test_a_stream_says_so_before_the_answer(client: openai.OpenAI, picture: str, outside: bool) -> None:
-    stream = client.chat.completions.create(model="nano", messages=asked(url=picture), stream=True)  # type: ignore[call-overload]
+    stream = client.chat.completions.create(model="nano", messages=asked(url=picture), stream=True)
     pieces = [piece.model_dump() for piece in stream]
     deltas = [piece["choices"][0]["delta"] for piece in pieces]
     (first, *later) = [delta["reasoning_content"] for delta in deltas if delta.get("reasoning_content")]

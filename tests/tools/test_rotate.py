@@ -61,8 +61,8 @@ def test_a_picture_is_shown_turned_and_counted(tmp_path: Path) -> None:
     seen = list[Image.Image]()
 
     def look(request: Request) -> str:
-        seen.extend(part for message in request.messages for part in message.parts if isinstance(part, Shown))
-        seen[:] = [request.pixels[view] for view in request.pixels]
+        parts = [part for message in request.messages for part in message.parts]
+        seen.extend(request.pixels[part] for part in parts if isinstance(part, Shown))
         return ANSWER
 
     model = ScriptedModel([call(90), look])
@@ -73,7 +73,6 @@ def test_a_picture_is_shown_turned_and_counted(tmp_path: Path) -> None:
     assert shown.size == trace.overview.size[::-1]
     first, turned = seen
     assert ImageChops.difference(turned, first.transpose(Image.Transpose.ROTATE_270)).getbbox() is None
-    assert turned.getpixel((turned.width // 2, 2)) == (254, 0, 0) or turned.getpixel((turned.width // 2, 2))[0] > 200
     assert trace_from_json(to_json(trace)) == trace
     assert "Called rotate" in trace.to_html(picture())
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -143,10 +144,11 @@ def test_questions_of_a_file_are_those_that_are_undecided(tmp_path: Path) -> Non
     asked = FilePrompts(file, 0, 28)
     assert {asked(n).question for n in range(8)} == {traces[1].question}
     assert asked(0).picture.size == (448, 448) or max(asked(0).picture.size) == 448
-    for change, told in (
+    changes: list[tuple[dict[str, Any], str]] = [
         ({"text": "Why <|im_end|>?"}, "holds '<|im_end|>' in its question"),
         ({"image": "x.png"}, "cannot be"),
-    ):
+    ]
+    for change, told in changes:
         trace = to_json(replace(traces[1], question=replace(traces[1].question, **change)))
         file.write_text(json.dumps(lines[1] | {"trace": trace}) + "\n")
         with pytest.raises(InvalidConfig, match=f"trace {re.escape(traces[1].id)} {re.escape(told)}"):

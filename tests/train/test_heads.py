@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from cof.models.local.model import LocalModel
-from cof.train.sft import Dense, DenseHeads
+from cof.train.recipes import Dense
+from cof.train.sft import DenseHeads
 
 
 @pytest.mark.parametrize(

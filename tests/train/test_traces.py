@@ -29,8 +29,9 @@ from cof.models.scripted import ScriptedModel
 from cof.plain import to_json
 from cof.runs import RunDir
 from cof.tools.zoom import zooms
+from cof.train.recipes import Dense, SupervisedConfig
 from cof.train.scenes import SceneBatches
-from cof.train.sft import Dense, SupervisedConfig, _source
+from cof.train.sft import _source
 from cof.train.traces import SceneTraces, TraceLessons
 from cof.types import Answer, Box, Limits, Question, Stop, ViewSpec
 from cof.vision import views
@@ -205,7 +206,7 @@ def test_only_runs_that_ended_well_are_learnt_from(lessons: TraceLessons, tmp_pa
     """A wrong answer, one given at a limit, a failure and a forced zoom are left out; a direct answer is told as asked."""
     place, truth = tmp_path / "0.png", "red"
     Image.new("RGB", (336, 224)).save(place)
-    traces = []
+    traces: list[Any] = []
     for said, setting in (
         (["<answer>blue</answer>"], Setting(SPEC)),
         ([LOOK, "<answer>red</answer>"], Setting(SPEC, Limits(zooms=0))),

@@ -6,12 +6,13 @@ import io
 import struct
 import zlib
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 from PIL import ExifTags, Image
 
 from cof.errors import InputError, InvalidImage
-from cof.vision.load import LoadLimits, Source, load
+from cof.vision.load import LoadLimits, load
 
 DEFAULT = LoadLimits()
 WRITTEN = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "JPEG2000", "HEIC")
@@ -70,7 +71,7 @@ def png(width: int, height: int, bits: int, colour: int, rows: bytes, *extra: by
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-def refusal(source: Source, limits: LoadLimits = DEFAULT, kind: type[InputError] = InvalidImage) -> str:
+def refusal(source: Any, limits: LoadLimits = DEFAULT, kind: type[InputError] = InvalidImage) -> str:
     """The message, which is one line."""
     with pytest.raises(kind) as caught:
         load(source, limits)

@@ -401,7 +401,8 @@ def test_a_stream_is_read_no_further_than_the_limit() -> None:
     assert "has more than 3,000,000 bytes" in refusal(endless, LoadLimits(file_bytes=3_000_000))
     assert endless.inner.tell() < 5_000_000
     data = encoded(colours(), "PNG")
-    assert load(Pipe(data), LoadLimits(file_bytes=len(data))) == colours()
+    piped: Any = Pipe(data)
+    assert load(piped, LoadLimits(file_bytes=len(data))) == colours()
     assert "has more than" in refusal(Pipe(data), LoadLimits(file_bytes=len(data) - 1))
 
 

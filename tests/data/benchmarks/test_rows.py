@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,7 +71,7 @@ def test_text_that_spells_no_list_is_named(spelt: str) -> None:
 
 
 def test_a_number_of_400_digits_and_deep_lists_are_left_out(tmp_path: Path) -> None:
-    good = {"question": "What?", "image": "p.png", "answer": "A"}
+    good: dict[str, Any] = {"question": "What?", "image": "p.png", "answer": "A"}
     (tmp_path / "p.png").write_bytes(b"")
     deep: list[object] = []
     for _ in range(100_000):

@@ -122,7 +122,8 @@ def test_a_turn_that_ended(finish: Any) -> None:
 
 def test_a_turn_that_was_all_thought_is_not_closed() -> None:
     usage = {"completion_tokens": 512, "completion_tokens_details": {"reasoning_tokens": 512}}
-    for content in ("", None, "\n", []):
+    contents: list[Any] = ["", None, "\n", []]
+    for content in contents:
         shown = completion(reply("length", usage, content=content, reasoning="It may be"), COF)
         hidden = completion(reply("length", usage, content=content), COF)
         assert (shown.text, shown.finish) == ("<think>It may be", "length")
