@@ -114,7 +114,7 @@ def test_laptop_sticker_letters() -> None:
     ] * 2
     locate = [call for call in calls if isinstance(call, Locate)]
     assert locate[0].view == TASK.first
-    assert locate[1].view == views.zoom(found.boxes_in(proposed)[0], TASK.first, TASK.spec)
+    assert locate[1].view == views.zoom(found.proposed[0].box, TASK.first, TASK.spec)
     for turn in found.trace.turns:  # what is trained on is what the dialect reads
         read = COF.parse(turn.completion.text, (TASK.first,))
         assert type(read) is type(turn.action)

@@ -95,6 +95,6 @@ def test_whoever_must_zoom_opens_as_the_always_arm_does():
         turns = zoom_anyway(needle, path, first, UNIT, SPEC)
         assert turns[0].completion.text.startswith(ZOOM_OPENING)
         assert len(turns) == max(2, len(path) + 1)
-        target = path[0] if path else boxes.scale(needle.boxes_in(items)[0], UNIT, UNIT)
+        target = path[0] if path else boxes.scale(needle.items[0].box, UNIT, UNIT)
         assert boxes.contains(turns[0].views[0].region, target, slack=0.1 * target.width)
         assert turns[-1].action.text == needle.answer

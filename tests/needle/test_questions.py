@@ -129,17 +129,17 @@ def readable(needle: Needle, pixels: float) -> bool:
 
 
 def check_route(needle: Needle, path: tuple[Box, ...] | None, first: Shown, side: int, spec: ViewSpec) -> None:
-    item = boxes.scale(needle.boxes_in(items)[0], side, side)
+    item = boxes.scale(needle.items[0].box, side, side)
     board = boxes.scale(needle.board.box, side, side) if needle.board else None
     one = len(needle.items) == 1
-    findable = one and needle.boxes_in(items)[0].width * detail(first, side) >= FIND
+    findable = one and needle.items[0].box.width * detail(first, side) >= FIND
 
     def after(box: Box) -> float:
         return detail(views.zoom(box, first, spec), side)
 
     direct = findable and readable(needle, after(item))
     by_board = board is not None and readable(needle, after(board))
-    findable_there = one and board is not None and needle.boxes_in(items)[0].width * after(board) >= FIND
+    findable_there = one and board is not None and needle.items[0].box.width * after(board) >= FIND
     nested = findable_there and readable(needle, after(item))
     if readable(needle, detail(first, side)):
         assert path == ()
