@@ -29,7 +29,7 @@ from cof.errors import (
 )
 from cof.loop.session import run, run_many
 from cof.loop.setting import Setting, setting_of
-from cof.models.base import Model
+from cof.models.base import Model, ModelInfo
 from cof.models.opening import open_model
 from cof.models.remote.model import RemoteModel
 from cof.models.scripted import ScriptedModel
@@ -68,6 +68,7 @@ __all__ = [
     "MissingExtra",
     "Model",
     "ModelError",
+    "ModelInfo",
     "Question",
     "RemoteModel",
     "Sampling",

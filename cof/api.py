@@ -119,7 +119,7 @@ def ask_many(
                 session = _session(loaded, one, setting, fetch, largest, functools.partial(traces.__setitem__, place))
             except InputError as error:
                 text = one[1] if isinstance(one, tuple | list) and len(one) > 1 else ""
-                traces[place] = not_asked(loaded.name, Question("ask", "", str(text)), setting, str(error))
+                traces[place] = not_asked(loaded.info.name, Question("ask", "", str(text)), setting, str(error))
             else:
                 yield session
 
@@ -151,8 +151,8 @@ def session_of(
     on_end: Callable[[Trace], None] = lambda _: None,
 ) -> Session:
     """The question as a conversation with the model; whether the picture is outside what the model knows is in its trace."""
-    session = Session(model.name, question, picture, setting, on_end)
-    session.trace = replace(session.trace, outside=outside(model, session.trace, picture))
+    session = Session(model.info.name, question, picture, setting, on_end)
+    session.trace = replace(session.trace, outside=outside(model.info, session.trace, picture))
     return session
 
 
@@ -205,8 +205,8 @@ def _opened(
     if model is not None and not isinstance(model, str):
         if url or key or adapter:
             raise InputError("url, key and adapter go with a model that is named; leave them out for a Model")
-        if not hasattr(model, "converse"):
-            raise InputError(f"model is {type(model).__name__}; want a name, or a Model")
+        if not isinstance(model, Model):
+            raise InputError(f"model is {type(model).__name__}; want a name, or a Model, which has info and converse")
         return model
     urls = (url,) if isinstance(url, str) else url
     if urls is not None and not (

@@ -124,7 +124,7 @@ class ModelPlayers:
                 fault = str(error)
                 cost.malformed += 1
                 messages = (*messages, Message("assistant", (completion.text,)), prompts.complain(fault))
-        raise ModelError(f"the {PART[type(call)]} ({model.name}) gave no reply that can be used: {fault}")
+        raise ModelError(f"the {PART[type(call)]} ({model.info.name}) gave no reply that can be used: {fault}")
 
     def _sampling(self, call: Call) -> Sampling:
         if isinstance(call, Try | Think):

@@ -149,7 +149,7 @@ def _answered(model: Model, session: Session, quiet: bool) -> Trace:
     if session.trace.outside and not quiet:
         status.clear()
         print_line("outside", OUTSIDE)
-    status.show(f"cof: asking {model.name} ...")
+    status.show(f"cof: asking {model.info.name} ...")
     model.converse([session])
     return session.trace
 

@@ -135,7 +135,7 @@ def choose(
     elif by == "coverage":
         from cof.data.embed import embed
 
-        loaded = opened(model, adapter)
+        loaded: Any = opened(model, adapter)
         with Progress(console=Console(stderr=True)) as bar:
             seen = [embed(loaded, each.trace) for each in bar.track(found, description="embedding")]
         chosen = select(np.stack([place for place, _ in seen]), np.array([loss for _, loss in seen]), n, seed)

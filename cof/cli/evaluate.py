@@ -46,7 +46,7 @@ from cof.evaluate.pairs import HEADINGS, VERDICTS, Pair, as_json, read_pairs
 from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, SOURCES, Plan, Record, Source, evaluate, records, scored_by
 from cof.loop.setting import MODES, Mode, Setting, setting_of
-from cof.models.base import Usage
+from cof.models.base import Model, ModelInfo, Usage
 from cof.models.remote.model import RemoteModel
 from cof.plain import to_json
 from cof.runs import RunDir, fingerprint, publish
@@ -124,11 +124,11 @@ def evaluation(
     if unusable:
         print(unusable.summary(), file=sys.stderr)
         asked["left_out_rows"] = len(unusable)
-    run = RunDir(out, asked | to_json(plan) | _manifest(loaded, setting, data))
+    run = RunDir(out, asked | to_json(plan) | _manifest(loaded.info, setting, data))
     asked_judge = RemoteModel(judge, judge_model) if judge else None
     figures, found = _measure(loaded, items, plan, setting, run, total, asked_judge)
     figures["left_out_rows"] = len(unusable)
-    if left_out := sorted(loaded.known.lacks) if isinstance(loaded, RemoteModel) else []:
+    if left_out := sorted(loaded.usage.left_out):
         figures["left_out"] = left_out
         print(f"the endpoint refuses {', '.join(left_out)}; turns were asked for without", file=sys.stderr)
     publish(out / "report.json", json.dumps(figures, indent=1))
@@ -264,12 +264,12 @@ def _items(
     return lambda seed: islice(BENCHMARKS[bench](data, seed, left_out), n)
 
 
-def _manifest(model: Any, setting: Setting, data: Path | None) -> dict[str, Any]:
+def _manifest(info: ModelInfo, setting: Setting, data: Path | None) -> dict[str, Any]:
     """What a run folder must agree on to go on, besides the plan; the judge may come and go."""
     return {
-        "model": model.name,
-        "weights": model.fingerprint,
-        "wire": str(model.wire) if isinstance(model, RemoteModel) else None,
+        "model": info.name,
+        "weights": info.fingerprint,
+        "wire": info.wire,
         "setting": to_json(setting) | {"mode": None, "dialect": setting.dialect.name},
         "prompts": setting.dialect.fingerprint(),
         "data": None if data is None else fingerprint(data),
@@ -283,7 +283,7 @@ def _count(items: Items, plan: Plan) -> int:
 
 
 def _measure(
-    model: Any, items: Items, plan: Plan, setting: Setting, folder: RunDir, total: int, judge: RemoteModel | None
+    model: Model, items: Items, plan: Plan, setting: Setting, folder: RunDir, total: int, judge: Model | None
 ) -> tuple[dict[str, Any], list[Record]]:
     """Do the evaluation's work in its run folder, with progress; returns the report of all its records, and these."""
     with folder as run, counting("answering", total, len(run.journal("traces").done)) as advance:

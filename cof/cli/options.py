@@ -15,8 +15,7 @@ from cof.cli.console import say
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_for
 from cof.errors import InputError, InvalidConfig, MissingExtra
-from cof.loop.setting import SERVED
-from cof.models.base import Model
+from cof.models.base import SERVED, MeteredModel, Model
 from cof.models.opening import NANO, open_model
 from cof.models.remote.endpoint import KEY, checked_key
 from cof.models.remote.model import SECONDS
@@ -73,7 +72,7 @@ def opened(
     key_file: Path | None = None,
     seconds: float = SECONDS,
     wire: str | None = None,
-) -> Any:
+) -> MeteredModel:
     """The model in this process, without the bars that its library draws while loading, or behind `urls`.
 
     Without a name it is cof-nano, or the only model that the endpoint has, which is said on stderr. A turn over the wire has
@@ -92,13 +91,13 @@ def opened(
     finally:
         status.clear()
     if urls and model is None:
-        say(f"the model is {found.name}, the only one at {urls[0]}")
+        say(f"the model is {found.info.name}, the only one at {urls[0]}")
     return found
 
 
 def print_dialect(model: Model, dialect: Dialect) -> None:
     """Says on stderr which dialect was taken for a model behind an endpoint, where none was given, and why."""
-    by = "by the model's name" if dialect_for(model.name) else "by default, as the model's name names no family"
+    by = "by the model's name" if dialect_for(model.info.name) else "by default, as the model's name names no family"
     by = "as the endpoint is a server of cof" if dialect.name == SERVED else by
     say(f"the dialect is {dialect.name}, {by}; --dialect changes it")
 

@@ -79,7 +79,7 @@ def serve(
     with _bound(host, port) as listening:
         loaded = opened(model, adapter, concurrency, upstream, upstream_key_file, limits.seconds, wire)
         place = f"[{host}]" if ":" in host else host
-        print(f"serving {loaded.name} at http://{place}:{listening.getsockname()[1]}/v1", flush=True)
+        print(f"serving {loaded.info.name} at http://{place}:{listening.getsockname()[1]}/v1", flush=True)
         app = api.make_app(loaded, service)
         uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run(sockets=[listening])
 

@@ -128,7 +128,7 @@ def run_many(
         on_end(trace)
 
     model.converse(
-        Session(model.name, question, Picture(load(image)), chosen, partial(end, place))
+        Session(model.info.name, question, Picture(load(image)), chosen, partial(end, place))
         for place, (question, image) in enumerate(asked)
     )
     return [ended[place] for place in sorted(ended)]

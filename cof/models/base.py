@@ -1,4 +1,4 @@
-"""What a model is to this package: something that continues conversations, turn after turn. One method.
+"""What a model is to this package: `info`, which describes it, and `converse`, which continues conversations.
 
 A model is handed conversations rather than single requests, so that it may keep what it has read of each, run several
 together, and take in the next as soon as one ends.
@@ -6,8 +6,8 @@ together, and take in the next as soon as one ends.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from PIL import Image
@@ -16,7 +16,52 @@ from cof.dialects.base import Message
 from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.errors import ModelError
-from cof.types import Completion, Sampling, View
+from cof.types import Completion, Sampling, View, ViewSpec
+
+SERVED = "served"  # the dialect of a server of cof, which zooms by itself
+
+
+class Tokenizer(Protocol):
+    """Text as tokens and back, so that the tokens of an answer can be counted."""
+
+    def encode(self, text: str) -> Sequence[int]: ...
+
+    def decode(self, ids: Sequence[int]) -> str: ...
+
+
+def _unknown() -> None:
+    """No dialect is found."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known of a model besides its turns. A model of your own needs a `name` alone.
+
+    `name`: goes into traces, manifests and error texts; where no dialect is given, it may name a family (`dialect_for`).
+    `spec`: the view rules that the model takes; None: those of its dialect.
+    `carded`: whether `spec` is on the model's card, as it was trained. Else only the factor of `spec` is the model's own.
+    `dialect`: the name of the dialect that the model was trained in; None: by `find_dialect`, else by `name`, else COF.
+    `find_dialect`: finds the name of the dialect where only the model's server knows it. It may send a request, so that it is
+    called only where no dialect is given. None: it is not known.
+    `zoom_opening`: the text with which a turn of the model begins that zooms; None: the dialect's bare call.
+    `turn_tokens`: the most tokens that a turn of the model needs; None: not known.
+    `world`: the name of the only world whose pictures the model knows, such as "needle"; None: it is not tied to one.
+    `fingerprint`: what identifies the weights: a hash, or where they are served; "": not known.
+    `wire`: the form in which pictures are sent to the model's server, such as "png"; None: they are not sent.
+    `tokenizer`: counts and cuts text in the model's tokens; None: they cannot be counted here.
+    """
+
+    name: str
+    spec: ViewSpec | None = None
+    carded: bool = False
+    dialect: str | None = None
+    find_dialect: Callable[[], str | None] = field(default=_unknown, repr=False)
+    zoom_opening: str | None = None
+    turn_tokens: int | None = None
+    world: str | None = None
+    fingerprint: str = ""
+    wire: str | None = None
+    tokenizer: Tokenizer | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -68,11 +113,12 @@ class ConversationQueue(Protocol):
         ...
 
 
+@runtime_checkable
 class Model(Protocol):
-    """Continues conversations. `name` goes into traces and manifests."""
+    """Continues conversations; `info` says what is known of it."""
 
     @property
-    def name(self) -> str: ...
+    def info(self) -> ModelInfo: ...
 
     def converse(self, conversations: Iterable[Conversation]) -> None:
         """Continue every conversation until it is over. They are taken as there is room, so a generator may make them late,
@@ -87,19 +133,29 @@ class Model(Protocol):
 class Usage:
     """What a model did so far: prompt tokens read, tokens sampled, pictures encoded, seconds in the network.
 
-    Of a remote model: as its server counts, pictures that were sent, seconds until it answered.
+    Of a remote model: as its server counts, pictures that were sent, seconds until it answered, and the parts of a request
+    that were `left_out` as the server refuses them.
     """
 
     prefilled: int = 0
     decoded: int = 0
     images: int = 0
     seconds: float = 0.0
+    left_out: frozenset[str] = frozenset()
 
     def add(self, other: Usage) -> None:
         self.prefilled += other.prefilled
         self.decoded += other.decoded
         self.images += other.images
         self.seconds += other.seconds
+        self.left_out |= other.left_out
+
+
+class MeteredModel(Model, Protocol):
+    """A model that counts what it did."""
+
+    @property
+    def usage(self) -> Usage: ...
 
 
 def complete(model: Model, requests: Sequence[Request]) -> list[Completion]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cof.errors import InputError, MissingExtra
-from cof.models.base import Model
+from cof.models.base import MeteredModel
 from cof.models.named import source_of
 from cof.models.remote.endpoint import models_at
 from cof.models.remote.model import SECONDS, RemoteModel, in_short
@@ -23,7 +23,7 @@ def open_model(
     seconds: float = SECONDS,
     adapter: str | None = None,
     batch: int = 16,
-) -> Model:
+) -> MeteredModel:
     """The model called `name`, with room for `batch` conversations at a time.
 
     Without `url` the model runs in this process, which needs the extra `local`: `name` is "nano" (the default), "nano-sft",

@@ -69,7 +69,7 @@ class FocusTrainer(Loaded, GRPOTrainer):
         bare = self.model.get_base_model() if config.lora_rank else self.model
         never = start.engine.bundle.never
         codec, seats = start.codec, config.seats
-        self.player = LocalModel(start.name, bare, codec.tokenizer, codec.processor, start.spec, seats)
+        self.player = LocalModel(start.name, bare, codec.tokenizer, codec.processor, start.card, seats)
         self.config, self.prompts, self.show, self.never = config, prompts, show, never
         self.judge = RemoteModel(config.judge, config.judge_model) if config.judge else None
         self.packed: Packed | None = None

@@ -285,5 +285,8 @@ def test_a_model_needs_an_address() -> None:
 
 
 def test_the_fingerprint_is_where_the_model_is() -> None:
-    assert RemoteModel("http://h:1/v1/", "m").fingerprint == "http://h:1/v1/m"
-    assert RemoteModel(["http://b/v1", "http://a/v1", "http://b/v1/"], "m").fingerprint == "http://a/v1/,http://b/v1/m"
+    assert RemoteModel("http://h:1/v1/", "m").info.fingerprint == "http://h:1/v1/m"
+    assert (
+        RemoteModel(["http://b/v1", "http://a/v1", "http://b/v1/"], "m").info.fingerprint
+        == "http://a/v1/,http://b/v1/m"
+    )
