@@ -19,7 +19,7 @@ from cof.loop.setting import Setting, setting_of
 from cof.models.base import Model, Request
 from cof.types import Action, Answer, Box, Completion, Limits, Malformed, Question, Stop, Trace, Turn, View, Zoom
 from cof.vision.load import load
-from cof.vision.views import Picture
+from cof.vision.views import Picture, Rendered
 
 NO_VIEW = View(Box(0, 0, 1, 1), (1, 1))  # the overview of what could not be asked at all: trying again is no use
 CUT = " …"  # text after a turn that was cut off: it changes an answer that is still open
@@ -53,16 +53,11 @@ class Session:
         )
         self.setting, self.picture, self.on_end = setting, picture, on_end
         self.ended, self.asked, self.cancelled = False, setting.mode == "direct", False
-        self.pixels: dict[View, Image.Image] = {}
+        self.pixels = Rendered(lambda view: picture.show(view, first, setting.spec))
         self.prefix = ""
         self.refused: Turn | None = None  # an answer that was not accepted, because the model had to zoom first
         if setting.mode == "oracle":
             self._show_targets()
-
-    @property
-    def gone(self) -> bool:
-        """Whether somebody has cancelled the session."""
-        return self.cancelled
 
     @property
     def must_zoom(self) -> bool:
@@ -73,7 +68,7 @@ class Session:
         if self.ended or self.cancelled:
             return None
         trace, sampling = self.trace, self.setting.sampling
-        self._render(trace.overview, *trace.views)
+        self.pixels.add(trace.overview, *trace.views)
         messages = self.setting.dialect.messages(
             trace.question, trace.overview, trace.turns, self.setting.mode == "direct"
         )
@@ -101,11 +96,6 @@ class Session:
                 return
             turn = Turn(Completion(self.setting.dialect.write(look, self.trace.overview)), look, (view,), given=True)
             self.trace = replace(self.trace, turns=(*self.trace.turns, turn))
-
-    def _render(self, *shown: View) -> None:
-        for view in shown:
-            if view not in self.pixels:
-                self.pixels[view] = self.picture.show(view, self.trace.overview, self.setting.spec)
 
 
 def run(model: Model, question: Question, image: Image.Image, setting: Setting | None = None) -> Trace:

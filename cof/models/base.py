@@ -66,7 +66,8 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Request:
-    """One assistant turn that is wanted. `pixels` holds an RGB picture of exactly `view.size` for every view in it.
+    """One assistant turn that is wanted. `pixels` gives an RGB picture of exactly `view.size` for every view in it. It may
+    render the picture when it is asked for, which may take long.
 
     The turn begins with the text `prefix`, which is given and not chosen by the model, and is part of the completion.
     `transcript` asks for the completion's tokens, which only a model in this process can give. `dialect` is how the model
@@ -82,10 +83,10 @@ class Request:
 
 
 class Conversation(Protocol):
-    """One side of a talk with a model: says which turn is wanted, and hears it."""
+    """What a model continues: it asks for turns, and receives them."""
 
     def request(self) -> Request | None:
-        """The next turn that is wanted, the same until `receive` was called; None when the conversation is over."""
+        """The next turn that is wanted, the same until `receive` was called; None where the conversation is over. Is quick."""
         ...
 
     def receive(self, completion: Completion | ModelError, seconds: float) -> None:
@@ -93,8 +94,8 @@ class Conversation(Protocol):
         ...
 
     @property
-    def gone(self) -> bool:
-        """Whether nobody waits for the turn any more, so that a model may drop it unheard."""
+    def cancelled(self) -> bool:
+        """Whether nobody waits for the turn any more, so that a model may drop it."""
         ...
 
 
@@ -121,10 +122,10 @@ class Model(Protocol):
     def info(self) -> ModelInfo: ...
 
     def converse(self, conversations: Iterable[Conversation]) -> None:
-        """Continue every conversation until it is over. They are taken as there is room, so a generator may make them late,
-        or a `ConversationQueue` line may be joined at any time.
+        """Continue every conversation until it is over. They are taken as there is room, so that a generator may make them
+        late, and conversations may join a `ConversationQueue` at any time.
 
-        A conversation that cannot be continued hears a ModelError, which spoils no other.
+        A conversation that cannot be continued receives a ModelError, which affects no other.
         """
         ...
 
@@ -159,30 +160,30 @@ class MeteredModel(Model, Protocol):
 
 
 def complete(model: Model, requests: Sequence[Request]) -> list[Completion]:
-    """One completion a request, in order. Raises ModelError where one cannot be completed."""
-    talks = [_One(request) for request in requests]
-    model.converse(talks)
-    return [talk.result() for talk in talks]
+    """One completion per request, in order. Raises ModelError where one cannot be completed."""
+    conversations = [_OneTurn(request) for request in requests]
+    model.converse(conversations)
+    return [conversation.result() for conversation in conversations]
 
 
-class _One:
+class _OneTurn:
     """A conversation of one turn."""
 
     def __init__(self, request: Request) -> None:
         self.wanted: Request | None = request
-        self.heard: Completion | ModelError = ModelError("the model said nothing")
+        self.received: Completion | ModelError = ModelError("the model said nothing")
 
     def request(self) -> Request | None:
         return self.wanted
 
     def receive(self, completion: Completion | ModelError, _seconds: float) -> None:
-        self.wanted, self.heard = None, completion
+        self.wanted, self.received = None, completion
 
     @property
-    def gone(self) -> bool:
+    def cancelled(self) -> bool:
         return False
 
     def result(self) -> Completion:
-        if isinstance(self.heard, ModelError):
-            raise self.heard
-        return self.heard
+        if isinstance(self.received, ModelError):
+            raise self.received
+        return self.received

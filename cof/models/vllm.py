@@ -107,7 +107,7 @@ class _Talk:
 
     def listen(self, codec: Codec) -> bool:
         """Make ready for the turn that is wanted next; False if none is."""
-        while not self.conversation.gone and (request := self.conversation.request()) is not None:
+        while not self.conversation.cancelled and (request := self.conversation.request()) is not None:
             try:
                 self.prompt = self.prompt.then(self.said, request, codec)
             except ModelError as error:

@@ -91,7 +91,7 @@ class _Asking:
         return self.wanted
 
     @property
-    def gone(self) -> bool:
+    def cancelled(self) -> bool:
         return False
 
     def receive(self, completion: Completion | ModelError, _seconds: float) -> None:

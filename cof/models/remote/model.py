@@ -237,7 +237,7 @@ def _sleep(seconds: float, talk: Talk) -> None:
     """Wait, but not for a conversation that nobody follows any more."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        if talk.conversation.gone or talk.stopping.is_set():
+        if talk.conversation.cancelled or talk.stopping.is_set():
             raise ModelError("nobody waits for the turn any more")
         time.sleep(min(left, POLL_SECONDS))
 
