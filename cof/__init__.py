@@ -30,7 +30,7 @@ from cof.errors import (
 from cof.loop.session import run, run_many
 from cof.loop.setting import Setting, setting_of
 from cof.models.base import Model, ModelInfo
-from cof.models.opening import open_model
+from cof.models.opening import ModelRef, open_model
 from cof.models.remote.model import RemoteModel
 from cof.models.scripted import ScriptedModel
 from cof.types import (
@@ -69,6 +69,7 @@ __all__ = [
     "Model",
     "ModelError",
     "ModelInfo",
+    "ModelRef",
     "Question",
     "RemoteModel",
     "Sampling",

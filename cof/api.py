@@ -26,7 +26,7 @@ from cof.loop.question import question_of
 from cof.loop.session import Session, not_asked
 from cof.loop.setting import Mode, Setting, setting_of
 from cof.models.base import Model
-from cof.models.opening import NANO, open_model
+from cof.models.opening import NANO, ModelRef, open_model
 from cof.models.remote.model import SECONDS
 from cof.needle.outside import outside
 from cof.types import Limits, Question, Trace
@@ -213,25 +213,19 @@ def _opened(
         isinstance(urls, list | tuple) and urls and all(isinstance(each, str) for each in urls)
     ):
         raise InputError(f"url is {reprlib.repr(url)}; want a text such as http://127.0.0.1:8000/v1, or a list of such")
-    waits = None if urls is None else max(SECONDS, seconds)
-    name = model or (NANO if urls is None else None)
+    ref = ModelRef(model or NANO, key=key, adapter=adapter)
+    if urls is not None:
+        ref = ModelRef(model, tuple(urls), key, seconds=max(SECONDS, seconds), adapter=adapter)
     with _LOADING:
-        return _loaded(name, None if urls is None else tuple(urls), key, waits, adapter, _version(name, adapter))
+        return _loaded(ref, _version(ref.name, adapter))
 
 
 _LOADING = Lock()  # with the cache below the one state of this module: what is loaded is kept
 
 
 @functools.lru_cache(LOADED_MODELS)
-def _loaded(
-    name: str | None,
-    urls: tuple[str, ...] | None,
-    key: str | None,
-    seconds: float | None,
-    adapter: str | None,
-    _version: float,
-) -> Model:
-    return open_model(name, url=urls, key=key, adapter=adapter, seconds=seconds or SECONDS)
+def _loaded(ref: ModelRef, _version: float) -> Model:
+    return open_model(ref)
 
 
 def _version(*names: str | None) -> float:
