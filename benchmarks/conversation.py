@@ -14,7 +14,7 @@ from dataclasses import replace
 from PIL import Image
 
 from cof.loop.session import run_many
-from cof.models.opening import open_model
+from cof.models.opening import ModelRef, open_model
 from cof.needle.samples import samples
 from cof.scoring.statistics import wilson
 from cof.scoring.traces import score_trace
@@ -31,7 +31,7 @@ ASKED: dict[str, Callable[[Question], Question]] = {
 
 
 def main(n: int) -> None:
-    model, drawn = open_model("nano"), list(samples("validation", SEED, n, SIDE))
+    model, drawn = open_model(ModelRef("nano")), list(samples("validation", SEED, n, SIDE))
     pictures = [Image.open(io.BytesIO(sample.jpeg())) for sample in drawn]
     for name, asked in ASKED.items():
         pairs = [(asked(sample.question), picture) for sample, picture in zip(drawn, pictures, strict=True)]

@@ -18,7 +18,7 @@ from PIL import Image
 
 from cof.loop.session import run_many
 from cof.loop.setting import Setting
-from cof.models.base import Conversation, Request
+from cof.models.base import Conversation, ModelInfo, Request
 from cof.models.encoding import views_in
 from cof.models.local.model import LocalModel
 from cof.needle.samples import samples
@@ -31,7 +31,7 @@ SETTING = Setting(sampling=Sampling(tokens=128))
 class Serial:
     """One conversation at a time; every turn reads the conversation anew through transformers' own `generate`."""
 
-    name = "serial"
+    info = ModelInfo("serial")
 
     def __init__(self, model: LocalModel) -> None:
         self.model = model

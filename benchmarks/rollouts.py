@@ -213,7 +213,7 @@ def _trainer(rows: list[dict[str, Any]], out: str) -> Measured:
 
 def _prompts(model: LocalModel) -> list[Prompt]:
     """The questions, and one more to warm up with; anew for each side, which neither may have rendered or read before."""
-    prompts = NeedlePrompts(model.spec, STEPS.seed, STEPS.sides, STEPS.budgets, STEPS.depths)
+    prompts = NeedlePrompts(model.card.spec, STEPS.seed, STEPS.sides, STEPS.budgets, STEPS.depths)
     return [prompts(n) for n in range(STEPS.groups + 1)]
 
 

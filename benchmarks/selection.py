@@ -27,7 +27,7 @@ from cof.data.embed import embed
 from cof.data.filters import Filters
 from cof.data.select import select, select_random
 from cof.data.traces import Kept, read_kept, write_kept
-from cof.models.local.model import LocalModel
+from cof.models.local.model import Card, LocalModel
 from cof.needle.phrases import GRID
 from cof.runs import RunDir
 from cof.train.traces import TraceLessons
@@ -65,7 +65,7 @@ def taught(model: Any, base: LocalModel, file: Path, seed: int, steps: int) -> I
 
 def losses(model: Any, base: LocalModel, kept: Sequence[Kept]) -> float:
     model.eval()
-    local = LocalModel("base", model, base.codec.tokenizer, base.codec.processor, SPEC)
+    local = LocalModel("base", model, base.codec.tokenizer, base.codec.processor, Card(SPEC))
     return float(np.mean([embed(local, each.trace)[1] for each in kept]))
 
 
@@ -105,7 +105,7 @@ def main() -> None:
         list(taught(model, base, options.work / "traces.jsonl", 0, WARM))
         model.save_pretrained(start)
     network = AutoModelForImageTextToText.from_pretrained(start, dtype="float32").eval()
-    seeing = LocalModel("base", network, base.codec.tokenizer, base.codec.processor, SPEC)
+    seeing = LocalModel("base", network, base.codec.tokenizer, base.codec.processor, Card(SPEC))
     seen = [embed(seeing, kept.trace) for kept in pool]
     places, hard = np.stack([place for place, _ in seen]), np.array([loss for _, loss in seen])
     ratios = []

@@ -29,8 +29,8 @@ from cof.errors import (
 )
 from cof.loop.session import run, run_many
 from cof.loop.setting import Setting, setting_of
-from cof.models.base import Model
-from cof.models.opening import open_model
+from cof.models.base import Model, ModelInfo
+from cof.models.opening import ModelRef, open_model
 from cof.models.remote.model import RemoteModel
 from cof.models.scripted import ScriptedModel
 from cof.types import (
@@ -70,6 +70,8 @@ __all__ = [
     "MissingExtra",
     "Model",
     "ModelError",
+    "ModelInfo",
+    "ModelRef",
     "Observation",
     "Question",
     "RemoteModel",

@@ -26,7 +26,7 @@ from cof.loop.question import question_of
 from cof.loop.session import Session, not_asked
 from cof.loop.setting import Mode, Setting, setting_of
 from cof.models.base import Model
-from cof.models.opening import NANO, open_model
+from cof.models.opening import NANO, ModelRef, open_model
 from cof.models.remote.model import SECONDS
 from cof.needle.outside import outside
 from cof.types import Limits, Question, Trace
@@ -119,7 +119,7 @@ def ask_many(
                 session = _session(loaded, one, setting, fetch, largest, functools.partial(traces.__setitem__, place))
             except InputError as error:
                 text = one[1] if isinstance(one, tuple | list) and len(one) > 1 else ""
-                traces[place] = not_asked(loaded.name, Question("ask", ("",), str(text)), setting, str(error))
+                traces[place] = not_asked(loaded.info.name, Question("ask", ("",), str(text)), setting, str(error))
             else:
                 yield session
 
@@ -151,8 +151,8 @@ def session_of(
     on_end: Callable[[Trace], None] = lambda _: None,
 ) -> Session:
     """The question as a conversation with the model; whether the picture is outside what the model knows is in its trace."""
-    session = Session(model.name, question, pictures, setting, on_end)
-    session.trace = replace(session.trace, outside=outside(model, session.trace, pictures[0]))
+    session = Session(model.info.name, question, pictures, setting, on_end)
+    session.trace = replace(session.trace, outside=outside(model.info, session.trace, pictures[0]))
     return session
 
 
@@ -214,33 +214,27 @@ def _opened(
     if model is not None and not isinstance(model, str):
         if url or key or adapter:
             raise InputError("url, key and adapter go with a model that is named; leave them out for a Model")
-        if not hasattr(model, "converse"):
-            raise InputError(f"model is {type(model).__name__}; want a name, or a Model")
+        if not isinstance(model, Model):
+            raise InputError(f"model is {type(model).__name__}; want a name, or a Model, which has info and converse")
         return model
     urls = (url,) if isinstance(url, str) else url
     if urls is not None and not (
         isinstance(urls, list | tuple) and urls and all(isinstance(each, str) for each in urls)
     ):
         raise InputError(f"url is {reprlib.repr(url)}; want a text such as http://127.0.0.1:8000/v1, or a list of such")
-    waits = None if urls is None else max(SECONDS, seconds)
-    name = model or (NANO if urls is None else None)
+    ref = ModelRef(model or NANO, key=key, adapter=adapter)
+    if urls is not None:
+        ref = ModelRef(model, tuple(urls), key, seconds=max(SECONDS, seconds), adapter=adapter)
     with _LOADING:
-        return _loaded(name, None if urls is None else tuple(urls), key, waits, adapter, _version(name, adapter))
+        return _loaded(ref, _version(ref.name, adapter))
 
 
 _LOADING = Lock()  # with the cache below the one state of this module: what is loaded is kept
 
 
 @functools.lru_cache(LOADED_MODELS)
-def _loaded(
-    name: str | None,
-    urls: tuple[str, ...] | None,
-    key: str | None,
-    seconds: float | None,
-    adapter: str | None,
-    _version: float,
-) -> Model:
-    return open_model(name, url=urls, key=key, adapter=adapter, seconds=seconds or SECONDS)
+def _loaded(ref: ModelRef, _version: float) -> Model:
+    return open_model(ref)
 
 
 def _version(*names: str | None) -> float:

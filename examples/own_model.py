@@ -15,7 +15,7 @@ SIDE = 64  # pixels of a part
 
 
 class Brightest:
-    name = "brightest"
+    info = cof.ModelInfo("brightest")
 
     def converse(self, conversations: Iterable[Conversation]) -> None:
         for conversation in conversations:

@@ -22,7 +22,7 @@ from cof.cli.asking import AnsweredQuestion, Questionnaire, ask_all, is_single, 
 from cof.cli.several import ask_several
 from cof.errors import InputError
 from cof.loop.setting import Setting
-from cof.models.base import Conversation
+from cof.models.base import Conversation, ModelInfo
 from cof.models.scripted import ScriptedModel
 from cof.needle.outside import OUTSIDE
 from cof.vision.load import LoadLimits
@@ -147,7 +147,7 @@ def test_a_folder_is_its_pictures_and_names_what_is_none(folder: Path, capsys: p
 class Backwards:
     """A model that takes in all conversations, and answers the last one first."""
 
-    name = "backwards"
+    info = ModelInfo("backwards")
 
     def converse(self, conversations: Iterable[Conversation]) -> None:
         ScriptedModel([TWO_TURNS]).converse(list(conversations)[::-1])
@@ -196,8 +196,7 @@ def test_each_of_several_answers_says_whether_its_picture_is_outside(
     """Flat pictures are outside what cof-nano knows; of a model that claims no world nothing is said."""
     images = [str(folder / "a.jpg"), str(folder / "c.png")]
     for name, count in (("nano", 2), ("a 7B model", 0)):
-        model = ScriptedModel([TWO_TURNS])
-        model.name = name
+        model = ScriptedModel([TWO_TURNS], ModelInfo(name))
         ask_several(model, Questionnaire(images, QUESTIONS[:1], ()), Setting(), False, None)
         assert " ".join(capsys.readouterr().out.split()).count(OUTSIDE) == count
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cof.agent import prompts
@@ -41,8 +42,7 @@ from cof.dialects.cof import COF
 from cof.errors import ModelError
 from cof.models.base import Model, Request, complete
 from cof.models.encoding import views_in
-from cof.models.opening import open_model
-from cof.models.remote.model import RemoteModel
+from cof.models.opening import ModelRef, open_model
 from cof.types import Answer, Sampling
 
 SURE = Sampling(tokens=512)
@@ -50,11 +50,18 @@ SURE = Sampling(tokens=512)
 
 @dataclass(frozen=True)
 class Role:
-    """A model: behind `url`, which has `seconds` to reply, or in this process where that is empty."""
+    """A model that plays a part.
+
+    `model`: its name.
+    `url`: the endpoint that has it, up to `/v1`; empty: it runs in this process.
+    `seconds`: the time that the endpoint has for a reply.
+    `key_file`: a file with the endpoint's key; empty: the key in OPENAI_API_KEY.
+    """
 
     model: str = "nano"
     url: str = ""
     seconds: float = 120.0
+    key_file: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,7 @@ class ModelPlayers:
                 fault = str(error)
                 cost.malformed += 1
                 messages = (*messages, Message("assistant", (completion.text,)), prompts.complain(fault))
-        raise ModelError(f"the {PART[type(call)]} ({model.name}) gave no reply that can be used: {fault}")
+        raise ModelError(f"the {PART[type(call)]} ({model.info.name}) gave no reply that can be used: {fault}")
 
     def _sampling(self, call: RoleCall) -> Sampling:
         if isinstance(call, Try | Think):
@@ -133,7 +140,8 @@ class ModelPlayers:
 
 
 def _opened(role: Role) -> Model:
-    return RemoteModel(role.url, role.model, seconds=role.seconds) if role.url else open_model(role.model)
+    key_file = Path(role.key_file) if role.key_file else None
+    return open_model(ModelRef(role.model, (role.url,) if role.url else (), key_file=key_file, seconds=role.seconds))
 
 
 def _asked(task: Task, call: RoleCall) -> tuple[Message, ...]:

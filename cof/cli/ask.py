@@ -33,6 +33,7 @@ from cof.cli.options import (
     WireName,
     opened,
     print_dialect,
+    wire_of,
 )
 from cof.cli.several import ask_several, check_folder
 from cof.config import replace_fields
@@ -43,7 +44,7 @@ from cof.loop.question import question_of
 from cof.loop.session import Session
 from cof.loop.setting import setting_of
 from cof.models.base import Model
-from cof.models.opening import NANO
+from cof.models.opening import NANO, ModelRef
 from cof.needle.outside import OUTSIDE
 from cof.runs import publish
 from cof.types import Limits, Sampling, Trace
@@ -105,7 +106,8 @@ def ask(
             question_of(names if single else [""], text, choice) for text in texts
         ]  # refused before the model is loaded
         sampling = Sampling(tokens=turn_tokens) if turn_tokens else None
-        loaded = opened(model, adapter, urls=url, key_file=key_file, seconds=limits.seconds, wire=wire)
+        ref = ModelRef(model, tuple(url), None, key_file, wire_of(wire), limits.seconds, adapter)
+        loaded = opened(ref)
         setting = setting_of(loaded, limits, sampling, budget, spoken, crop_budget)
         if url and spoken is None:
             print_dialect(loaded, setting.dialect)
@@ -152,7 +154,7 @@ def _answered(model: Model, session: Session, quiet: bool) -> Trace:
     if session.trace.outside and not quiet:
         status.clear()
         print_line("outside", OUTSIDE)
-    status.show(f"cof: asking {model.name} ...")
+    status.show(f"cof: asking {model.info.name} ...")
     model.converse([session])
     return session.trace
 

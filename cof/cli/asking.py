@@ -156,7 +156,7 @@ def ask_all(
                 name, pixels = questionnaire.read(image)
             except InputError as error:
                 for each in asked:
-                    failed = not_asked(model.name, Question("ask", (image,), each.text), setting, str(error))
+                    failed = not_asked(model.info.name, Question("ask", (image,), each.text), setting, str(error))
                     ordered.end(each, None, failed)
                 continue
             picture = Picture(pixels)

@@ -8,10 +8,11 @@ import typer
 
 from cof.cli import status
 from cof.cli.console import two_columns
-from cof.cli.options import DialectName, KeyFile, WireName, key_in
+from cof.cli.options import DialectName, KeyFile, WireName, wire_of
 from cof.dialects.named import dialect_of
 from cof.errors import ModelError
 from cof.models.opening import only_model
+from cof.models.remote.endpoint import key_in
 from cof.probe.check import check
 from cof.probe.rows import CheckRow
 from cof.vision.urls import Wire
@@ -32,7 +33,7 @@ def endpoint(
     prompt tokens where a server does not shrink them.
     """
     key = None if key_file is None else key_in(key_file)
-    spoken, form = None if dialect is None else dialect_of(dialect), Wire() if wire is None else Wire.of(wire)
+    spoken, form = None if dialect is None else dialect_of(dialect), wire_of(wire) or Wire()
     name, last = model or only_model(url, key), None
     status.show(waiting := f"cof: asking {name} ...")
     for last in check(url, name, key, spoken, form):

@@ -22,7 +22,7 @@ from cof.agent.experts import Experts
 from cof.agent.roles import ModelPlayers, Roles
 from cof.agent.sources import Drawn, count, file_tasks, needle_tasks
 from cof.agent.trajectory import Rules
-from cof.cli.options import Adapter, ModelName, numbers, opened
+from cof.cli.options import Adapter, ModelName, numbers, opened_here
 from cof.cli.progress import counting
 from cof.cli.rows import Spoken, checked, convert, tell
 from cof.config import dump_config, load_config
@@ -35,6 +35,7 @@ from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.errors import InputError, InvalidConfig, InvalidImage, ModelError
+from cof.models.opening import ModelRef
 from cof.needle.phrases import GRID
 from cof.plain import to_json
 from cof.runs import RunDir, fingerprint, read_records
@@ -135,7 +136,7 @@ def choose(
     elif by == "coverage":
         from cof.data.embed import embed
 
-        loaded = opened(model, adapter)
+        loaded = opened_here(ModelRef(model, adapter=adapter))
         with Progress(console=Console(stderr=True)) as bar:
             seen = [embed(loaded, each.trace) for each in bar.track(found, description="embedding")]
         chosen = select(np.stack([place for place, _ in seen]), np.array([loss for _, loss in seen]), n, seed)

@@ -19,6 +19,7 @@ from cof.cli.options import (
     Budget,
     CropBudget,
     DialectName,
+    JudgeKeyFile,
     KeyFile,
     LimitItems,
     ModelName,
@@ -29,6 +30,7 @@ from cof.cli.options import (
     opened,
     print_dialect,
     split_of,
+    wire_of,
 )
 from cof.cli.outcome import check_outcome
 from cof.cli.progress import counting
@@ -46,8 +48,8 @@ from cof.evaluate.pairs import HEADINGS, VERDICTS, Pair, as_json, read_pairs
 from cof.evaluate.report import report
 from cof.evaluate.run import NATIVE, SOURCES, Plan, Record, Source, evaluate, records, scored_by
 from cof.loop.setting import MODES, Mode, Setting, setting_of
-from cof.models.base import Usage
-from cof.models.remote.model import RemoteModel
+from cof.models.base import Model, ModelInfo, Usage
+from cof.models.opening import ModelRef, open_model
 from cof.plain import to_json
 from cof.runs import RunDir, fingerprint, publish
 from cof.scoring.judge import judged, remembered
@@ -96,23 +98,22 @@ def evaluation(
     metric: Annotated[str, typer.Option(help=f"Of every question: {', '.join(METRICS)}; else its own, or match.")] = "",
     judge: Annotated[str | None, typer.Option(help="URL of an OpenAI-compatible endpoint for open answers.")] = None,
     judge_model: Annotated[str, typer.Option(help="The judge's name at that endpoint.")] = "judge",
-    temperature: Annotated[
-        float, typer.Option(help="0: greedy, so that seeds change only what is drawn by chance.")
-    ] = 0.0,
+    judge_key_file: JudgeKeyFile = None,
+    temperature: Annotated[float, typer.Option(help="0: greedy; seeds then change only what is drawn.")] = 0.0,
     limit: LimitItems = [],  # noqa: B006
     concurrency: Annotated[int, typer.Option(min=1, help="Questions that run together.")] = 16,
     details: Details = False,
 ) -> None:
     """Measure a model on a benchmark: accuracy with its interval, zooms and tokens of each arm, and how far arms differ."""
     plan = Plan(_arms(arms), _resolutions(resolutions), _source(source), tuple(range(seed, seed + seeds)))
-    limits, sampling = (
-        replace_fields(Limits(pixels=PIXELS), limit),
-        Sampling(temperature, tokens=turn_tokens or TURN_TOKENS),
-    )
     by = _metric(metric)
+    limits = replace_fields(Limits(pixels=PIXELS), limit)
+    sampling = Sampling(temperature, tokens=turn_tokens or TURN_TOKENS)
     _check(bench, data, side, split, multiple_choice)  # before a model is loaded, which may take minutes
-    spoken, form = None if dialect is None else dialect_of(dialect), wire or (LOSSLESS if url else None)
-    loaded = opened(model, adapter, concurrency, url, key_file, limits.seconds, form)
+    spoken, form = None if dialect is None else dialect_of(dialect), wire_of(wire or (LOSSLESS if url else None))
+    asked_judge = open_model(ModelRef(judge_model, (judge,), key_file=judge_key_file)) if judge else None
+    ref = ModelRef(model, tuple(url), None, key_file, form, limits.seconds, adapter, batch=concurrency)
+    loaded = opened(ref)
     setting = setting_of(loaded, limits, sampling, budget, spoken, crop_budget)
     if url and spoken is None:
         print_dialect(loaded, setting.dialect)
@@ -124,11 +125,10 @@ def evaluation(
     if unusable:
         print(unusable.summary(), file=sys.stderr)
         asked["left_out_rows"] = len(unusable)
-    run = RunDir(out, asked | to_json(plan) | _manifest(loaded, setting, data))
-    asked_judge = RemoteModel(judge, judge_model) if judge else None
+    run = RunDir(out, asked | to_json(plan) | _manifest(loaded.info, setting, data))
     figures, found = _measure(loaded, items, plan, setting, run, total, asked_judge)
     figures["left_out_rows"] = len(unusable)
-    if left_out := sorted(loaded.known.lacks) if isinstance(loaded, RemoteModel) else []:
+    if left_out := sorted(loaded.usage.left_out):
         figures["left_out"] = left_out
         print(f"the endpoint refuses {', '.join(left_out)}; turns were asked for without", file=sys.stderr)
     publish(out / "report.json", json.dumps(figures, indent=1))
@@ -264,12 +264,12 @@ def _items(
     return lambda seed: islice(BENCHMARKS[bench](data, seed, left_out), n)
 
 
-def _manifest(model: Any, setting: Setting, data: Path | None) -> dict[str, Any]:
+def _manifest(info: ModelInfo, setting: Setting, data: Path | None) -> dict[str, Any]:
     """What a run folder must agree on to go on, besides the plan; the judge may come and go."""
     return {
-        "model": model.name,
-        "weights": model.fingerprint,
-        "wire": str(model.wire) if isinstance(model, RemoteModel) else None,
+        "model": info.name,
+        "weights": info.fingerprint,
+        "wire": info.wire,
         "setting": to_json(setting) | {"mode": None, "dialect": setting.dialect.name},
         "prompts": setting.dialect.fingerprint(),
         "data": None if data is None else fingerprint(data),
@@ -283,7 +283,7 @@ def _count(items: Items, plan: Plan) -> int:
 
 
 def _measure(
-    model: Any, items: Items, plan: Plan, setting: Setting, folder: RunDir, total: int, judge: RemoteModel | None
+    model: Model, items: Items, plan: Plan, setting: Setting, folder: RunDir, total: int, judge: Model | None
 ) -> tuple[dict[str, Any], list[Record]]:
     """Do the evaluation's work in its run folder, with progress; returns the report of all its records, and these."""
     with folder as run, counting("answering", total, len(run.journal("traces").done)) as advance:

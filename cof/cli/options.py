@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,13 +17,15 @@ from cof.cli.console import say
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_for
 from cof.errors import InputError, InvalidConfig, MissingExtra
-from cof.loop.setting import SERVED
-from cof.models.base import Model
-from cof.models.opening import NANO, open_model
-from cof.models.remote.endpoint import KEY, checked_key
+from cof.models.base import SERVED, MeteredModel, Model
+from cof.models.opening import NANO, ModelRef, open_local, open_model
+from cof.models.remote.endpoint import KEY
 from cof.models.remote.model import SECONDS
 from cof.needle.scenes import SPLITS, Split
 from cof.vision.urls import Wire
+
+if TYPE_CHECKING:
+    from cof.models.local.model import LocalModel
 
 ModelName = Annotated[
     str | None,
@@ -38,6 +42,9 @@ Urls = Annotated[
 KeyFile = Annotated[Path | None, typer.Option("--key-file", help=f"File with the endpoint's key; else ${KEY}.")]
 UpstreamKeyFile = Annotated[
     Path | None, typer.Option("--upstream-key-file", help=f"File with the upstream's key; else ${KEY}.")
+]
+JudgeKeyFile = Annotated[
+    Path | None, typer.Option("--judge-key-file", help=f"File with the key of the judge's endpoint; else ${KEY}.")
 ]
 WireName = Annotated[
     str | None,
@@ -65,53 +72,46 @@ TurnTokens = Annotated[
 ]
 
 
-def opened(
-    model: str | None,
-    adapter: str | None,
-    batch: int = 16,
-    urls: Sequence[str] = (),
-    key_file: Path | None = None,
-    seconds: float = SECONDS,
-    wire: str | None = None,
-) -> Any:
-    """The model in this process, without the bars that its library draws while loading, or behind `urls`.
+def opened(ref: ModelRef) -> MeteredModel:
+    """The model, without the bars that its library draws while loading.
 
-    Without a name it is cof-nano, or the only model that the endpoint has, which is said on stderr. A turn over the wire has
-    `seconds`, a conversation's limit, but no less than usual: at the limit a model is asked for its answer, which it could
-    not give if its turn were cut off there. Pictures are sent as `wire` says, which is checked first. Raises InputError,
-    ModelError or MissingExtra.
+    The name of an endpoint's only model, where none is given, is printed on stderr. A turn over the wire has `ref.seconds`, a
+    conversation's limit, but no less than usual: at the limit a model is asked for its answer, which it could not give if its
+    turn were cut off there. Raises InputError, ModelError or MissingExtra.
     """
-    if key_file is not None and not urls:
-        raise InputError(f"the key in {key_file} is for no endpoint, as the model runs here; leave it out")
-    form, key = None if wire is None else Wire.of(wire), None if key_file is None else key_in(key_file)
+    with _opening(ref):
+        found = open_model(replace(ref, seconds=max(SECONDS, ref.seconds)))
+    if ref.urls and ref.name is None:
+        say(f"the model is {found.info.name}, the only one at {ref.urls[0]}")
+    return found
+
+
+def opened_here(ref: ModelRef) -> LocalModel:
+    """The model in this process, as `opened`, for what needs its network. Raises InputError, ModelError or MissingExtra."""
+    with _opening(ref):
+        return open_local(ref)
+
+
+@contextmanager
+def _opening(ref: ModelRef) -> Iterator[None]:
     os.environ.setdefault("TQDM_DISABLE", "1")
-    waits = max(SECONDS, seconds)
-    status.show(f"cof: opening {urls[0]} ..." if urls else f"cof: loading {model or NANO} ...")
+    status.show(f"cof: opening {ref.urls[0]} ..." if ref.urls else f"cof: loading {ref.name or NANO} ...")
     try:
-        found = open_model(model, url=urls or None, key=key, wire=form, seconds=waits, adapter=adapter, batch=batch)
+        yield
     finally:
         status.clear()
-    if urls and model is None:
-        say(f"the model is {found.name}, the only one at {urls[0]}")
-    return found
+
+
+def wire_of(text: str | None) -> Wire | None:
+    """The form that `--wire` names, if it is given. Raises InputError."""
+    return None if text is None else Wire.of(text)
 
 
 def print_dialect(model: Model, dialect: Dialect) -> None:
     """Says on stderr which dialect was taken for a model behind an endpoint, where none was given, and why."""
-    by = "by the model's name" if dialect_for(model.name) else "by default, as the model's name names no family"
+    by = "by the model's name" if dialect_for(model.info.name) else "by default, as the model's name names no family"
     by = "as the endpoint is a server of cof" if dialect.name == SERVED else by
     say(f"the dialect is {dialect.name}, {by}; --dialect changes it")
-
-
-def key_in(file: Path) -> str:
-    """The key that a file holds. Raises InputError."""
-    try:
-        key = file.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError as error:
-        raise InputError(f"{file} cannot be read ({error.strerror}); want a file with the key") from None
-    if not key:
-        raise InputError(f"{file} holds no key; want the key and nothing else in it")
-    return checked_key(key)
 
 
 def needed(module: str, doing: str, extra: str) -> Any:

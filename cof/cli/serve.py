@@ -17,14 +17,15 @@ from cof.cli.options import (
     ModelName,
     UpstreamKeyFile,
     WireName,
-    key_in,
     needed,
     opened,
+    wire_of,
 )
 from cof.config import replace_fields
 from cof.dialects.named import dialect_of
 from cof.errors import InputError
-from cof.models.remote.endpoint import checked_key
+from cof.models.opening import ModelRef
+from cof.models.remote.endpoint import checked_key, key_in
 from cof.types import Limits
 
 KEY = "COF_SERVER_KEY"  # environment variable
@@ -76,10 +77,12 @@ def serve(
     service = room.Service(
         limits, spoken, key, max_running=concurrency, max_waiting=waiting, fetching=fetching, origins=origins
     )
+    form = wire_of(wire)
+    ref = ModelRef(model, tuple(upstream), None, upstream_key_file, form, limits.seconds, adapter, batch=concurrency)
     with _bound(host, port) as listening:
-        loaded = opened(model, adapter, concurrency, upstream, upstream_key_file, limits.seconds, wire)
+        loaded = opened(ref)
         place = f"[{host}]" if ":" in host else host
-        print(f"serving {loaded.name} at http://{place}:{listening.getsockname()[1]}/v1", flush=True)
+        print(f"serving {loaded.info.name} at http://{place}:{listening.getsockname()[1]}/v1", flush=True)
         app = api.make_app(loaded, service)
         uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run(sockets=[listening])
 

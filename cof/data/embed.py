@@ -31,7 +31,7 @@ def embed(model: LocalModel, trace: Trace) -> tuple[np.ndarray, float]:
         raise InvalidConfig(f"trace {trace.id}: {error}") from None
     admit([trace], dialect)
     if trace.spec.factor != model.codec.factor:
-        want = f"views in multiples of {model.codec.factor} pixels, as {model.name} takes them"
+        want = f"views in multiples of {model.codec.factor} pixels, as {model.info.name} takes them"
         raise ModelError(f"trace {trace.id} has views in multiples of {trace.spec.factor} pixels; want {want}")
     talk = tensors.talk_of(trace, dialect)
     row, whole = (

@@ -144,7 +144,7 @@ def _sessions(
     wanted = [(r, a) for r in plan.resolutions for a in plan.arms if _id(a, r, seed, asked.id) not in done]
     if not wanted:
         return
-    group, name = item.group or asked.id, model.name
+    group, name = item.group or asked.id, model.info.name
     try:
         whole = Picture(item.picture())
     except (InvalidImage, MissingExtra) as error:
@@ -164,7 +164,7 @@ def _sessions(
                 keep(cell(not_asked(name, question, chosen, f"a true box is wrong: {error}")))
                 continue
             if item.at is None:  # what is drawn is inside
-                session.trace = replace(session.trace, outside=outside(model, session.trace, picture))
+                session.trace = replace(session.trace, outside=outside(model.info, session.trace, picture))
             yield session
 
 

@@ -39,7 +39,7 @@ from cof.types import (
 )
 from cof.vision import limits as within
 from cof.vision.load import load
-from cof.vision.views import Picture
+from cof.vision.views import Picture, Rendered
 
 NO_VIEW = Shown(Box(0, 0, 1, 1), (1, 1))  # the overview of what could not be asked at all: trying again is no use
 CUT = " …"  # text after a turn that was cut off: it changes an answer that is still open
@@ -78,16 +78,11 @@ class Session:
         )
         self.setting, self.pictures, self.on_end = setting, tuple(pictures), on_end
         self.ended, self.asked, self.cancelled = False, setting.mode == "direct", False
-        self.pixels: dict[Shown, Image.Image] = {}
+        self.pixels = Rendered(self._rendered)
         self.prefix = ""
         self.refused: Turn | None = None  # an answer that was not accepted, because the model had to zoom first
         if setting.mode == "oracle":
             self._show_targets()
-
-    @property
-    def gone(self) -> bool:
-        """Whether somebody has cancelled the session."""
-        return self.cancelled
 
     @property
     def must_zoom(self) -> bool:
@@ -98,7 +93,7 @@ class Session:
         if self.ended or self.cancelled:
             return None
         trace, sampling = self.trace, self.setting.sampling
-        self._render(*trace.overviews, *trace.views)
+        self.pixels.add(*trace.overviews, *trace.views)
         messages = self.setting.dialect.messages(
             trace.question, trace.overviews, trace.turns, self.setting.mode == "direct"
         )
@@ -128,11 +123,9 @@ class Session:
             turn = Turn(Completion(text), look, (_made(Observation((view,)), ZOOM, self.trace, ()),), given=True)
             self.trace = replace(self.trace, turns=(*self.trace.turns, turn))
 
-    def _render(self, *shown: Shown) -> None:
-        for view in shown:
-            if view not in self.pixels:
-                first, picture = self.trace.overviews[view.picture], self.pictures[view.picture]
-                self.pixels[view] = picture.show(view, first, self.setting.spec)
+    def _rendered(self, view: Shown) -> Image.Image:
+        first = self.trace.overviews[view.picture]
+        return self.pictures[view.picture].show(view, first, self.setting.spec)
 
 
 Asked = Any  # a picture, as `load` takes it, or a list of several
@@ -161,7 +154,7 @@ def run_many(
         on_end(trace)
 
     model.converse(
-        Session(model.name, question, pictures_of(given), chosen, partial(end, place))
+        Session(model.info.name, question, pictures_of(given), chosen, partial(end, place))
         for place, (question, given) in enumerate(asked)
     )
     return [ended[place] for place in sorted(ended)]

@@ -12,15 +12,12 @@ from typing import Literal
 from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_for, dialect_of
-from cof.models.base import Model
-from cof.models.remote.model import RemoteModel
+from cof.models.base import SERVED, Model, ModelInfo
 from cof.types import Limits, Sampling, ViewSpec
 
 Mode = Literal["focus", "direct", "always", "oracle"]
 MODES: tuple[Mode, ...] = ("focus", "direct", "always", "oracle")
 TURN_TOKENS = 4096  # most tokens of a turn: room for a model that thinks at length
-SERVED = "served"  # the dialect of a server of cof, which zooms by itself
-UNTRAINED = "plain"  # the dialect of a model behind an endpoint whose name names no family
 
 
 @dataclass(frozen=True)
@@ -50,27 +47,31 @@ def setting_of(
     dialect: Dialect | None = None,
     crop_budget: int | None = None,
 ) -> Setting:
-    """How to run the model: by its own card, or else by its dialect's view rules.
+    """How to run the model, by its `info`: by its own card, or else by its dialect's view rules.
 
     `budget` is the most visual tokens of the overview, and of each crop; `crop_budget` is the most of each crop alone.
-    Without a `dialect` the model's own is taken (`dialect_of_model`), without a `sampling` a greedy one with as many tokens a
+    Without a `dialect` the model's own is taken (`dialect_of_info`), without a `sampling` a greedy one with as many tokens a
     turn as the model's card has, or TURN_TOKENS.
     """
-    sampling = sampling or Sampling(tokens=turn_tokens_of(model))
-    dialect = dialect or dialect_of_model(model)
+    info = model.info
+    sampling = sampling or Sampling(tokens=turn_tokens_of(info))
+    dialect = dialect or dialect_of_info(info)
     if dialect.name == SERVED:
         limits = _of_served(limits, dialect.view)
-    own: ViewSpec | None = getattr(model, "spec", None)
-    spec = dialect.view if own is None else own
-    if own is not None and not getattr(model, "carded", True):
-        spec = replace(dialect.view, factor=own.factor)
+    spec = _spec(info, dialect)
     if crop := crop_budget or budget:
         limits = replace(limits, crop_pixels=min(crop * spec.factor**2, limits.crop_pixels or crop * spec.factor**2))
     setting = Setting(with_budget(spec, budget) if budget else spec, limits, sampling, dialect=dialect)
-    opening = getattr(model, "zoom_opening", None)
-    if opening and opening.startswith(dialect.think.open):
-        return replace(setting, zoom_opening=opening)
+    if info.zoom_opening and info.zoom_opening.startswith(dialect.think.open):
+        return replace(setting, zoom_opening=info.zoom_opening)
     return setting
+
+
+def _spec(info: ModelInfo, dialect: Dialect) -> ViewSpec:
+    """The view rules of the model's card; without one the dialect's, with the model's factor where that is known."""
+    if info.spec is None:
+        return dialect.view
+    return info.spec if info.carded else replace(dialect.view, factor=info.spec.factor)
 
 
 def _of_served(limits: Limits, view: ViewSpec) -> Limits:
@@ -79,22 +80,16 @@ def _of_served(limits: Limits, view: ViewSpec) -> Limits:
     return replace(limits, zooms=0, pixels=pixels)
 
 
-def turn_tokens_of(model: Model) -> int:
+def turn_tokens_of(info: ModelInfo) -> int:
     """The most tokens of a turn where nobody says: those of the model's card, or room for a model that thinks at length."""
-    return getattr(model, "turn_tokens", None) or TURN_TOKENS
+    return info.turn_tokens or TURN_TOKENS
 
 
-def dialect_of_model(model: Model) -> Dialect:
-    """The dialect of a model that none was given for: that of the family its name names, else COF for a model in this
-    process, and "plain" for one behind an endpoint. Behind a server of cof it is "served", whatever the model's name."""
-    if getattr(model, "carded", False):
-        return COF
-    if isinstance(model, RemoteModel) and model.served_by_cof:
-        return dialect_of(SERVED)
-    family = dialect_for(model.name)
-    if family is None:
-        return dialect_of(UNTRAINED) if isinstance(model, RemoteModel) else COF
-    return dialect_of(family)
+def dialect_of_info(info: ModelInfo) -> Dialect:
+    """The dialect of a model that none was given for: the one that it was trained in, that its server makes known or that its
+    name names, else COF."""
+    name = info.dialect or info.find_dialect() or dialect_for(info.name)
+    return COF if name is None else dialect_of(name)
 
 
 def with_budget(spec: ViewSpec, tokens: int) -> ViewSpec:

@@ -69,6 +69,11 @@ class Codec:
         sizes = [view.pixels // self.factor**2 for view in views]
         return [int(places[before]) for before in np.cumsum([0, *sizes])[:-1]]
 
+    def encode(self, text: str) -> list[int]:
+        """Token ids of an answer's text; a control token that it spells is one token."""
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
+        return ids
+
     def decode(self, ids: Sequence[int]) -> str:
         text: str = self.tokenizer.decode(ids, skip_special_tokens=False)
         return text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from cof.errors import ModelError
-from cof.models.base import Conversation, Request
+from cof.models.base import Conversation, ModelInfo, Request
 from cof.types import Completion
 
 Line = str | Callable[[Request], str]
@@ -17,12 +17,10 @@ class ScriptedModel:
     A line may be a function of the request, which may raise ModelError. What was asked is kept in `requests`.
     """
 
-    name = "scripted"
-
-    def __init__(self, lines: Sequence[Line]) -> None:
+    def __init__(self, lines: Sequence[Line], info: ModelInfo = ModelInfo("scripted")) -> None:
         if not lines:
             raise ValueError("a script has no lines; want at least one")
-        self.lines = tuple(lines)
+        self.lines, self.info = tuple(lines), info
         self.requests: list[Request] = []
 
     def converse(self, conversations: Iterable[Conversation]) -> None:

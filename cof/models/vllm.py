@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from cof.errors import ModelError
-from cof.models.base import Conversation, Request
+from cof.models.base import Conversation, ModelInfo, Request
 from cof.models.encoding import Codec, PromptTokens
 from cof.types import Completion
 
@@ -35,7 +35,7 @@ class VllmModel:
         ends: Iterable[int],
         never: Iterable[int],
     ) -> None:
-        self.name, self.engine, self.params, self.codec = name, engine, params, codec
+        self.info, self.engine, self.params, self.codec = ModelInfo(name), engine, params, codec
         self.ends, self.never = frozenset(ends), tuple(never)
 
     def converse(self, conversations: Iterable[Conversation]) -> None:
@@ -107,7 +107,7 @@ class _Talk:
 
     def listen(self, codec: Codec) -> bool:
         """Make ready for the turn that is wanted next; False if none is."""
-        while not self.conversation.gone and (request := self.conversation.request()) is not None:
+        while not self.conversation.cancelled and (request := self.conversation.request()) is not None:
             try:
                 self.prompt = self.prompt.then(self.said, request, codec)
             except ModelError as error:

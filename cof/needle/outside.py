@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from cof.models.base import ModelInfo
 from cof.types import Trace
 from cof.vision.views import Picture
 
@@ -39,21 +40,20 @@ RANGES = {
 their distance at either end (`python benchmarks/outside.py --calibrate`)."""
 
 
-def outside(model: object, trace: Trace, picture: Picture | Image.Image) -> bool | None:
+def outside(info: ModelInfo, trace: Trace, picture: Picture | Image.Image) -> bool | None:
     """Whether the trace's picture is none of the world that the model knows; None for a model that is tied to no world.
 
     `picture` is the one asked about (RGB, upright). Raises InvalidImage where it has not the size that the trace was made for.
     """
-    if not knows_needles_only(model, trace.dialect):
+    if not knows_needles_only(info, trace.dialect):
         return None
     shown = picture if isinstance(picture, Picture) else Picture(picture)
     return outside_score(shown.show(trace.overview, trace.overview, trace.spec)) > LIMIT
 
 
-def knows_needles_only(model: object, dialect: str) -> bool:
+def knows_needles_only(info: ModelInfo, dialect: str) -> bool:
     """Whether the model is a cof-nano: by its card's `world`, or, behind a server, by its name or its dialect."""
-    names = {getattr(model, "name", ""), dialect}
-    return getattr(model, "world", None) == NEEDLE or bool(names & NAMES)
+    return info.world == NEEDLE or bool({info.name, dialect} & NAMES)
 
 
 def outside_score(pixels: Image.Image) -> float:

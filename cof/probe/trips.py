@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_for, dialect_of
 from cof.loop.session import run
-from cof.loop.setting import SERVED, TURN_TOKENS, setting_of
+from cof.loop.setting import TURN_TOKENS, setting_of
+from cof.models.base import SERVED
 from cof.models.remote.model import RemoteModel
 from cof.probe.frames import Frame
 from cof.probe.pictures import SMALL, ProbePicture, draw

@@ -34,10 +34,12 @@ def judged(model: Model, asked: Iterable[Asked], journal: Journal) -> Callable[[
     def keep(key: str, right: bool | None) -> None:
         verdicts[key] = right
         if right is not None:
-            journal.append({"id": key, "right": right, "judge": model.name})
+            journal.append({"id": key, "right": right, "judge": model.info.name})
 
     waiting = {
-        _key(model.name, question, answer): (question, answer) for question, answer in asked if _open(question, answer)
+        _key(model.info.name, question, answer): (question, answer)
+        for question, answer in asked
+        if _open(question, answer)
     }
     model.converse(
         _Asking(key, question, answer or "", keep)
@@ -45,7 +47,7 @@ def judged(model: Model, asked: Iterable[Asked], journal: Journal) -> Callable[[
         if key not in journaled
     )
 
-    return _with(model.name, verdicts)
+    return _with(model.info.name, verdicts)
 
 
 def remembered(journal: Path) -> Callable[[Question, str | None], Score]:
@@ -89,7 +91,7 @@ class _Asking:
         return self.wanted
 
     @property
-    def gone(self) -> bool:
+    def cancelled(self) -> bool:
         return False
 
     def receive(self, completion: Completion | ModelError, _seconds: float) -> None:

@@ -75,7 +75,7 @@ def make_app(model: Model, service: Service = Service()) -> FastAPI:
     app.get("/metrics", response_class=PlainTextResponse, name="metrics")(
         lambda: generate_latest(server.registry).decode()
     )
-    app.get("/v1/models", name="models")(lambda: {"object": "list", "data": [_described(model.name, model)]})
+    app.get("/v1/models", name="models")(lambda: {"object": "list", "data": [_described(model.info.name, model)]})
     app.get("/v1/models/{name:path}", name="model")(lambda name: _described(name, model))
     app.get("/v1/traces/{name}", name="trace")(lambda name: to_json(server.found(name)[0]))
     app.get("/traces/{name}", response_class=HTMLResponse, name="trace page")(_page(server))
@@ -90,11 +90,11 @@ def make_app(model: Model, service: Service = Service()) -> FastAPI:
 
 def _live_page(model: Model, service: Service) -> str:
     return template("live.html").render(
-        model=model.name,
+        model=model.info.name,
         body=service.body,
         characters=service.question_characters,
         key=bool(service.key),
-        needles=knows_needles_only(model, service.dialect.name if service.dialect else ""),
+        needles=knows_needles_only(model.info, service.dialect.name if service.dialect else ""),
         outside=OUTSIDE,
         unlisted=UNLISTED,
     )
@@ -102,9 +102,9 @@ def _live_page(model: Model, service: Service) -> str:
 
 def _described(name: str, model: Model) -> dict[str, str]:
     """The model of that name, as OpenAI's clients want it. Raises Refused where it is another."""
-    if name != model.name:
-        raise no_model(model.name)
-    return {"id": model.name, "object": "model", "owned_by": OWNER}
+    if name != model.info.name:
+        raise no_model(model.info.name)
+    return {"id": model.info.name, "object": "model", "owned_by": OWNER}
 
 
 def _guard(server: Server) -> Callable[[Request], None]:
@@ -141,17 +141,17 @@ async def _answered(server: Server, request: Request, form: Form) -> Response:
     traces = server.run(asked.pending, request.is_disconnected) if asked.pending else _unseen(server, asked)
     last = await anext(traces)  # at once, so that what is refused is refused with a status of its own
     if wanted.stream:
-        pieces = form.pieces(server.model.name, last, traces, reply, wanted.stream_options.include_usage)
+        pieces = form.pieces(server.model.info.name, last, traces, reply, wanted.stream_options.include_usage)
         return StreamingResponse(_until_refused(pieces), media_type="text/event-stream")
     async for trace in traces:
         last = trace
-    return JSONResponse(form.whole(server.model.name, last, wire.answered(last, reply)))
+    return JSONResponse(form.whole(server.model.info.name, last, wire.answered(last, reply)))
 
 
 async def _unseen(server: Server, asked: Prepared) -> AsyncIterator[Trace]:
     """The trace of a message without a picture, for which no model is run."""
     question = replace(asked.question, id=uuid.uuid4().hex)
-    yield replace(not_asked(server.model.name, question, Setting(), ""), stop=Stop.ANSWER, error=None)
+    yield replace(not_asked(server.model.info.name, question, Setting(), ""), stop=Stop.ANSWER, error=None)
 
 
 async def _until_refused(pieces: AsyncIterator[str]) -> AsyncIterator[str]:

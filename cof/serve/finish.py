@@ -52,10 +52,10 @@ def _as_json(output: Output, answer: str, trace: Trace) -> str:
 
 def _cut(content: str, most: int | None, model: Model, notes: tuple[str, ...]) -> Reply:
     """The content without what is beyond `most` tokens, where they can be counted."""
-    codec = getattr(model, "codec", None)
-    if most is None or codec is None:
+    tokenizer = model.info.tokenizer
+    if most is None or tokenizer is None:
         return Reply(content, notes=notes if most is None else (*notes, NO_COUNT))
-    ids = codec.tokenizer(content, add_special_tokens=False).input_ids
+    ids = tokenizer.encode(content)
     if len(ids) <= most:
         return Reply(content, notes=notes)
-    return Reply(codec.decode(ids[:most]), cut=True, notes=notes)
+    return Reply(tokenizer.decode(ids[:most]), cut=True, notes=notes)

@@ -70,8 +70,10 @@ async def prepared(server: Server, wanted: ChatRequest, form: Form) -> Prepared:
     field = form.messages
     dialogue, output = conversation_in(wanted.messages, field), _output(wanted.response_format, form.output)
     spoken = server.service.dialect.name if server.service.dialect else ""
-    alone = knows_needles_only(server.model, spoken)  # such models were trained on single questions (docs/serve.md)
-    question, notes = _question(wanted, dialogue, output, server.model.name if alone else "", form)
+    alone = knows_needles_only(
+        server.model.info, spoken
+    )  # such models were trained on single questions (docs/serve.md)
+    question, notes = _question(wanted, dialogue, output, server.model.info.name if alone else "", form)
     _check_lengths(server.service, wanted, dialogue, question.choices, field)
     if not dialogue.pictures:
         if output or question.choices:
@@ -79,7 +81,7 @@ async def prepared(server: Server, wanted: ChatRequest, form: Form) -> Prepared:
         return Prepared(question, notes=notes)
     try:
         setting = _setting(server, wanted, dialogue.low)
-        files = await _files(server, dialogue.pictures, server.model.name if alone else "")
+        files = await _files(server, dialogue.pictures, server.model.info.name if alone else "")
         several = replace(question, images=("",) * len(files))
         return Prepared(question, PendingQuestion(several, setting, files), output, notes)
     except (InputError, InvalidImage) as error:
@@ -95,8 +97,8 @@ def picture_in(url: str) -> bytes:
 
 
 def _check_model(server: Server, wanted: ChatRequest) -> None:
-    if wanted.model not in ("", server.model.name):
-        raise no_model(server.model.name)
+    if wanted.model not in ("", server.model.info.name):
+        raise no_model(server.model.info.name)
 
 
 def _output(wanted: ResponseFormat | None, field: str) -> Output | None:
@@ -184,7 +186,7 @@ def _setting(server: Server, wanted: ChatRequest, low: bool) -> Setting:
         name: value if getattr(most, name) is None else min(value, getattr(most, name)) for name, value in asked.items()
     }
     limits = replace(most, **own)
-    sampling = Sampling(wanted.temperature, wanted.top_p, turn_tokens_of(server.model), wanted.seed)
+    sampling = Sampling(wanted.temperature, wanted.top_p, turn_tokens_of(server.model.info), wanted.seed)
     setting = setting_of(server.model, limits, sampling, dialect=server.service.dialect)
     one = setting.spec.factor**2
     budgets = [budget for budget in (wanted.cof.budget, LOW // one if low else None) if budget is not None]

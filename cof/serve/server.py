@@ -93,9 +93,9 @@ class Server:
             loop.call_soon_threadsafe(turns.put_nowait, (trace, last))
 
         question = replace(pending.question, id=uuid.uuid4().hex)
-        session = StreamingSession(self.model.name, question, pictures, pending.setting, on_turn)
+        session = StreamingSession(self.model.info.name, question, pictures, pending.setting, on_turn)
         try:
-            shown = await asyncio.to_thread(outside, self.model, session.trace, pictures[0])
+            shown = await asyncio.to_thread(outside, self.model.info, session.trace, pictures[0])
             session.trace = trace = replace(session.trace, outside=shown)
             self.worker.ask(session)
             yield trace

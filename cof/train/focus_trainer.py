@@ -26,7 +26,7 @@ from cof.errors import ModelError
 from cof.loop.setting import Setting
 from cof.models.base import Model
 from cof.models.local.model import LocalModel
-from cof.models.remote.model import RemoteModel
+from cof.models.opening import ModelRef, open_model
 from cof.models.vllm import VllmModel
 from cof.runs import Journal
 from cof.scoring.judge import judged
@@ -69,9 +69,9 @@ class FocusTrainer(Loaded, GRPOTrainer):
         bare = self.model.get_base_model() if config.lora_rank else self.model
         never = start.engine.bundle.never
         codec, seats = start.codec, config.seats
-        self.player = LocalModel(start.name, bare, codec.tokenizer, codec.processor, start.spec, seats)
+        self.player = LocalModel(start.name, bare, codec.tokenizer, codec.processor, start.card, seats)
         self.config, self.prompts, self.show, self.never = config, prompts, show, never
-        self.judge = RemoteModel(config.judge, config.judge_model) if config.judge else None
+        self.judge = _judge(config)
         self.packed: Packed | None = None
         self.drawn: torch.Tensor | None = None
 
@@ -209,3 +209,11 @@ def rollout_setting(config: ReinforceConfig) -> Setting:
 def _given_elsewhere(**_: Any) -> list[float]:
     """TRL wants a reward function; ours see whole groups, in `FocusTrainer._reward`."""
     raise NotImplementedError
+
+
+def _judge(config: ReinforceConfig) -> Model | None:
+    """The model that scores answers which cannot be read, where the recipe has one."""
+    if not config.judge:
+        return None
+    key_file = Path(config.judge_key_file) if config.judge_key_file else None
+    return open_model(ModelRef(config.judge_model, (config.judge,), key_file=key_file))

@@ -6,6 +6,7 @@ Owns what of a recipe goes to TRL, and where a run begins or goes on; the recipe
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from transformers import AutoModelForImageTextToText
 from trl import GRPOConfig
 
 from cof.errors import InvalidConfig, MissingExtra
-from cof.models.local.model import Card, LocalModel
+from cof.models.local.model import LocalModel
 from cof.train.focus_trainer import FocusTrainer, Show
 from cof.train.progress import Report, common_arguments, no_report, report_to
 from cof.train.prompts import FilePrompts, NeedlePrompts, Prompts
@@ -54,16 +55,15 @@ def train_reinforced(
     trainer = FocusTrainer(config, start, network, arguments, prompts, show)
     report_to(trainer, report)
     trainer.train(resume_from_checkpoint=resumed)
-    own = (None, None) if config.questions else (start.world, start.turn_tokens)
-    card = Card(start.spec, start.zoom_opening, *own)
+    card = replace(start.card, world=None, turn_tokens=None) if config.questions else start.card
     return finish(trainer, start.codec.processor, card, out / "model")
 
 
 def _prompts(config: ReinforceConfig, start: LocalModel) -> Prompts:
     """What is asked."""
     if config.questions:
-        return FilePrompts(Path(config.questions), config.seed, start.spec.factor)
-    return NeedlePrompts(start.spec, config.seed, config.sides, config.budgets, config.depths, config.resolutions)
+        return FilePrompts(Path(config.questions), config.seed, start.card.spec.factor)
+    return NeedlePrompts(start.card.spec, config.seed, config.sides, config.budgets, config.depths, config.resolutions)
 
 
 def _arguments(config: ReinforceConfig, out: Path, start: LocalModel) -> GRPOConfig:
@@ -96,7 +96,7 @@ def _arguments(config: ReinforceConfig, out: Path, start: LocalModel) -> GRPOCon
 
 def _longest(config: ReinforceConfig, start: LocalModel) -> int:
     """Tokens of the longest rollout that `limits` allow, for the cache of vLLM; at most what the model can read."""
-    limits, overview = config.limits, max((*config.budgets, start.spec.max_pixels // start.spec.factor**2))
-    visual = overview + min(limits.pixels, limits.zooms * start.spec.zoom_max_pixels) // start.spec.factor**2
+    limits, overview = config.limits, max((*config.budgets, start.card.spec.max_pixels // start.card.spec.factor**2))
+    visual = overview + min(limits.pixels, limits.zooms * start.card.spec.zoom_max_pixels) // start.card.spec.factor**2
     most = int(start.network.config.text_config.max_position_embeddings)
     return min(most, visual + limits.tokens + config.tokens + WORDS)

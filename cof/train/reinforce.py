@@ -22,10 +22,10 @@ class ReinforceConfig:
 
     A step asks `groups` questions, `group` rollouts each, of which `seats` run together, and learns from them in `accumulate`
     passes; rows of a pass hold at most `branches` rollouts. Questions come from the file `questions`, or else from needle
-    scenes, as `NeedlePrompts` says. `judge` is the URL of an endpoint that scores what cannot be read. `scale`: advantages
-    are divided by their group's deviation. `tokens` limits a turn; `warmup` counts steps; every `show_every` steps a group
-    is shown. `vllm` is the share of the GPU's memory for vLLM, from which rollouts come then, all of a step together; with 0
-    they come from the network that is trained.
+    scenes, as `NeedlePrompts` says. `judge` is the URL of an endpoint that scores what cannot be read; its key is in
+    `judge_key_file`, or else in OPENAI_API_KEY. `scale`: advantages are divided by their group's deviation. `tokens` limits a
+    turn; `warmup` counts steps; every `show_every` steps a group is shown. `vllm` is the share of the GPU's memory for vLLM,
+    from which rollouts come then, all of a step together; with 0 they come from the network that is trained.
     """
 
     model: str
@@ -38,6 +38,7 @@ class ReinforceConfig:
     rewards: Weights = Weights(agar=1.0)
     judge: str = ""
     judge_model: str = "judge"
+    judge_key_file: str = ""
     seed: int = 0
     steps: int = 200
     groups: int = 8

@@ -47,7 +47,7 @@ class Episode:
 def play(model: Model, asked: Sequence[tuple[Prompt, int]], setting: Setting) -> list[Episode]:
     """One rollout for each prompt and seed, in order."""
     sessions = [
-        Session(model.name, prompt.question, (prompt.picture,), _setting(setting, prompt, seed))
+        Session(model.info.name, prompt.question, (prompt.picture,), _setting(setting, prompt, seed))
         for prompt, seed in asked
     ]
     model.converse(sessions)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
 
 from PIL import Image
@@ -115,6 +116,37 @@ class Picture:
             while len(self._rendered) > 1 and sum(each.pixels for each, *_ in self._rendered) > most:
                 self._rendered.popitem(last=False)
         return shown
+
+
+class Rendered(Mapping[Shown, Image.Image]):
+    """Views and their pixels. A view is rendered, by `render`, when its pixels are first asked for, and kept until `clear`.
+
+    `add` renders nothing, so that it takes no time. Pixels may be asked for in another thread, but in one at a time.
+    """
+
+    def __init__(self, render: Callable[[Shown], Image.Image]) -> None:
+        self._render, self._known = render, dict[Shown, Image.Image | None]()
+
+    def add(self, *shown: Shown) -> None:
+        """Name views whose pixels may be asked for."""
+        for view in shown:
+            self._known.setdefault(view, None)
+
+    def clear(self) -> None:
+        """Forget all views."""
+        self._known.clear()
+
+    def __getitem__(self, view: Shown) -> Image.Image:
+        pixels = self._known[view]
+        if pixels is None:
+            pixels = self._known[view] = self._render(view)
+        return pixels
+
+    def __iter__(self) -> Iterator[Shown]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
 
 def _resized(size: tuple[float, float], spec: ViewSpec, least: int, most: int) -> tuple[int, int]:

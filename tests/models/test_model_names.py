@@ -92,8 +92,8 @@ def test_without_a_hub_its_cache_is_used(tmp_path: Path) -> None:
 
 def test_a_wrong_name_imports_no_torch() -> None:
     code = (
-        "import sys\nfrom cof.models.opening import open_model\n"
-        "try: open_model('runs/none')\nexcept Exception as e: print(e)\n"
+        "import sys\nfrom cof.models.opening import ModelRef, open_model\n"
+        "try: open_model(ModelRef('runs/none'))\nexcept Exception as e: print(e)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", f"{code}print('torch' in sys.modules)"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from cof.dialects.named import dialect_of
 from cof.errors import InvalidImage
 from cof.loop.session import run
 from cof.loop.setting import setting_of, with_budget
+from cof.models.base import ModelInfo
 from cof.models.remote.model import RemoteModel
 from cof.models.scripted import ScriptedModel
 from cof.needle.drawing import draw_full, jpeg
@@ -161,27 +161,27 @@ def trace_of(picture: Image.Image, dialect: str = "cof") -> Trace:
 
 
 @pytest.mark.parametrize(
-    ("model", "dialect", "knows"),
+    ("info", "dialect", "knows"),
     [
-        (SimpleNamespace(name="runs/packed", world="needle"), "cof", True),  # by its card
-        (SimpleNamespace(name="runs/packed", world=None), "cof", False),
-        (SimpleNamespace(name="runs/packed", world="streets"), "cof", False),
-        (RemoteModel("http://127.0.0.1:9/v1", "nano"), "plain", True),  # by its name
-        (RemoteModel("http://127.0.0.1:9/v1", "nano-sft"), "cof", True),
-        (RemoteModel("http://127.0.0.1:9/v1", "mine"), "nano", True),  # by its dialect
-        (RemoteModel("http://127.0.0.1:9/v1", "gpt-nano"), "plain", False),
-        (ScriptedModel(["A"]), "qwen3-vl", False),
+        (ModelInfo("runs/packed", world="needle"), "cof", True),  # by its card
+        (ModelInfo("runs/packed", world=None), "cof", False),
+        (ModelInfo("runs/packed", world="streets"), "cof", False),
+        (RemoteModel("http://127.0.0.1:9/v1", "nano").info, "plain", True),  # by its name
+        (RemoteModel("http://127.0.0.1:9/v1", "nano-sft").info, "cof", True),
+        (RemoteModel("http://127.0.0.1:9/v1", "mine").info, "nano", True),  # by its dialect
+        (RemoteModel("http://127.0.0.1:9/v1", "gpt-nano").info, "plain", False),
+        (ModelInfo("scripted"), "qwen3-vl", False),
     ],
 )
 def test_who_knows_the_needle_world_alone_is_asked_whether_a_picture_is_outside(
-    model: object, dialect: str, knows: bool
+    info: ModelInfo, dialect: str, knows: bool
 ) -> None:
     trace, inside = trace_of(photograph(), dialect), needle()
-    assert outside(model, trace, photograph()) is (True if knows else None)
-    assert outside(model, trace, Picture(photograph())) is (True if knows else None)
-    assert outside(model, trace_of(inside, dialect), inside) is (False if knows else None)
+    assert outside(info, trace, photograph()) is (True if knows else None)
+    assert outside(info, trace, Picture(photograph())) is (True if knows else None)
+    assert outside(info, trace_of(inside, dialect), inside) is (False if knows else None)
 
 
 def test_another_picture_than_the_traces_is_refused() -> None:
     with pytest.raises(InvalidImage, match="want 448 x 448"):
-        outside(SimpleNamespace(name="nano"), trace_of(needle()), photograph())
+        outside(ModelInfo("nano"), trace_of(needle()), photograph())

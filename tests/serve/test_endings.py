@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from cof.loop.session import run
+from cof.models.base import ModelInfo
 from cof.models.scripted import ScriptedModel
 from cof.serve.finish import reply
 from cof.serve.prepare import Output, Prepared
@@ -28,23 +30,26 @@ FORM: dict[str, Any] = {
 }
 
 
-class Counting(ScriptedModel):
-    """A scripted model whose tokens are words."""
+class Words:
+    """A tokenizer whose tokens are words."""
 
-    @property
-    def codec(self) -> Counting:
-        return self
+    def __init__(self) -> None:
+        self.known = list[str]()
 
-    def tokenizer(self, text: str, add_special_tokens: bool) -> SimpleNamespace:
-        assert not add_special_tokens
-        return SimpleNamespace(input_ids=text.split())
+    def encode(self, text: str) -> list[int]:
+        words = text.split()
+        self.known += [word for word in dict.fromkeys(words) if word not in self.known]
+        return [self.known.index(word) for word in words]
 
-    def decode(self, ids: list[str]) -> str:
-        return " ".join(ids)
+    def decode(self, ids: Sequence[int]) -> str:
+        return " ".join(self.known[number] for number in ids)
 
 
 def said(*lines: str, choices: tuple[str, ...] = (), form: dict[str, Any] | None = None, **fields: Any) -> Reply:
-    model, question = Counting(lines), Question("q", ("",), "What is it?", choices)
+    model, question = (
+        ScriptedModel(lines, ModelInfo("scripted", tokenizer=Words())),
+        Question("q", ("",), "What is it?", choices),
+    )
     trace = run(model, question, Image.new("RGB", (300, 200)))
     wanted = ChatRequest.model_validate({"messages": [ASKED], **fields})
     output = None if form is None else Output(form, plan_of(form))

@@ -47,7 +47,7 @@ def test_what_vllm_sampled_is_learnt_from_by_the_probabilities_it_told(
         copy.load_state_dict(trainer.model.state_dict())
         synced.append(True)
 
-    prompts = NeedlePrompts(start.spec, 1, (672,), (64,), (0.5, 0.5, 0.0))
+    prompts = NeedlePrompts(start.card.spec, 1, (672,), (64,), (0.5, 0.5, 0.0))
     arguments = _arguments(replace(CONFIG, vllm=0.0), tmp_path, start)  # TRL would start vLLM, which is not installed
     trainer = FocusTrainer(CONFIG, start, start.network, arguments, prompts, lambda *_: None)
     engine = Engine(copy, start.codec, apart=APART)

@@ -69,8 +69,8 @@ def test_a_run_leaves_a_model_that_loads_and_weights_that_moved(alone: tuple[Pat
     assert metrics["sampler_difference"] < 0.1
     assert {"seconds/rollout", "seconds/reward", "step_time", "kl", "entropy", "formed"} <= set(metrics)
     moved, start = LocalModel.load(str(out / "model"), device="cpu"), LocalModel.load("nano-sft", device="cpu")
-    assert (moved.spec, moved.zoom_opening, moved.world) == (start.spec, start.zoom_opening, NEEDLE)
-    assert moved.fingerprint != start.fingerprint
+    assert moved.card == replace(start.card, world=NEEDLE)
+    assert moved.info.fingerprint != start.info.fingerprint
     apart = [(a - b).abs().max() for a, b in zip(moved.network.parameters(), start.network.parameters(), strict=True)]
     assert 0 < max(apart) < 0.01
 
@@ -95,7 +95,7 @@ def test_two_processes_reward_the_same_groups_as_one(alone: tuple[Path, dict[str
 
 def test_the_nth_question_is_the_same_for_everybody() -> None:
     model = LocalModel.load("nano", device="cpu")
-    one, other = (NeedlePrompts(model.spec, 1, (448, 896), (64, 256), (0.3, 0.4, 0.3)) for _ in range(2))
+    one, other = (NeedlePrompts(model.card.spec, 1, (448, 896), (64, 256), (0.3, 0.4, 0.3)) for _ in range(2))
     assert [one(n).question for n in range(5)] == [other(n).question for n in range(5)]
     assert {one(n).question.id.split("-")[0] for n in range(5)} == {"train"}
     assert len({one(n).question.image for n in range(20)}) == 20
@@ -104,7 +104,7 @@ def test_the_nth_question_is_the_same_for_everybody() -> None:
 
 @pytest.mark.long
 def test_a_smaller_picture_is_asked_about_as_in_an_evaluation() -> None:
-    spec, depths = LocalModel.load("nano", device="cpu").spec, (0.3, 0.4, 0.3)
+    spec, depths = LocalModel.load("nano", device="cpu").card.spec, (0.3, 0.4, 0.3)
     prompts = NeedlePrompts(spec, 1, (1344,), (256,), depths, (448, 896, 2000))
     kinds = set[tuple[bool, int | None]]()
     for n in range(40):
@@ -133,7 +133,7 @@ def test_sides_and_resolutions_are_pixels() -> None:
 
 def test_questions_of_a_file_are_those_that_are_undecided(tmp_path: Path) -> None:
     model = LocalModel.load("nano", device="cpu")
-    prompts = NeedlePrompts(model.spec, 1, (448,), (64,), (1.0, 0.0, 0.0))
+    prompts = NeedlePrompts(model.card.spec, 1, (448,), (64,), (1.0, 0.0, 0.0))
     traces = [each.trace for each in play(model, [(prompts(n), 0) for n in range(3)], Setting())]
     lines = [
         {"id": str(n), "pass_rate": rate, "trace": to_json(trace)}

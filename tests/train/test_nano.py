@@ -48,8 +48,8 @@ def test_an_embedded_model_is_small_and_of_the_named_architecture(name):
 
 def test_cof_nano_loads_by_default_and_is_not_its_supervised_start():
     nano = LocalModel.load()
-    assert nano.name == "nano"
-    assert nano.fingerprint != LocalModel.load("nano-sft").fingerprint
+    assert nano.info.name == "nano"
+    assert nano.info.fingerprint != LocalModel.load("nano-sft").info.fingerprint
     one, other = ({path.name: path.read_bytes() for path in embedded_folder(name).iterdir()} for name in EMBEDDED)
     assert {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)} == {"model.safetensors"}
 

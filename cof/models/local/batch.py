@@ -1,50 +1,64 @@
-"""Conversations that share the passes of a network, each in a seat of its own; filled as seats fall free.
+"""A batch of conversations on one network: each is a sequence with a slot of its own in the KV cache.
 
-A seat's keys and values stay in its slot from turn to turn, so that a turn costs the tokens that are new.
+A sequence's keys and values stay in its slot from turn to turn, so that a turn costs the tokens that are new. Prompts are
+rendered and tokenised by workers, while the batch goes on with the sequences whose prompts are ready.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, wait
 from dataclasses import dataclass
 from threading import RLock
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from cof.errors import ModelError
-from cof.models.base import Conversation, ConversationQueue, Request, Usage
-from cof.models.encoding import Codec, PromptTokens, rotary_positions
+from cof.models.base import Conversation, ConversationQueue, Usage
+from cof.models.encoding import Codec
 from cof.models.local.kv_cache import KVCache
 from cof.models.local.microbatches import microbatches
+from cof.models.local.sequence import TokenSequence, prepared
 from cof.models.local.vision_cache import VisionCache
 from cof.types import Completion, Sampling
 
 COLDEST = 1e-4  # below it sampling is greedy: what is divided by less leaves the range of float32
 FAULTS = (RuntimeError, IndexError, ValueError)  # what a forward pass raises
+POLL_SECONDS = 0.01  # between looks for new conversations, while every sequence waits for its prompt
 
 
 @dataclass(frozen=True)
 class ModelBundle:
-    """A transformers network with what it needs: `ends` are the tokens that end a turn, `never` are not sampled."""
+    """A transformers network with what it needs.
+
+    `network`: the network itself.
+    `codec`: its tokenizer and image processor.
+    `vision_cache`: its vision tower, which all batches share.
+    `ends`: the tokens that end a turn.
+    `never`: the tokens that are not sampled.
+    """
 
     network: Any
     codec: Codec
-    eyes: VisionCache
+    vision_cache: VisionCache
     ends: frozenset[int]
     never: tuple[int, ...]
 
 
 class RequestQueue:
-    """Conversations that wait for a seat. `talk` is held while any conversation is spoken to, or the next is called."""
+    """Conversations that wait for a place in a batch.
+
+    `lock` is held while the next one is taken and while any conversation is asked or answered, as they need not be safe to use
+    from several threads. Nothing is rendered or tokenised under it.
+    """
 
     def __init__(self, conversations: Iterator[Conversation] | ConversationQueue) -> None:
         self.source, self.lock, self.closed = conversations, RLock(), False
 
-    def call(self) -> Conversation | None:
+    def poll(self) -> Conversation | None:
         """The next one, None if there is none now."""
         if self.closed:
             return None
@@ -56,226 +70,172 @@ class RequestQueue:
 
 
 class Batch:
-    """Runs the conversations of `line`, `size` at a time. `usage` does not count pictures, which batches share."""
+    """Runs the conversations of `queue`, `size` at a time; `workers` prepare their prompts.
 
-    def __init__(self, bundle: ModelBundle, line: RequestQueue, size: int) -> None:
-        self.bundle, self.line, self.size = bundle, line, size
-        self.usage, self.seats = Usage(), list[_Sequence]()
+    `usage` does not count pictures, which batches share.
+    """
+
+    def __init__(self, bundle: ModelBundle, queue: RequestQueue, size: int, workers: Executor) -> None:
+        self.bundle, self.queue, self.size, self.workers = bundle, queue, size, workers
+        self.usage, self.sequences = Usage(), list[TokenSequence]()
         self.slots = KVCache(len(bundle.network.model.language_model.layers))
 
     @torch.inference_mode()
     def run(self) -> None:
-        """Continue conversations until none is left, or the line is closed. What has a prompt to read goes first."""
-        while not self.line.closed:
+        """Continue conversations until none is left, or the queue is closed. Prompts that are to be read go first."""
+        while not self.queue.closed:
             if not self._fill():
                 self.slots = KVCache(len(self.slots.layers))  # what long conversations took is given back
-                if self.line.wait():
+                if self.queue.wait():
                     continue
                 return
-            rows = range(len(self.seats))
-            reading = self._readers()
+            rows = self._ready()
             for group in microbatches(
-                reading or rows, lambda row: self.seats[row].unread, self.bundle.network.device.type
+                self._prefilling(rows) or rows,
+                lambda row: self.sequences[row].pending,
+                self.bundle.network.device.type,
             ):
                 self._step(group)
 
     def _fill(self) -> bool:
-        """Those whose conversation is over, or gone, leave; others take the free seats. False if none is taken."""
-        for row in reversed([row for row, seat in enumerate(self.seats) if seat.over or seat.conversation.gone]):
-            last = self.seats.pop()
-            if row < len(self.seats):
-                self.seats[row] = last
-                self.slots.move(len(self.seats), row, last.held)
-        while len(self.seats) < self.size:
-            with self.line.lock:
-                if (conversation := self.line.call()) is None:
+        """Sequences that are over or cancelled leave; conversations from the queue take their places. False if none is left."""
+        leaving = [row for row, one in enumerate(self.sequences) if one.over or one.conversation.cancelled]
+        for row in reversed(leaving):
+            last = self.sequences.pop()
+            if row < len(self.sequences):
+                self.sequences[row] = last
+                self.slots.move(len(self.sequences), row, last.cached)
+        while len(self.sequences) < self.size:
+            with self.queue.lock:
+                if (conversation := self.queue.poll()) is None:
                     break
-                seat = _Sequence(conversation)
-                self._listen(seat)
-            if not seat.over:
-                self.seats.append(seat)
-        self.slots.height = len(self.seats)
-        return bool(self.seats)
+                sequence = TokenSequence(conversation)
+                self._request(sequence)
+            if not sequence.over:
+                self.sequences.append(sequence)
+        self.slots.height = len(self.sequences)
+        return bool(self.sequences)
 
-    def _readers(self) -> list[int]:
-        """The rows that have more than a token to read now. What a seat beside it holds is copied, and what one is about to
-        read another waits for."""
-        readers = list[int]()
-        for row in [row for row, seat in enumerate(self.seats) if seat.unread > 1]:
-            seat = self.seats[row]
-            gains = [(other.front(seat), place) for place, other in enumerate(self.seats) if place != row]
-            most, source = max(gains, default=(0, row))
-            if most > seat.held:
-                self.slots.move(source, row, most)
-                seat.held = most
-            waits = any(self.seats[reader].front(seat, ahead=True) > seat.held for reader in readers)
-            if seat.unread > 1 and not waits:
-                readers.append(row)
-        return readers
+    def _request(self, sequence: TokenSequence) -> None:
+        """Have a worker prepare the turn that the conversation wants next, if any. The queue's lock is held."""
+        request = sequence.conversation.request()
+        sequence.over, sequence.preparing, sequence.seconds = request is None, None, 0.0
+        if request is not None:
+            before = sequence.turn.prompt, tuple(sequence.sampled)
+            sequence.preparing = self.workers.submit(prepared, request, *before, self.bundle.codec)
 
-    def _listen(self, seat: _Sequence) -> None:
-        """Make ready for the turn that the conversation wants next, if any."""
-        while (request := seat.conversation.request()) is not None:
+    def _ready(self) -> list[int]:
+        """The rows whose prompt is ready; waits for a moment where there is none."""
+        rows = [row for row, sequence in enumerate(self.sequences) if self._is_ready(sequence)]
+        if not rows:
+            wait([one.preparing for one in self.sequences if one.preparing], POLL_SECONDS, FIRST_COMPLETED)
+        return rows
+
+    def _is_ready(self, sequence: TokenSequence) -> bool:
+        """Whether the sequence has its prompt, which is taken from the worker. Where that failed, the conversation gets the
+        error."""
+        while sequence.preparing is not None and sequence.preparing.done():
             try:
-                seat.prepare(request, self.bundle.codec)
+                sequence.begin(sequence.preparing.result())
             except ModelError as error:
-                seat.conversation.receive(error, 0.0)
-            else:
-                return
-        seat.over = True
+                self._end(sequence, error)
+        return sequence.preparing is None and not sequence.over
+
+    def _prefilling(self, rows: Sequence[int]) -> list[int]:
+        """Those of `rows` that have more than a token to read now. What another sequence has cached is copied, and what one is
+        about to read another waits for."""
+        prefilling = list[int]()
+        for row in [row for row in rows if self.sequences[row].pending > 1]:
+            sequence = self.sequences[row]
+            shared = [
+                (other.shared_prefix(sequence), place) for place, other in enumerate(self.sequences) if place != row
+            ]
+            most, source = max(shared, default=(0, row))
+            if most > sequence.cached:
+                self.slots.move(source, row, most)
+                sequence.cached = most
+            waits = any(
+                self.sequences[each].shared_prefix(sequence, pending=True) > sequence.cached for each in prefilling
+            )
+            if sequence.pending > 1 and not waits:
+                prefilling.append(row)
+        return prefilling
 
     def _step(self, rows: Sequence[int]) -> None:
-        """Read what is new in some seats, and sample one more token for each."""
-        chosen = [self.seats[row] for row in rows]
+        """Read the pending tokens of some sequences, and sample one more token for each."""
+        chosen = [self.sequences[row] for row in rows]
         try:
             logits, best = self._forward(rows, chosen)
         except FAULTS as error:
             if len(rows) == 1:
                 return self._end(chosen[0], ModelError(f"the network failed: {_reason(error)}"))
-            for row in rows:  # whatever one of them holds must not spoil the others
+            for row in rows:  # the fault of one sequence must not end the others
                 self._step([row])
             return None
-        self.usage.prefilled += sum(seat.unread for seat in chosen if not seat.said)
+        self.usage.prefilled += sum(sequence.pending for sequence in chosen if not sequence.sampled)
         self.usage.decoded += len(chosen)
-        for seat, token, row in zip(chosen, best, logits, strict=True):
-            seat.held = len(seat.tokens)
-            self._take(seat, token, row)
+        for sequence, token, row in zip(chosen, best, logits, strict=True):
+            sequence.cached = len(sequence.tokens)
+            self._take(sequence, token, row)
         return None
 
-    def _forward(self, rows: Sequence[int], seats: Sequence[_Sequence]) -> tuple[torch.Tensor, list[int]]:
-        """Logits after the last token of each row, (rows, vocabulary), and the best tokens; what was new is held then."""
+    def _forward(self, rows: Sequence[int], sequences: Sequence[TokenSequence]) -> tuple[torch.Tensor, list[int]]:
+        """Logits after the last token of each row, (rows, vocabulary), and the best tokens. Caches the pending tokens."""
         network, device, began = self.bundle.network, self.bundle.network.device, time.monotonic()
-        shown = self.bundle.eyes.see([picture for seat in seats for picture in seat.pictures])
-        held, width = torch.tensor([seat.held for seat in seats], device=device), max(seat.unread for seat in seats)
-        self.slots.place(torch.tensor(rows, device=device), held, width)
+        features = self.bundle.vision_cache.features([image for one in sequences for image in one.pending_images])
+        cached, width = (
+            torch.tensor([one.cached for one in sequences], device=device),
+            max(s.pending for s in sequences),
+        )
+        self.slots.place(torch.tensor(rows, device=device), cached, width)
         ids, places = (
-            np.stack(s, -2) for s in zip(*(seat.new(width, self.bundle.codec.pad) for seat in seats), strict=True)
+            np.stack(s, -2) for s in zip(*(one.new(width, self.bundle.codec.pad) for one in sequences), strict=True)
         )
         hidden = network.model(
             input_ids=torch.tensor(ids, device=device),
             position_ids=torch.tensor(places, device=device),
-            **shown,
+            **features,
             attention_mask=self.slots.mask(),
             past_key_values=self.slots,
             use_cache=True,
         ).last_hidden_state
-        last = torch.tensor([seat.unread - 1 for seat in seats], device=device)
+        last = torch.tensor([one.pending - 1 for one in sequences], device=device)
         logits: torch.Tensor = network.lm_head(hidden[torch.arange(len(rows), device=device), last]).float()
         logits[:, list(self.bundle.never)] = -torch.inf
         best: list[int] = logits.argmax(-1).tolist()
         passed = time.monotonic() - began
         self.usage.seconds += passed
-        for seat in seats:
-            seat.seconds += passed / len(seats)
+        for one in sequences:
+            one.seconds += passed / len(sequences)
         return logits, best
 
-    def _take(self, seat: _Sequence, best: int, logits: torch.Tensor) -> None:
+    def _take(self, sequence: TokenSequence, best: int, logits: torch.Tensor) -> None:
         """Sample a token, and end the turn if it ends there."""
-        sampling = seat.request.sampling
+        request = sequence.turn.request
+        sampling = request.sampling
         try:
-            drawn = best if sampling.temperature < COLDEST else draw(logits, sampling, seat.generator)
+            drawn = best if sampling.temperature < COLDEST else draw(logits, sampling, sequence.generator)
         except FAULTS as error:
-            return self._end(seat, ModelError(f"the network failed: {_reason(error)}"))
-        if seat.request.transcript:
-            warmth = sampling.temperature if sampling.temperature >= COLDEST else 1.0
-            seat.logprobs.append(float((logits / warmth).log_softmax(-1)[drawn]))
+            return self._end(sequence, ModelError(f"the network failed: {_reason(error)}"))
+        if request.transcript:
+            temperature = sampling.temperature if sampling.temperature >= COLDEST else 1.0
+            sequence.logprobs.append(float((logits / temperature).log_softmax(-1)[drawn]))
         if drawn in self.bundle.ends:
-            return self._end(seat, seat.completion(drawn, self.bundle.codec))
-        seat.said.append(drawn)
-        if len(seat.said) >= sampling.tokens:
-            self._end(seat, seat.completion(None, self.bundle.codec))
+            return self._end(sequence, sequence.completion(drawn, self.bundle.codec))
+        sequence.sampled.append(drawn)
+        if len(sequence.sampled) >= sampling.tokens:
+            self._end(sequence, sequence.completion(None, self.bundle.codec))
         return None
 
-    def _end(self, seat: _Sequence, completion: Completion | ModelError) -> None:
-        with self.line.lock:
-            seat.conversation.receive(completion, seat.seconds)
-            self._listen(seat)
-
-
-class _Sequence:
-    """A conversation in the batch. The keys and values of its first `held` tokens lie in its slot.
-
-    Of the turn under way: its `prompt` with the `ids`, their rotary `positions`, the `shown` pictures and where the
-    tokens of each start; what was `said`, with its `logprobs` where they are wanted; its `seconds`.
-    """
-
-    def __init__(self, conversation: Conversation) -> None:
-        self.conversation, self.over = conversation, False
-        self.generator: torch.Generator | None = None
-        self.prompt, self.ids, self.said, self.held = PromptTokens(), list[int](), list[int](), 0
-        self.logprobs = list[float]()
-        self.shown, self.starts = tuple[Image.Image, ...](), list[int]()
-        self.seconds = 0.0
-
-    @property
-    def tokens(self) -> list[int]:
-        return self.ids + self.said
-
-    @property
-    def unread(self) -> int:
-        return len(self.ids) + len(self.said) - self.held
-
-    @property
-    def pictures(self) -> tuple[Image.Image, ...]:
-        """The pictures among the unread tokens."""
-        if self.said:
-            return ()
-        return tuple(picture for picture, start in zip(self.shown, self.starts, strict=True) if start >= self.held)
-
-    def front(self, other: _Sequence, ahead: bool = False) -> int:
-        """How many tokens of the other's prompt this seat holds, or `ahead`: will hold after its next pass.
-
-        Fronts without the same picture count for nothing: they are too short to be worth a copy.
-        """
-        same = _common([id(picture) for picture in self.shown], [id(picture) for picture in other.shown])
-        if not same:
-            return 0
-        end = other.starts[same] if same < len(other.shown) else len(other.ids) - 1
-        if end <= other.held:  # it holds that much itself
-            return 0
-        return _common(self.tokens if ahead else self.tokens[: self.held], other.ids[:end])
-
-    def prepare(self, request: Request, codec: Codec) -> None:
-        """Write the prompt of the next turn, and find which of its tokens are not held. Raises ModelError."""
-        prompt = self.prompt.then(self.said, request, codec)
-        ids, views = list(prompt.ids), prompt.views
-        starts = codec.starts(ids, views)
-        same = _common(self.prompt.views, views)
-        kept = _common(self.tokens[: self.held], ids)
-        self.held = min(kept, starts[same] if same < len(views) else len(ids), len(ids) - 1)
-        self.request, self.prompt, self.ids, self.seconds = request, prompt, ids, 0.0
-        self.said, self.logprobs = [], []
-        self.positions = rotary_positions(np.asarray(ids), views, codec.image_token, codec.factor)
-        self.shown, self.starts = tuple(request.pixels[view] for view in views), starts
-        self.generator = self.generator or torch.Generator().manual_seed(request.sampling.seed)
-
-    def new(self, width: int, pad: int) -> tuple[np.ndarray, np.ndarray]:
-        """The unread tokens (width,) and their positions (3, width), padded behind."""
-        ids, places = np.full(width, pad), np.zeros((3, width), np.int64)
-        if self.said:
-            ids[0], places[:, 0] = self.said[-1], self.positions.max() + len(self.said)
-        else:
-            ids[: self.unread], places[:, : self.unread] = self.ids[self.held :], self.positions[:, self.held :]
-        return ids, places
-
-    def completion(self, end: int | None, codec: Codec) -> Completion:
-        """What was said, and then the token `end`; None where it was cut off."""
-        return self.prompt.completion(self.said, end, self.logprobs, self.request, codec)
+    def _end(self, sequence: TokenSequence, completion: Completion | ModelError) -> None:
+        """End the turn, and ask for the next."""
+        with self.queue.lock:
+            sequence.conversation.receive(completion, sequence.seconds)
+            self._request(sequence)
 
 
 def _reason(error: Exception) -> str:
     return next(iter(str(error).splitlines()), "") or type(error).__name__
-
-
-def _common(one: Sequence[Any], other: Sequence[Any]) -> int:
-    """Length of the common front of two lists or tuples; by halves, as comparing slices takes no time."""
-    low, high = 0, min(len(one), len(other))
-    if one[:high] == other[:high]:
-        return high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if one[low:middle] == other[low:middle] else (low, middle)
-    return low
 
 
 def draw(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator | None) -> int:

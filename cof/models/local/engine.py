@@ -1,8 +1,8 @@
 """Batched decoding of whole conversations: every token is read once, every picture encoded once.
 
 On a CPU some batches run side by side, each on threads of its own: small tensors gain more from that than from many
-threads for one. On a GPU there is one batch. In float32 what a conversation says does not depend on who sits beside
-it; in lower precision rounding may.
+threads for one. On a GPU there is one batch. Prompts are rendered and tokenised by workers beside the batches. In float32
+a conversation's completions do not depend on the others in its batch; in lower precision rounding may.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from cof.models.local.batch import Batch, ModelBundle, RequestQueue
 from cof.models.local.vision_cache import VisionCache
 
 SIDE_BY_SIDE = 4  # batches on a CPU at most
+WORKERS = 4  # threads that render and tokenise prompts
 
 
 class Engine:
@@ -34,28 +35,30 @@ class Engine:
     @property
     def usage(self) -> Usage:
         """What was done so far."""
-        return replace(self._spent, images=self.bundle.eyes.encoded)
+        return replace(self._spent, images=self.bundle.vision_cache.encoded)
 
     def run(self, conversations: Iterable[Conversation]) -> None:
-        """Continue every conversation until it is over. One at a time is spoken to, though by several threads."""
+        """Continue every conversation until it is over. One at a time is asked or answered, though by several threads."""
         threads = torch.get_num_threads() if self.bundle.network.device.type == "cpu" else 1
-        line, parts = _line(conversations, min(threads, SIDE_BY_SIDE, self.size))
+        queue, parts = _queue(conversations, min(threads, SIDE_BY_SIDE, self.size))
         if not parts:
             return
-        batches = [Batch(self.bundle, line, size) for size in _shares(self.size, parts)]
+        workers = ThreadPoolExecutor(WORKERS, "prompts")
+        batches = [Batch(self.bundle, queue, size, workers) for size in _shares(self.size, parts)]
         try:
             if len(batches) == 1:
                 batches[0].run()
             else:
-                _side_by_side(batches, line, _shares(threads, len(batches)))
+                _side_by_side(batches, queue, _shares(threads, len(batches)))
         finally:
+            workers.shutdown(cancel_futures=True)
             with self._lock:
                 for batch in batches:
                     self._spent.add(batch.usage)
 
 
-def _line(conversations: Iterable[Conversation], most: int) -> tuple[RequestQueue, int]:
-    """The line that batches call from, and how many batches it is worth, at most `most`."""
+def _queue(conversations: Iterable[Conversation], most: int) -> tuple[RequestQueue, int]:
+    """The queue that batches take from, and how many batches it is worth, at most `most`."""
     if isinstance(conversations, ConversationQueue):
         return RequestQueue(conversations), most
     source = iter(conversations)
@@ -68,7 +71,7 @@ def _shares(whole: int, parts: int) -> list[int]:
     return [whole // parts + (n < whole % parts) for n in range(parts)]
 
 
-def _side_by_side(batches: Sequence[Batch], line: RequestQueue, threads: Sequence[int]) -> None:
+def _side_by_side(batches: Sequence[Batch], queue: RequestQueue, threads: Sequence[int]) -> None:
     """Run every batch on its number of threads. Where one breaks off, so do the others, at their next pass."""
 
     def work(batch: Batch, own: int) -> None:
@@ -76,7 +79,7 @@ def _side_by_side(batches: Sequence[Batch], line: RequestQueue, threads: Sequenc
         try:
             batch.run()
         except BaseException:
-            line.closed = True
+            queue.closed = True
             raise
 
     before = torch.get_num_threads()
@@ -86,5 +89,5 @@ def _side_by_side(batches: Sequence[Batch], line: RequestQueue, threads: Sequenc
             for each in working:
                 each.result()
         finally:
-            line.closed = True
+            queue.closed = True
     torch.set_num_threads(before)  # for threads that are made later: it is a setting of each, and of the process

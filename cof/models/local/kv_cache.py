@@ -1,6 +1,6 @@
 """Keys and values of several conversations side by side, each in a slot of its own, kept from turn to turn.
 
-A slot's tokens lie at the front of its row; what lies behind them is never looked at. transformers' own caches hold
+A slot's tokens are at the front of its row; attention never sees what is behind them. transformers' own caches hold
 rows of one length only, so that conversations of different lengths cannot share a batch and keep what was read.
 """
 
@@ -24,14 +24,14 @@ class KVCache(Cache):
     def __init__(self, layers: int) -> None:
         super().__init__(layers=[_Layer(self) for _ in range(layers)])
         self.rows = self.at = torch.empty(0, dtype=torch.long)
-        self.held = self.width = self.height = 0
+        self.cached = self.width = self.height = 0
         self.chosen: slice | torch.Tensor = slice(0)
 
     def place(self, rows: torch.Tensor, lengths: torch.Tensor, new: int) -> None:
-        """The next pass brings `new` tokens, padding included, for each slot of `rows` (rows,), which hold `lengths`."""
-        self.rows, self.held = rows, int(lengths.max())
+        """The next pass brings `new` tokens, padding included, for each slot of `rows` (rows,), which have `lengths` cached."""
+        self.rows, self.cached = rows, int(lengths.max())
         self.at = lengths[:, None] + torch.arange(new, device=rows.device)
-        self.width, self.height = self.held + new, max(self.height, int(rows.max()) + 1)
+        self.width, self.height = self.cached + new, max(self.height, int(rows.max()) + 1)
         in_front = torch.equal(rows, torch.arange(len(rows), device=rows.device))
         self.chosen = slice(len(rows)) if in_front else rows  # a slice is seen in place, not copied
 
@@ -78,7 +78,7 @@ class _Layer(CacheLayerMixin):
         self.keys, self.values = (_roomy(s, height, width) for s in (self.keys, self.values))
 
     def get_seq_length(self) -> int:
-        return self.slots.held
+        return self.slots.cached
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self.get_seq_length() + query_length, 0

@@ -1,4 +1,4 @@
-"""How much goes through a network in one pass: as much as memory and caches like, those of like size together."""
+"""Micro-batches: how much goes through a network in one pass. Inputs of like size go together."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ T = TypeVar("T")
 TOKENS = {"cpu": 1024, "cuda": 4096}  # of one pass, padding included: more takes memory and saves no time
 
 
-def microbatches(things: Iterable[T], tokens: Callable[[T], int], device: str) -> list[list[T]]:
-    """The things in groups for a pass each, smallest first; what is larger than a pass may be goes alone."""
+def microbatches(inputs: Iterable[T], tokens: Callable[[T], int], device: str) -> list[list[T]]:
+    """The inputs in groups for one pass each, smallest first; an input that is larger than a pass may be goes alone."""
     most, groups = TOKENS.get(device, TOKENS["cuda"]), list[list[T]]()
-    for thing in sorted(things, key=tokens):
-        if groups and (len(groups[-1]) + 1) * tokens(thing) <= most:
-            groups[-1].append(thing)
+    for each in sorted(inputs, key=tokens):
+        if groups and (len(groups[-1]) + 1) * tokens(each) <= most:
+            groups[-1].append(each)
         else:
-            groups.append([thing])
+            groups.append([each])
     return groups

@@ -20,8 +20,9 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from cof.dialects.cof import COF
 from cof.errors import ModelError
-from cof.models.base import Conversation, Usage
+from cof.models.base import Conversation, ModelInfo, Usage
 from cof.models.encoding import IMAGE_PAD, Codec
 from cof.models.local.engine import Engine
 from cof.models.named import WANT, place_of, source_of
@@ -38,9 +39,10 @@ LOAD_FAULTS = (OSError, ValueError, RuntimeError, SafetensorError)  # what trans
 class Card:
     """What a model says of itself in `cof.json`.
 
-    `spec`: the view rules that it was trained with; `zoom_opening`: how its zooming turns begin; `world`: the name of the only
-    kind of pictures that it knows, "needle" for cof-nano; `turn_tokens`: the most tokens that a turn of it needs. All but
-    `spec` are None where the card has none.
+    `spec`: the view rules that it was trained with.
+    `zoom_opening`: how its zooming turns begin; None where the card does not say.
+    `world`: the name of the only kind of pictures that it knows, "needle" for cof-nano; None where it is not tied to one.
+    `turn_tokens`: the most tokens that a turn of it needs; None where the card does not say.
     """
 
     spec: ViewSpec
@@ -52,7 +54,7 @@ class Card:
 class LocalModel:
     """Continues conversations with a transformers model, `batch` of them at a time. `usage` counts what that took.
 
-    `carded` says that `spec` is the model's own, by its card; `world` and `turn_tokens` are the card's, or None.
+    `carded` says that `card` is the model's own. Without one, `card` has the paper's view rules with the model's factor.
     """
 
     def __init__(
@@ -61,15 +63,11 @@ class LocalModel:
         network: Any,
         tokenizer: Any,
         processor: Any,
-        spec: ViewSpec,
+        card: Card,
         batch: int = 16,
-        zoom_opening: str | None = None,
         carded: bool = True,
-        world: str | None = None,
-        turn_tokens: int | None = None,
     ) -> None:
-        self.name, self.spec, self.zoom_opening, self.carded, self.world = name, spec, zoom_opening, carded, world
-        self.turn_tokens = turn_tokens
+        self.name, self.card, self.carded = name, card, carded
         self.network, self.codec = network, Codec(tokenizer, processor)
         never = (network.config.image_token_id, network.config.video_token_id)  # they would stand for pictures
         self.engine = Engine(network, self.codec, _ends(network, tokenizer), never, batch)
@@ -79,13 +77,19 @@ class LocalModel:
         return self.engine.usage
 
     @functools.cached_property
-    def fingerprint(self) -> str:
-        """A hash of the weights: of every tensor's name, shape and first values, so that a large model takes no time."""
-        told = hashlib.sha256()
-        for name, tensor in self.network.named_parameters():
-            first = tensor.detach().flatten()[:FIRST_VALUES].float().cpu().numpy()
-            told.update(f"{name} {tuple(tensor.shape)}".encode() + first.tobytes())
-        return told.hexdigest()[:16]
+    def info(self) -> ModelInfo:
+        """What is known of the model; its fingerprint is that of the weights when this was first asked for."""
+        return ModelInfo(
+            self.name,
+            self.card.spec,
+            self.carded,
+            dialect=COF.name if self.carded else None,
+            zoom_opening=self.card.zoom_opening,
+            turn_tokens=self.card.turn_tokens,
+            world=self.card.world,
+            fingerprint=_fingerprint(self.network),
+            tokenizer=self.codec,
+        )
 
     def converse(self, conversations: Iterable[Conversation]) -> None:
         self.engine.run(conversations)
@@ -118,8 +122,16 @@ class LocalModel:
             raise ModelError(f"cannot load model {full}: {_reason(error)}; {WANT}") from None
         carded = (Path(path) / CARD).is_file()
         network = network.to(device).eval()
-        own = card.zoom_opening, carded, card.world, card.turn_tokens
-        return cls(full, network, tokenizer, processor, card.spec, batch, *own)
+        return cls(full, network, tokenizer, processor, card, batch, carded)
+
+
+def _fingerprint(network: Any) -> str:
+    """A hash of the weights: of every tensor's name, shape and first values, so that a large model takes no time."""
+    digest = hashlib.sha256()
+    for name, tensor in network.named_parameters():
+        first = tensor.detach().flatten()[:FIRST_VALUES].float().cpu().numpy()
+        digest.update(f"{name} {tuple(tensor.shape)}".encode() + first.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _card(path: str, factor: int) -> Card:

@@ -11,6 +11,7 @@ import os
 import time
 import weakref
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -131,6 +132,17 @@ def owners(endpoint: Endpoint, place: str, until: float) -> dict[str, str] | Fau
 def own_key(key: str | None) -> str:
     """The key, from the environment where it is None; "" for none."""
     return os.environ.get(KEY, "") if key is None else key
+
+
+def key_in(file: Path) -> str:
+    """The key that a file holds. Raises InputError."""
+    try:
+        key = file.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read ({error.strerror}); want a file with the key") from None
+    if not key:
+        raise InputError(f"{file} holds no key; want the key and nothing else in it")
+    return checked_key(key)
 
 
 def checked_key(key: str) -> str:

@@ -12,11 +12,12 @@ import functools
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event, Lock
 
+from cof.dialects.named import dialect_for
 from cof.errors import InputError, ModelError
-from cof.models.base import Conversation, Request, Usage
+from cof.models.base import SERVED, Conversation, ModelInfo, Request, Usage
 from cof.models.remote.endpoint import CHAT, LISTING, Endpoint, address, listed, own_key, owners
 from cof.models.remote.faults import Fault
 from cof.models.remote.refusals import Known, Unsupported, lack_of, refuses_several, refuses_tools
@@ -31,6 +32,7 @@ SECONDS = 120.0  # for a turn
 RETRIES = 4
 PAUSE = 0.5  # seconds before the first retry; doubled each time
 OWNER = "cof"  # of a model, as a server of cof names it
+UNTRAINED = "plain"  # the dialect of a model whose name names no family
 LISTED = 10  # names of an endpoint's models that an error shows
 POLL_SECONDS = 0.2  # seconds between looks at whether anybody still waits
 
@@ -77,16 +79,25 @@ class RemoteModel:
         self.wire = Wire.of(wire) if isinstance(wire, str) else wire
         self.replicas = Replicas(urls)
         self._endpoint, self._listed = Endpoint(own_key(key), batch), dict[str, str]()
-        self.known, self.usage, self._lock, self._listing = Known(), Usage(), Lock(), Lock()
-
-    @property
-    def fingerprint(self) -> str:
-        """Where the model is: what lies there cannot be seen from here."""
-        places = sorted(each.url.removesuffix(CHAT[1:]) for each in self.replicas.every)
-        return f"{','.join(places)}{self.name}"
+        self.known, self._spent, self._lock, self._listing = Known(), Usage(), Lock(), Lock()
 
     @functools.cached_property
-    def served_by_cof(self) -> bool:
+    def info(self) -> ModelInfo:
+        """What is known of the model. Its fingerprint is where it is served: the weights there cannot be seen from here."""
+        places = sorted(each.url.removesuffix(CHAT[1:]) for each in self.replicas.every)
+        fingerprint = f"{','.join(places)}{self.name}"
+        return ModelInfo(self.name, find_dialect=self._dialect, fingerprint=fingerprint, wire=str(self.wire))
+
+    @property
+    def usage(self) -> Usage:
+        return replace(self._spent, left_out=frozenset[str](self.known.lacks))
+
+    def _dialect(self) -> str:
+        """Behind a server of cof "served", whatever the name; else the family that the name names, or "plain"."""
+        return SERVED if self._served_by_cof else dialect_for(self.name) or UNTRAINED
+
+    @functools.cached_property
+    def _served_by_cof(self) -> bool:
         """Whether the endpoint is a server of cof, whose reply is an answer already: by its list of models, asked for once."""
         place = self.replicas.every[0].url.removesuffix(CHAT)
         found = owners(self._endpoint, place, time.monotonic() + LISTING)
@@ -124,7 +135,7 @@ class RemoteModel:
                 seconds = time.monotonic() - began
                 if isinstance(heard, Completion):
                     with self._lock:
-                        self.usage.add(Usage(heard.prompt_tokens, heard.tokens, len(request.pixels), seconds))
+                        self._spent.add(Usage(heard.prompt_tokens, heard.tokens, len(request.pixels), seconds))
                 conversation.receive(heard, seconds)
         finally:
             self.replicas.leave(talk.replica)
@@ -226,7 +237,7 @@ def _sleep(seconds: float, talk: Talk) -> None:
     """Wait, but not for a conversation that nobody follows any more."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        if talk.conversation.gone or talk.stopping.is_set():
+        if talk.conversation.cancelled or talk.stopping.is_set():
             raise ModelError("nobody waits for the turn any more")
         time.sleep(min(left, POLL_SECONDS))
 

@@ -91,7 +91,7 @@ def test_the_words_are_those_of_a_model_that_reads_all_anew(together: tuple[list
     model, asked = LocalModel.load("nano", device="cpu"), list[Request]()
 
     class Listening:
-        name = model.name
+        info = model.info
 
         def converse(self, conversations):  # type: ignore[no-untyped-def]
             for conversation in conversations:

@@ -107,7 +107,7 @@ def test_the_loop_runs_on_every_family(model: LocalModel) -> None:
     traces = run_many(model, ASKED, setting_of(model, turns=2))
     assert [trace.stop for trace in traces] == [Stop.TURNS] * 3
     for trace in traces:
-        assert trace.model == model.name
+        assert trace.model == model.info.name
         assert len(trace.turns) == 3
         assert all(turn.completion.tokens == 8 and turn.completion.finish == "length" for turn in trace.turns)
 
@@ -121,7 +121,7 @@ def test_a_batch_gives_the_texts_of_one_by_one(model: LocalModel) -> None:
 
 def test_a_batch_wider_than_the_models_own_is_split(model: LocalModel) -> None:
     requests = requests_of(model)
-    narrow = LocalModel("n", model.network, model.codec.tokenizer, model.codec.processor, model.spec, batch=2)
+    narrow = LocalModel("n", model.network, model.codec.tokenizer, model.codec.processor, model.card, batch=2)
     assert complete(narrow, requests) == complete(model, requests)
     assert complete(model, []) == []
 
@@ -213,7 +213,7 @@ def test_every_token_that_ends_a_turn_ends_it(models: dict[str, LocalModel]) -> 
     (request, *_) = requests_of(model)
     whole = alone(model, request)
     ids = model.codec.tokenizer(whole.text, add_special_tokens=False).input_ids
-    narrow = LocalModel("n", model.network, model.codec.tokenizer, model.codec.processor, model.spec)
+    narrow = LocalModel("n", model.network, model.codec.tokenizer, model.codec.processor, model.card)
     narrow.engine.bundle = replace(narrow.engine.bundle, ends=frozenset({ids[2]}))
     cut = alone(narrow, request)
     assert (cut.finish, cut.tokens) == ("stop", ids.index(ids[2]) + 1)
@@ -306,13 +306,13 @@ def test_views_of_another_factor_are_a_named_failure(models: dict[str, LocalMode
 
 
 def test_without_a_card_the_papers_rules_at_the_models_factor(model: LocalModel) -> None:
-    assert model.spec == replace(PAPER, factor=model.codec.factor)
+    assert model.card.spec == replace(PAPER, factor=model.codec.factor)
 
 
 def test_the_cards_spec(folders: dict[str, Path], tmp_path: Path) -> None:
     folder = copy(folders["qwen3_vl"], tmp_path)
     (folder / CARD).write_text(json.dumps({"spec": to_json(small(32))}))
-    assert LocalModel.load(str(folder)).spec == small(32)
+    assert LocalModel.load(str(folder)).card.spec == small(32)
     for text, words in (
         (json.dumps({"spec": to_json(small(28))}), "factor 28"),
         ("{", "damaged"),
@@ -331,9 +331,9 @@ def test_the_cards_world(folders: dict[str, Path], tmp_path: Path) -> None:
         ({"spec": spec, "world": 1}, None),
     ):
         (folder / CARD).write_text(json.dumps(card))
-        assert LocalModel.load(str(folder)).world == world
+        assert LocalModel.load(str(folder)).info.world == world
     (folder / CARD).unlink()
-    assert LocalModel.load(str(folder)).world is None
+    assert LocalModel.load(str(folder)).info.world is None
 
 
 @PEFT_USES_AN_OLD_NAME
@@ -349,10 +349,10 @@ def test_an_adapter_is_merged_and_named(folders: dict[str, Path], tmp_path: Path
     adapted = get_peft_model(plain.network, config)
     adapted.save_pretrained(tmp_path / "adapter")
     loaded = LocalModel.load(str(folder), adapter=str(tmp_path / "adapter"))
-    assert loaded.name == f"{folder}+{tmp_path / 'adapter'}"
+    assert loaded.info.name == f"{folder}+{tmp_path / 'adapter'}"
     after = complete(loaded, requests)
     assert [c.text for c in after] != [c.text for c in before]
-    inner = LocalModel("a", adapted.base_model.model, plain.codec.tokenizer, plain.codec.processor, plain.spec)
+    inner = LocalModel("a", adapted.base_model.model, plain.codec.tokenizer, plain.codec.processor, plain.card)
     assert [c.text for c in after] == [c.text for c in complete(inner, requests)]
 
 

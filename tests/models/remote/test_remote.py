@@ -216,7 +216,7 @@ def test_nobody_waits_for_a_conversation_that_is_gone() -> None:
         session = Session("some-model", QUESTION, (Picture(PICTURE),))
         server.say = lambda _: setattr(session, "cancelled", True) or Reply(b"", 429, soon)  # type: ignore[func-returns-value]
         model_at(server, seconds=2 * LONGER).converse([session])
-    assert session.gone
+    assert session.cancelled
 
 
 # what a server makes of a turn
@@ -285,5 +285,8 @@ def test_a_model_needs_an_address() -> None:
 
 
 def test_the_fingerprint_is_where_the_model_is() -> None:
-    assert RemoteModel("http://h:1/v1/", "m").fingerprint == "http://h:1/v1/m"
-    assert RemoteModel(["http://b/v1", "http://a/v1", "http://b/v1/"], "m").fingerprint == "http://a/v1/,http://b/v1/m"
+    assert RemoteModel("http://h:1/v1/", "m").info.fingerprint == "http://h:1/v1/m"
+    assert (
+        RemoteModel(["http://b/v1", "http://a/v1", "http://b/v1/"], "m").info.fingerprint
+        == "http://a/v1/,http://b/v1/m"
+    )

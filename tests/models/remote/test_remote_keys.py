@@ -68,4 +68,4 @@ def test_a_key_that_no_header_may_hold_is_refused_and_not_told(key: str) -> None
 
 def test_a_key_is_in_no_name_of_the_model() -> None:
     model = RemoteModel("http://h/v1", "m", key="s3cret-key")
-    assert "s3cret" not in f"{model.fingerprint} {model.name} {model!r} {Posting('s3cret-key', 1)!r}"
+    assert "s3cret" not in f"{model.info} {model!r} {Posting('s3cret-key', 1)!r}"
