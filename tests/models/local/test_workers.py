@@ -94,7 +94,11 @@ def test_a_conversation_that_comes_while_a_picture_is_rendered_is_answered() -> 
             for sample, picture, end in zip(SAMPLES, (slow, Picture(SAMPLES[1].picture())), ended, strict=False):
                 worker.ask(
                     StreamingSession(
-                        "m", sample.question, (picture,), SETTING, lambda _, last, end=end: last and end.set()
+                        "m",
+                        sample.question,
+                        (picture,),
+                        SETTING,
+                        lambda _, last, end=end: last and end.set(),  # type: ignore[misc]
                     )
                 )
                 assert slow.began.wait(PATIENCE)
@@ -117,7 +121,7 @@ def test_a_conversation_that_is_cancelled_while_its_picture_is_rendered_leaves_i
             worker.cancel(first)
             picture = Picture(SAMPLES[1].picture())
             worker.ask(
-                StreamingSession("m", SAMPLES[1].question, (picture,), SETTING, lambda _, last: last and ended.set())  # type: ignore[func-returns-value]
+                StreamingSession("m", SAMPLES[1].question, (picture,), SETTING, lambda _, last: last and ended.set())  # type: ignore[arg-type, func-returns-value]
             )
             assert ended.wait(PATIENCE / 4)
             assert first.trace.turns == ()
