@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 PICTURE = (
     "picture"  # the key that names the picture of a box where the family has none of its own; pictures count from 1
 )
-ORIGINAL, OBSERVATION = "original_image", re.compile(r"observation_(\d{1,6})")
+ORIGINAL = "original_image"  # the name of the first picture; of several the second is original_image_2
+_ORIGINAL, _OBSERVATION = re.compile(rf"{ORIGINAL}(?:_(\d{{1,6}}))?"), re.compile(r"observation_(\d{1,6})")
 Y_FIRST = "box_2d"  # Gemini's key of boxes in thousandths, y first (ai.google.dev/gemini-api/docs/image-understanding)
 _NUMBER = re.compile(r"(?<![\w.])-?\d{1,9}(?:\.\d{1,20})?")
 _WHOLE = re.compile(r"\d{1,6}")
@@ -39,6 +40,11 @@ NamedCall = tuple[
 
 class Fault(Exception):
     """The sentence for `Malformed`."""
+
+
+def original(picture: int) -> str:
+    """The name of a question's picture by its number from 0, where pictures have names."""
+    return f"{ORIGINAL}_{picture + 1}" if picture else ORIGINAL
 
 
 def calls_of(dialect: Dialect, spans: Sequence[Span], shown: Sequence[Shown], thought: str) -> tuple[Call, ...]:
@@ -64,7 +70,7 @@ def _call(dialect: Dialect, name: str, arguments: dict[str, Any], shown: Sequenc
         return Call(ZOOM, {"box": box} | ({"of": subject} if shown[subject].edits else {}), label)
     own: dict[str, Any] = {key: arguments[word] for key, word in other.arguments if word in arguments}
     if "of" in own:
-        own["of"] = _subject(dialect, dict(other.arguments)["of"], own["of"], len(shown))
+        own["of"] = _subject(dialect, dict(other.arguments)["of"], own["of"], shown)
     return Call(other.tool, own, label)
 
 
@@ -210,7 +216,7 @@ def _box(dialect: Dialect, arguments: dict[str, Any], shown: Sequence[Shown]) ->
         raise Fault(f"{name} is not a list of four numbers; want {_corners(dialect)}")
     several = any(view.picture for view in shown)
     key = dialect.source or (PICTURE if several else "")
-    subject = _subject(dialect, key, arguments.get(key), len(shown)) if key in arguments else 0
+    subject = _subject(dialect, key, arguments.get(key), shown) if key in arguments else 0
     view = shown[subject]
     within = frames.described(view, dialect.unit)
     try:
@@ -219,20 +225,23 @@ def _box(dialect: Dialect, arguments: dict[str, Any], shown: Sequence[Shown]) ->
         raise Fault(f"{name} {said} is empty, reversed or outside; want x1 < x2 and y1 < y2 within {within}") from None
 
 
-def _subject(dialect: Dialect, key: str, said: Any, count: int) -> int:
-    """Which of the `count` pictures so far a call's argument `key` names, from 0: the first where it is null."""
+def _subject(dialect: Dialect, key: str, said: Any, shown: Sequence[Shown]) -> int:
+    """Which of the pictures so far a call's argument `key` names, from 0: the first where it is null."""
     if said is None:
         return 0
     place, number, sources = -1, said, dialect.sources if dialect.source else "one"
     if (isinstance(said, str) and _WHOLE.fullmatch(said)) or (isinstance(said, float) and said.is_integer()):
         number = int(said)
     if sources == "name" and isinstance(said, str):
-        observed = OBSERVATION.fullmatch(said)
-        place = 0 if said == ORIGINAL else int(observed[1]) if observed else -1
+        pictures = 1 + max(view.picture for view in shown)
+        if original := _ORIGINAL.fullmatch(said):
+            place = int(original[1] or 1) - 1 if int(original[1] or 1) <= pictures else -1
+        elif observed := _OBSERVATION.fullmatch(said):
+            place = pictures - 1 + int(observed[1])
     elif sources != "name" and type(number) is int:
         place = number - (sources == "one")
-    if not 0 <= place < count:
-        raise Fault(f"{key} {reprlib.repr(said)} names none of the {count} pictures so far; want one of them")
+    if not 0 <= place < len(shown):
+        raise Fault(f"{key} {reprlib.repr(said)} names none of the {len(shown)} pictures so far; want one of them")
     return place
 
 

@@ -261,7 +261,7 @@ class Dialect:
         picture = call.box.picture
         shown = frames.numbers(call.box, overviews[picture], self.unit, self.order)
         found = [frames.written(number, self.unit) for number in shown]
-        first: Any = {"zero": picture, "one": picture + 1, "name": calls.ORIGINAL}[self.sources]
+        first: Any = {"zero": picture, "one": picture + 1, "name": calls.original(picture)}[self.sources]
         which = {self.source: first} if self.source else {calls.PICTURE: picture + 1} if picture else {}
         return self.tool, {self.box: found} | named | which
 
