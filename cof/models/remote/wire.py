@@ -30,9 +30,9 @@ def chat(
     messages = _folded(request.messages) if "system" in lacks else request.messages
     native = request.dialect.native != "no"
     in_tool = request.dialect.native == "tool" and "tool pictures" not in lacks
-    told = _natively(request.dialect, messages, in_tool, urls) if native else (_plainly(m, urls) for m in messages)
+    written = _natively(request.dialect, messages, in_tool, urls) if native else (_plainly(m, urls) for m in messages)
     tools = {"tools": [tool(request.dialect)]} if native else {}
-    return {"model": model, "messages": list(told), **tools, **_sampled(request.sampling, lacks)}
+    return {"model": model, "messages": list(written), **tools, **_sampled(request.sampling, lacks)}
 
 
 def _sampled(sampling: Sampling, lacks: frozenset[Unsupported]) -> dict[str, float]:
@@ -44,10 +44,10 @@ def _sampled(sampling: Sampling, lacks: frozenset[Unsupported]) -> dict[str, flo
 def _folded(messages: Sequence[Message]) -> tuple[Message, ...]:
     """The messages with the system's words at the beginning of the first user turn."""
     match messages:
-        case [Message("system", said), Message("user", asked), *rest]:
-            return (Message("user", (*said, "\n\n", *asked)), *rest)
-        case [Message("system", said), *rest]:
-            return (Message("user", said), *rest)
+        case [Message("system", system), Message("user", question), *rest]:
+            return (Message("user", (*system, "\n\n", *question)), *rest)
+        case [Message("system", system), *rest]:
+            return (Message("user", system), *rest)
     return tuple(messages)
 
 
