@@ -1,8 +1,8 @@
 """What the engine is worth against a serial loop that calls `generate` on the whole conversation at every turn.
 
 That is what released implementations do. Both answer the same needle questions with one checkpoint, on the CPU. Prints
-questions a second and their ratio, tokens read against distinct tokens, pictures encoded against distinct pictures, and
-peak memory.
+questions a second and their ratio, tokens read against distinct tokens, pictures encoded against distinct pictures, peak
+memory, and how long another conversation takes while an overview of 48 megapixels is rendered.
 """
 
 from __future__ import annotations
@@ -10,21 +10,24 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from PIL import Image
 
-from cof.loop.session import run_many
+from cof.loop.session import Session, run_many
 from cof.loop.setting import Setting
 from cof.models.base import Conversation, ModelInfo, Request
 from cof.models.encoding import views_in
 from cof.models.local.model import LocalModel
 from cof.needle.samples import samples
 from cof.types import Completion, Question, Sampling, Trace
+from cof.vision.views import Picture
 
 QUESTIONS, BATCH, SIDE = 200, 32, 1792
+LARGE = (8000, 6000)  # pixels: a picture whose overview takes long to render
 SETTING = Setting(sampling=Sampling(tokens=128))
 
 
@@ -75,12 +78,35 @@ def main(questions: int = QUESTIONS) -> None:
     print(f"tokens read / distinct {usage.prefilled / _distinct(batched):.3f}")
     print(f"pictures encoded / distinct {usage.images / _pictures(batched):.3f}")
     print(f"peak memory {after:.0f} MB, of it {after - before:.0f} MB for {BATCH} conversations at once")
+    alone, beside, large = _beside_a_large_picture(model, *asked[0])
+    print(
+        f"a question alone {alone:.2f} s, beside an overview of 48 megapixels {beside:.2f} s; the overview's {large:.2f} s"
+    )
 
 
 def _timed(model: LocalModel | Serial, asked: list[tuple[Question, Image.Image]]) -> tuple[list[Trace], float]:
     began = time.perf_counter()
     traces = run_many(model, asked, SETTING)
     return traces, time.perf_counter() - began
+
+
+def _beside_a_large_picture(model: LocalModel, question: Question, picture: Image.Image) -> tuple[float, float, float]:
+    """Seconds until a question ends alone, and beside one whose overview takes long to render; then those of that one."""
+    large = Picture(picture.resize(LARGE))
+    (alone,) = _ends(model, question, [Picture(picture)])
+    last, beside = _ends(model, question, [large, Picture(picture)])
+    return alone, beside, last
+
+
+def _ends(model: LocalModel, question: Question, pictures: Sequence[Picture]) -> list[float]:
+    """Seconds until the question about each picture ends, all asked together."""
+    began, ends = time.perf_counter(), dict[int, float]()
+
+    def end(number: int, _: Trace) -> None:
+        ends[number] = time.perf_counter() - began
+
+    model.converse(Session("nano", question, (each,), SETTING, partial(end, n)) for n, each in enumerate(pictures))
+    return [ends[number] for number in range(len(pictures))]
 
 
 def _said(trace: Trace) -> list[str]:

@@ -48,14 +48,16 @@ class Codec:
         return int(self.tokenizer.pad_token_id)
 
     def text(self, request: Request) -> str:
-        """The request as the chat template writes it, one placeholder a picture, up to where the model goes on, with the marks
-        at which `ids` cuts it. Raises ModelError."""
+        """The request as the chat template writes it, one placeholder per picture, up to where the model goes on.
+
+        It has the marks at which `ids` cuts it. Raises ModelError.
+        """
         messages = template_messages(request.messages, self.tokenizer)
         text: str = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         return text + request.prefix
 
     def ids(self, text: str, views: Sequence[Shown]) -> list[int]:
-        """Token ids of a rendered text, with a placeholder once a visual token of each of its `views`. Raises ModelError."""
+        """Token ids of a rendered text, with one placeholder per visual token of each of its `views`. Raises ModelError."""
         if odd := [view.size for view in views if view.size[0] % self.factor or view.size[1] % self.factor]:
             want = f"sides in multiples of {self.factor} pixels: give the loop the model's `spec`"
             raise ModelError(f"got a view of {odd[0][0]} x {odd[0][1]} pixels; want {want}")
@@ -64,7 +66,7 @@ class Codec:
         return [i for i, n in zip(ids, repeats, strict=True) for _ in range(n)]
 
     def starts(self, ids: Sequence[int], views: Sequence[Shown]) -> list[int]:
-        """Where the first token of each picture stands."""
+        """Where the first token of each picture is."""
         places = np.flatnonzero(np.asarray(ids) == self.image_token)
         sizes = [view.pixels // self.factor**2 for view in views]
         return [int(places[before]) for before in np.cumsum([0, *sizes])[:-1]]
@@ -86,17 +88,17 @@ class Codec:
 
 @dataclass(frozen=True)
 class PromptTokens:
-    """A prompt as `text` and as `ids`, with a placeholder once a visual token of each of its `views`."""
+    """A prompt as `text` and as `ids`, with one placeholder per visual token of each of its `views`."""
 
     text: str = ""
     ids: tuple[int, ...] = ()
     views: tuple[Shown, ...] = ()
 
-    def then(self, said: Sequence[int], request: Request, codec: Codec) -> PromptTokens:
-        """The prompt of the next turn, after these ids were `said`: what was read or sampled before keeps its tokens, only
+    def then(self, sampled: Sequence[int], request: Request, codec: Codec) -> PromptTokens:
+        """The prompt of the next turn, after these ids were `sampled`: what was read or sampled before keeps its tokens, only
         what is new is tokenised. Raises ModelError."""
         text, views = codec.text(request), views_in(request.messages)
-        for kept in (tuple(said), ()):
+        for kept in (tuple(sampled), ()):
             known = self.text + codec.decode(kept)
             if known and text.startswith(known):
                 new = codec.ids(text[len(known) :], views[len(self.views) :])
@@ -104,14 +106,14 @@ class PromptTokens:
         return PromptTokens(text, tuple(codec.ids(text, views)), views)
 
     def completion(
-        self, said: Sequence[int], end: int | None, logprobs: Sequence[float], request: Request, codec: Codec
+        self, sampled: Sequence[int], end: int | None, logprobs: Sequence[float], request: Request, codec: Codec
     ) -> Completion:
-        """The turn that was `said` after this prompt, and then the token that `end`ed it; None where it was cut off."""
+        """The turn that was `sampled` after this prompt, and then the token that `end`ed it; None where it was cut off."""
         visual = sum(view.pixels for view in self.views) // codec.factor**2
-        sampled = (*said,) if end is None else (*said, end)
-        told = Transcript(self.ids, sampled, tuple(logprobs)) if request.transcript else None
-        text = request.prefix + codec.decode(said)
-        return Completion(text, len(sampled), len(self.ids), visual, "length" if end is None else "stop", told)
+        tokens = (*sampled,) if end is None else (*sampled, end)
+        transcript = Transcript(self.ids, tokens, tuple(logprobs)) if request.transcript else None
+        text = request.prefix + codec.decode(sampled)
+        return Completion(text, len(tokens), len(self.ids), visual, "length" if end is None else "stop", transcript)
 
 
 def template_messages(messages: Sequence[Message], tokenizer: Any) -> list[dict[str, Any]]:
@@ -143,9 +145,9 @@ def views_in(messages: Sequence[Message]) -> tuple[Shown, ...]:
 
 
 def visual_repeats(ids: Sequence[int], views: Sequence[Shown], image_token: int, factor: int) -> list[int]:
-    """How often each id stands in the model's input: a placeholder once a visual token of its view, others once.
+    """How often each id is in the model's input: a placeholder once per visual token of its view, others once.
 
-    Raises ModelError where the placeholders are not one a view: some text spells one, and would be taken for a picture.
+    Raises ModelError where there is not one placeholder per view: some text spells one, and would be taken for a picture.
     """
     places = sum(i == image_token for i in ids)
     if places != len(views):

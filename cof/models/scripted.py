@@ -1,4 +1,4 @@
-"""A deterministic model for tests and demonstrations: it says what it is told to say."""
+"""A deterministic model for tests and demonstrations: its turns are given beforehand."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Line = str | Callable[[Request], str]
 
 
 class ScriptedModel:
-    """Says `lines[n]` as the n-th assistant turn of any conversation, and the last line ever after.
+    """Gives `lines[n]` as the n-th assistant turn of any conversation, and the last line for all turns after it.
 
-    A line may be a function of the request, which may raise ModelError. What was asked is kept in `requests`.
+    A line may be a function of the request, which may raise ModelError. All requests are kept in `requests`.
     """
 
     def __init__(self, lines: Sequence[Line], info: ModelInfo = ModelInfo("scripted")) -> None:
@@ -30,8 +30,8 @@ class ScriptedModel:
                 conversation.receive(self._say(request), 0.0)
 
     def _say(self, request: Request) -> Completion | ModelError:
-        spoken = sum(message.role == "assistant" for message in request.messages)
-        line = self.lines[min(spoken, len(self.lines) - 1)]
+        before = sum(message.role == "assistant" for message in request.messages)
+        line = self.lines[min(before, len(self.lines) - 1)]
         try:
             text = line if isinstance(line, str) else line(request)
         except ModelError as error:

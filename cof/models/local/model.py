@@ -140,15 +140,15 @@ def _card(path: str, factor: int) -> Card:
     if not card.is_file():
         return Card(replace(PAPER, factor=factor))
     try:
-        said = json.loads(card.read_text())
-        spec, (opening, world) = ViewSpec(**said["spec"]), (said.get(name) for name in ("zoom_opening", "world"))
+        fields = json.loads(card.read_text())
+        spec, (opening, world) = ViewSpec(**fields["spec"]), (fields.get(name) for name in ("zoom_opening", "world"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             f'{card} is damaged ({_reason(error)}); want {{"spec": {{…}}}} with fields of ViewSpec'
         ) from None
     if spec.factor != factor:
         raise ModelError(f"{card} says factor {spec.factor}, but visual tokens are {factor} pixels wide; mend the card")
-    tokens = said.get("turn_tokens")
+    tokens = fields.get("turn_tokens")
     opening, world = (text if isinstance(text, str) else None for text in (opening, world))
     return Card(spec, opening, world, tokens if type(tokens) is int and tokens > 0 else None)
 

@@ -38,8 +38,14 @@ POLL_SECONDS = 0.2  # seconds between looks at whether anybody still waits
 
 
 @dataclass
-class Talk:
-    """One conversation under way: where it is held, whether all are to stop, and its pictures as they were sent."""
+class RemoteConversation:
+    """One conversation under way.
+
+    `conversation`: the conversation itself.
+    `replica`: the endpoint at which it is.
+    `stopping`: whether all conversations are to stop.
+    `urls`: its pictures as they were sent.
+    """
 
     conversation: Conversation
     replica: Replica
@@ -112,7 +118,7 @@ class RemoteModel:
         try:
             running: set[Future[None]] = set()
             for conversation in conversations:
-                running.add(pool.submit(self._talk, conversation, stopping))
+                running.add(pool.submit(self._continue, conversation, stopping))
                 if len(running) >= self.batch:
                     running = _settled(running)
             while running:
@@ -121,71 +127,71 @@ class RemoteModel:
             stopping.set()
             pool.shutdown(cancel_futures=True)
 
-    def _talk(self, conversation: Conversation, stopping: Event) -> None:
-        talk = Talk(conversation, self.replicas.take(), stopping)
+    def _continue(self, conversation: Conversation, stopping: Event) -> None:
+        running = RemoteConversation(conversation, self.replicas.take(), stopping)
         try:
             while not stopping.is_set() and (request := conversation.request()) is not None:
                 began = time.monotonic()
                 try:
-                    heard: Completion | ModelError = self._turn(request, talk)
+                    completed: Completion | ModelError = self._turn(request, running)
                 except ModelError as error:
-                    heard = error
+                    completed = error
                 except Exception as error:  # one conversation's: the others go on
-                    heard = ModelError(f"a turn of {self.name} broke off: {type(error).__name__}: {error}")
+                    completed = ModelError(f"a turn of {self.name} broke off: {type(error).__name__}: {error}")
                 seconds = time.monotonic() - began
-                if isinstance(heard, Completion):
+                if isinstance(completed, Completion):
                     with self._lock:
-                        self._spent.add(Usage(heard.prompt_tokens, heard.tokens, len(request.pixels), seconds))
-                conversation.receive(heard, seconds)
+                        self._spent.add(Usage(completed.prompt_tokens, completed.tokens, len(request.pixels), seconds))
+                conversation.receive(completed, seconds)
         finally:
-            self.replicas.leave(talk.replica)
+            self.replicas.leave(running.replica)
 
-    def _turn(self, request: Request, talk: Talk) -> Completion:
+    def _turn(self, request: Request, running: RemoteConversation) -> Completion:
         self._check(request)
         until, tries, lacks = time.monotonic() + self.seconds, 0, self.known.lacks
         while True:
-            body = chat(self.name, request, lacks, talk.urls, self.wire)
-            found = self._endpoint.post(talk.replica.url, body, until)
+            body = chat(self.name, request, lacks, running.urls, self.wire)
+            found = self._endpoint.post(running.replica.url, body, until)
             if not isinstance(found, Fault):
                 break
             if refuses_several(found, len(request.pixels)):
                 self._learn(pictures=len(request.pixels) - 1)
                 raise self._too_many(request, len(request.pixels) - 1, found.short)
             if oversize(found.status, found.text):
-                raise self._failed(talk.replica, found.explained)
+                raise self._failed(running.replica, found.explained)
             if (lack := lack_of(found, body)) is not None:
                 lacks |= {lack}
             elif refuses_tools(found, body):
                 raise self._failed(
-                    talk.replica, f'{found.short}; want a server with tool calls, or native = "no" in the dialect'
+                    running.replica, f'{found.short}; want a server with tool calls, or native = "no" in the dialect'
                 )
             else:
-                tries = self._try_again(found, talk, tries, until)
-        self.replicas.worked(talk.replica)
+                tries = self._try_again(found, running, tries, until)
+        self.replicas.worked(running.replica)
         self._learn(lacks)
         try:
             return completion(found, request.dialect)
         except ValueError as error:
             raise ModelError(f"{self.name} sent no chat completion: {error}") from None
 
-    def _try_again(self, fault: Fault, talk: Talk, tries: int, until: float) -> int:
+    def _try_again(self, fault: Fault, running: RemoteConversation, tries: int, until: float) -> int:
         """Get ready for another try, here or elsewhere; returns the tries that were waited for. Raises ModelError.
 
         Where the endpoint says when to come back, only the deadline counts.
         """
         if not fault.passing:
             if fault.elsewhere:
-                self.replicas.failed(talk.replica)
-            raise self._failed(talk.replica, fault.explained + self._others(fault, talk.replica))
-        place, awake = talk.replica, False
+                self.replicas.failed(running.replica)
+            raise self._failed(running.replica, fault.explained + self._others(fault, running.replica))
+        place, awake = running.replica, False
         if fault.elsewhere:
-            talk.replica, awake = self.replicas.move(talk.replica)
+            running.replica, awake = self.replicas.move(running.replica)
         if awake:
             return tries
         rest = max(fault.after, self.pause * 2 ** min(tries, RETRIES))
         if (tries >= RETRIES and not fault.after) or time.monotonic() + rest >= until:
             raise self._failed(place, fault.short)
-        _sleep(rest, talk)
+        _sleep(rest, running)
         return tries + 1
 
     def _check(self, request: Request) -> None:
@@ -233,11 +239,11 @@ def in_short(names: Sequence[str]) -> str:
     return ", ".join(names[:LISTED]) + more
 
 
-def _sleep(seconds: float, talk: Talk) -> None:
+def _sleep(seconds: float, running: RemoteConversation) -> None:
     """Wait, but not for a conversation that nobody follows any more."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        if talk.conversation.cancelled or talk.stopping.is_set():
+        if running.conversation.cancelled or running.stopping.is_set():
             raise ModelError("nobody waits for the turn any more")
         time.sleep(min(left, POLL_SECONDS))
 

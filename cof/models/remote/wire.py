@@ -44,10 +44,10 @@ def _sampled(sampling: Sampling, lacks: frozenset[Unsupported]) -> dict[str, flo
 def _folded(messages: Sequence[Message]) -> tuple[Message, ...]:
     """The messages with the system's words at the beginning of the first user turn."""
     match messages:
-        case [Message("system", said), Message("user", asked), *rest]:
-            return (Message("user", (*said, "\n\n", *asked)), *rest)
-        case [Message("system", said), *rest]:
-            return (Message("user", said), *rest)
+        case [Message("system", system), Message("user", question), *rest]:
+            return (Message("user", (*system, "\n\n", *question)), *rest)
+        case [Message("system", system), *rest]:
+            return (Message("user", system), *rest)
     return tuple(messages)
 
 

@@ -280,7 +280,7 @@ def test_a_picture_that_breaks_the_tower_fails_alone(monkeypatch: pytest.MonkeyP
     assert "torn" in str(sessions[2].trace.error)
 
 
-def test_seats_and_threads_are_shared_out() -> None:
+def test_sequences_and_threads_are_shared_out() -> None:
     assert [_shares(5, 4), _shares(6, 4), _shares(32, 2)] == [[2, 1, 1, 1], [2, 2, 1, 1], [16, 16]]
 
 
