@@ -12,6 +12,7 @@ import typer
 
 from cof.cli import status
 from cof.cli.console import say
+from cof.data.worlds import SPLITS, Split
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_for
 from cof.errors import InputError, InvalidConfig, MissingExtra
@@ -20,7 +21,6 @@ from cof.models.base import Model
 from cof.models.opening import NANO, open_model
 from cof.models.remote.endpoint import KEY, checked_key
 from cof.models.remote.model import SECONDS
-from cof.needle.scenes import SPLITS, Split
 from cof.vision.urls import Wire
 
 ModelName = Annotated[

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from cof.data import sequences
 from cof.data.admission import admit
+from cof.data.pictures import picture_in
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig, ModelError
 from cof.models.local.model import LocalModel
-from cof.needle.pictures import picture_in
-from cof.train import examples
 from cof.types import Trace
 from cof.vision import views
 
@@ -33,10 +33,9 @@ def embed(model: LocalModel, trace: Trace) -> tuple[np.ndarray, float]:
     if trace.spec.factor != model.codec.factor:
         want = f"views in multiples of {model.codec.factor} pixels, as {model.name} takes them"
         raise ModelError(f"trace {trace.id} has views in multiples of {trace.spec.factor} pixels; want {want}")
-    talk = examples.talk_of(trace, dialect)
-    row, whole = (
-        examples.row([each], model.codec.tokenizer, model.codec.factor) for each in (talk, replace(talk, untrained=()))
-    )
+    dialogue = sequences.dialogue_of(trace, dialect)
+    both = dialogue, replace(dialogue, masked_turns=())
+    row, whole = (sequences.row([each], model.codec.tokenizer, model.codec.factor) for each in both)
     picture = picture_in(trace)
     shown = [views.render(picture, view, trace.overview, trace.spec) for view in row.views]
     network: Any = model.network
@@ -46,7 +45,7 @@ def embed(model: LocalModel, trace: Trace) -> tuple[np.ndarray, float]:
         position_ids=torch.tensor(row.positions[:, None], device=network.device),
         **patches,
     ).last_hidden_state[0]
-    said, spoken = (np.flatnonzero(each.labels != examples.IGNORE) for each in (row, whole))
+    said, spoken = (np.flatnonzero(each.labels != sequences.IGNORE) for each in (row, whole))
     logits = network.lm_head(hidden[said - 1]).float()
     loss = torch.nn.functional.cross_entropy(logits, torch.tensor(row.labels[said], device=network.device))
     return hidden[: int(spoken[0])].float().mean(0).cpu().numpy(), float(loss)

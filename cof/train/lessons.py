@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cof.data.sequences import Dialogue
 from cof.dialects.cof import COF
 from cof.loop.setting import with_budget
 from cof.needle.demonstrations import ZOOM_OPENING, demonstrate, guess, recover, show_targets, zoom_anyway
 from cof.needle.questions import Needle, choices, pick
 from cof.needle.scenes import Scene, make_scene
-from cof.train.examples import Talk
 from cof.train.perception import first_view
 from cof.train.recipes import Lesson
 from cof.train.scenes import Taught, meant_by
@@ -57,18 +57,18 @@ def _conversation(
     spec: ViewSpec,
     lesson: Lesson,
     rng: np.random.Generator,
-) -> Talk:
+) -> Dialogue:
     options = choices(needle, rng) if rng.uniform() < lesson.choices else ()
     question = Question("", "", needle.text, options)
     share = rng.uniform()
     if (share := share - lesson.direct) < 0:
-        return Talk(COF.messages(question, first, guess(needle, path, first, side), True))
+        return Dialogue(COF.messages(question, first, guess(needle, path, first, side), True))
     if (share := share - lesson.given) < 0:
         shown = show_targets(needle, path, first, side, spec)
-        return Talk(COF.messages(question, first, shown), range(len(shown) - 1))
+        return Dialogue(COF.messages(question, first, shown), range(len(shown) - 1))
     if share < lesson.forced:
-        return Talk(COF.messages(question, first, zoom_anyway(needle, path, first, side, spec)), (), ZOOM_OPENING)
+        return Dialogue(COF.messages(question, first, zoom_anyway(needle, path, first, side, spec)), (), ZOOM_OPENING)
     right = turns = demonstrate(needle, path, first, side, spec)
     if rng.uniform() < lesson.recovery:
         turns = recover(right, first, spec, rng)
-    return Talk(COF.messages(question, first, turns), range(len(turns) - len(right)))
+    return Dialogue(COF.messages(question, first, turns), range(len(turns) - len(right)))

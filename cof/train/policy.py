@@ -1,7 +1,7 @@
 """How likely a network finds what was sampled: episodes packed into rows, and the log-probability of every sampled token.
 
 Rollouts of one question share its tokens, so these stand once at the front of a row and the rollouts follow as branches
-(`examples.py`). The distribution is the one that was sampled from: the same temperature, and the same tokens ruled out.
+(`data/sequences.py`). The distribution is the one that was sampled from: the same temperature, and the same tokens ruled out.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from cof.data import sequences
 from cof.models.encoding import Codec
-from cof.train import examples
 from cof.train.rollouts import Episode, silent
 
 
@@ -67,17 +67,17 @@ def loss_inputs(
 
 def pack(episodes: Sequence[Episode], chosen: Sequence[int], codec: Codec, branches: int) -> Packed:
     """The `chosen` episodes, at least one, in rows of at most `branches` that share a question and lie side by side."""
-    rows, places, pixels = list[examples.Row](), list[np.ndarray](), list[Image.Image]()
+    rows, places, pixels = list[sequences.PackedRow](), list[np.ndarray](), list[Image.Image]()
     for number, group in enumerate(_rows(episodes, chosen, branches)):
         members = [episodes[n] for n in group]
-        encoded = [(e.ids, np.where(e.sampled, e.ids, examples.IGNORE), e.views) for e in members]
-        front = min(members[0].prompt, examples.common_front([e.ids for e in members]))
-        row = examples.join(encoded, front, codec.image_token, codec.factor)
+        encoded = [(e.ids, np.where(e.sampled, e.ids, sequences.IGNORE), e.views) for e in members]
+        front = min(members[0].prompt, sequences.common_front([e.ids for e in members]))
+        row = sequences.join(encoded, front, codec.image_token, codec.factor)
         first, trace = members[0].trace.overview, members[0].trace
         pixels += [members[0].picture.show(view, first, trace.spec) for view in row.views]
         rows.append(row)
         places.append(_places(members, group, number, front))
-    inputs = examples.collate(rows, codec.pad, square=branches > 1)
+    inputs = sequences.collate(rows, codec.pad, square=branches > 1)
     del inputs["labels"]
     inputs |= {name: torch.from_numpy(array) for name, array in codec.patches(pixels).items()}
     return Packed(inputs, *(torch.from_numpy(column) for column in np.concatenate(places, axis=1)))

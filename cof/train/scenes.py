@@ -15,13 +15,13 @@ import torch
 from transformers import PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from cof.data import sequences
+from cof.data.sequences import Dialogue
 from cof.dialects.cof import COF
 from cof.models.encoding import IMAGE_PAD
 from cof.needle.labels import token_labels
 from cof.needle.questions import Needle
 from cof.needle.scenes import BOARD, COLOURS, KINDS, Scene
-from cof.train import examples
-from cof.train.examples import Talk
 from cof.train.heads import truth_tensors
 from cof.train.looks import Sight, Vocabulary, find_looks
 from cof.train.nano import number_tokens
@@ -35,7 +35,7 @@ class Taught:
     """Conversations about one scene, whose picture has `side` pixels, and the thing that each asks an attribute of, in
     pixels of the overview `first`."""
 
-    talks: tuple[Talk, ...]
+    dialogues: tuple[Dialogue, ...]
     scene: Scene
     side: int
     first: View
@@ -64,8 +64,8 @@ class SceneBatches:
         rng = np.random.default_rng([self.seed, step])
         factor = int(self.processor.patch_size * self.processor.merge_size)
         taught = self.teacher.teach(step, rng)
-        rows = [examples.row(each.talks, self.tokenizer, factor) for each in taught]
-        batch: dict[str, Any] = examples.collate(rows, int(self.tokenizer.pad_token_id), square=True)
+        rows = [sequences.row(each.dialogues, self.tokenizer, factor) for each in taught]
+        batch: dict[str, Any] = sequences.collate(rows, int(self.tokenizer.pad_token_id), square=True)
         shown = [(each, view) for each, row in zip(taught, rows, strict=True) for view in row.views]
         dense = _dense(shown, factor)
         pixels = self.processor([show(each.scene, view, each.side, rng) for each, view in shown])
@@ -73,7 +73,12 @@ class SceneBatches:
         return batch | pixel_tensors(pixels) | {"dense": dense | {"looks": looks}}
 
     def _looks(
-        self, taught: Sequence[Taught], rows: Sequence[examples.Row], dense: dict[str, Any], width: int, factor: int
+        self,
+        taught: Sequence[Taught],
+        rows: Sequence[sequences.PackedRow],
+        dense: dict[str, Any],
+        width: int,
+        factor: int,
     ) -> dict[str, torch.Tensor]:
         """`purpose`, `row` and `position` (N,) of tokens that should look at `target` (N, tokens)."""
         words, start = _vocabulary(self.tokenizer), 0

@@ -26,7 +26,7 @@ from cof.errors import InvalidConfig
 from cof.models.local.model import CARD, Card
 from cof.models.named import source_of
 from cof.needle.demonstrations import NEEDLE_TOKENS, ZOOM_OPENING
-from cof.needle.outside import NEEDLE
+from cof.needle.world import NEEDLE
 from cof.plain import to_json
 from cof.runs import publish
 from cof.train.heads import SOFTNESS, PerceptionHeads, absolute_box_loss

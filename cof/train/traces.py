@@ -15,18 +15,18 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from cof.data import sequences
 from cof.data.admission import admit
+from cof.data.pictures import picture_in
+from cof.data.sequences import dialogue_of
 from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.errors import InvalidConfig
-from cof.needle.pictures import picture_in
 from cof.needle.questions import needles
 from cof.needle.samples import scene_named
 from cof.plain import trace_from_json
 from cof.runs import read_records
 from cof.scoring.traces import score_trace
-from cof.train import examples
-from cof.train.examples import talk_of
 from cof.train.scenes import Taught, meant_by, pixel_tensors
 from cof.types import Stop, Trace, View, ViewSpec
 from cof.vision import views
@@ -51,7 +51,7 @@ class TraceLessons:
         traces = self.traces
         order = [_at(self.seed, steps[0]["step"] * self.rows + i, len(traces)) for i in range(self.rows)]
         chosen = [traces[i] for i in order]
-        rows = [examples.row([talk_of(trace, self.dialect)], self.tokenizer, self.spec.factor) for trace in chosen]
+        rows = [sequences.row([dialogue_of(trace, self.dialect)], self.tokenizer, self.spec.factor) for trace in chosen]
         pictures = [picture_in(trace) for trace in chosen]
         pixels = self.processor(
             [
@@ -60,7 +60,7 @@ class TraceLessons:
                 for view in row.views
             ]
         )
-        return examples.collate(rows, int(self.tokenizer.pad_token_id)) | pixel_tensors(pixels)
+        return sequences.collate(rows, int(self.tokenizer.pad_token_id)) | pixel_tensors(pixels)
 
     @functools.cached_property
     def traces(self) -> list[Trace]:
@@ -109,7 +109,7 @@ class SceneTraces:
         chosen = [traces[i] for i in rng.permutation(len(traces))[: self.questions]]
         asked = {needle.text: needle for needle in needles(scene)}
         meant = tuple(meant_by(asked[trace.question.text], side, first) for trace in chosen)
-        return Taught(tuple(talk_of(trace, COF) for trace in chosen), scene, side, first, meant)
+        return Taught(tuple(dialogue_of(trace, COF) for trace in chosen), scene, side, first, meant)
 
 
 def _read(file: Path, spec: ViewSpec, dialect: Dialect) -> list[Trace]:

@@ -23,10 +23,10 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 from PIL import Image
 
+from cof.data.outside import OUTSIDE
+from cof.data.pictures import picture_in
 from cof.loop.notes import limit_notes, stop_note
 from cof.loop.session import NO_VIEW
-from cof.needle.outside import OUTSIDE
-from cof.needle.pictures import picture_in
 from cof.scoring import answers
 from cof.scoring.traces import listed, score_trace
 from cof.types import Box, Stop, Trace, Turn, View, Zoom

@@ -17,7 +17,7 @@ from cof.config import dump_config
 from cof.errors import InvalidConfig, ModelError
 from cof.models.local.model import CARD
 from cof.models.named import embedded_folder
-from cof.needle.outside import NEEDLE
+from cof.needle.world import NEEDLE
 from cof.train import grpo, sft
 from cof.train.recipes import Dense, SupervisedConfig
 from cof.train.reinforce import ReinforceConfig

@@ -15,19 +15,20 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from cof.agent.build import build, publish_kept
-from cof.agent.experts import Experts
-from cof.agent.sources import Drawn, needle_tasks
+from cof.agent.sources import Drawn, world_examples
 from cof.agent.trajectory import Rules
 from cof.data.filters import Filters
+from cof.data.sequences import IGNORE
+from cof.data.worlds import world_of
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
 from cof.loop.session import run
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
+from cof.needle.experts import Experts
 from cof.plain import to_json
 from cof.runs import RunDir
-from cof.train.examples import IGNORE
 from cof.train.scenes import SceneBatches
 from cof.train.sft import Dense, SupervisedConfig, _source
 from cof.train.traces import SceneTraces, TraceLessons
@@ -227,7 +228,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A build of the search agent: twelve questions about three scenes."""
     folder = tmp_path_factory.mktemp("build") / "run"
     with RunDir(folder, {}) as run:
-        build(Experts(0.0), needle_tasks(Drawn(12, per_picture=4), ViewSpec()), Rules(grid=4), run)
+        build(
+            Experts(0.0), world_examples(world_of("needle"), Drawn(12, per_picture=4), ViewSpec()), Rules(grid=4), run
+        )
         publish_kept(run, Filters())
     return folder / "traces.jsonl"
 

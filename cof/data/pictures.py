@@ -1,4 +1,4 @@
-"""The picture that a question is about: a file, or a scene of the needle world, which is drawn again."""
+"""The picture that a question is about: a file, or one of a world, which is drawn again."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import os
 
 from PIL import Image
 
+from cof.data.worlds import world_with
 from cof.errors import InvalidImage
-from cof.needle.samples import redraw, scene_named
 from cof.types import Question, Trace
 from cof.vision.load import load
 
 
 def can_open(question: Question) -> bool:
     """Whether the question names its picture: one inside a table has no name of its own."""
-    return scene_named(question.image) is not None or os.path.isfile(question.image)
+    return world_with(question.image) is not None or os.path.isfile(question.image)
 
 
 def picture_of(question: Question) -> Image.Image:
     """RGB, upright. Raises InvalidImage where there is none."""
-    return redraw(question.image) or load(question.image)
+    world = world_with(question.image)
+    return load(question.image) if world is None else world.picture(question.image)
 
 
 def picture_in(trace: Trace) -> Image.Image:
