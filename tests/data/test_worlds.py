@@ -61,7 +61,7 @@ class Dots:
 
     def example(self, split, number, side, spec, depths):
         colour = COLOURS[number % 2]
-        question = Question(f"{split}-{number}", f"dots:{split}-{number}@{side}", "What colour?", (), colour)
+        question = Question(f"{split}-{number}", f"dots:{split}-{number}@{side}", f"What colour is dot {number}?", (), colour)
         made = Example(question, lambda: Image.new("RGB", (side, side), colour), truth=Truth(side), known_size=(side, side))
         return made.at(spec)
 
@@ -137,7 +137,7 @@ def test_a_world_is_named_or_given_by_its_path() -> None:
     assert is_world("a.b:C")
     assert not any(map(is_world, ("needles", "a/b.jsonl", "", "questions.jsonl", "needle:train-1@448")))
     for name, told in (
-        ("streets", "unknown world 'streets'; want one of needle"),
+        ("streets", "unknown world 'streets'; want one of "),
         ("os:nothing", "is not there"),
         ("no_such_module:WORLD", "is not there"),
     ):
