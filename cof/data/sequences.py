@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,6 +105,14 @@ def collate(rows: Sequence[PackedRow], pad: int, square: bool = False) -> dict[s
     looker, seen = branch[:, :, None], branch[:, None, :]
     causal = torch.ones(width, width, dtype=torch.bool).tril()
     return batch | {"attention_mask": (causal & ((seen == 0) | (seen == looker)))[:, None]}
+
+
+def pixel_tensors(pixels: Any) -> dict[str, torch.Tensor]:
+    """What an image processor gives, as a network takes it."""
+    return {
+        "pixel_values": torch.from_numpy(np.asarray(pixels["pixel_values"])).bfloat16(),
+        "image_grid_thw": torch.from_numpy(np.asarray(pixels["image_grid_thw"])),
+    }
 
 
 def common_front(sequences: Sequence[np.ndarray]) -> int:

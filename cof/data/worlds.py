@@ -7,18 +7,14 @@ no file decides what is imported. This is the only module that leads to a world:
 
 from __future__ import annotations
 
-import functools
-import importlib
-import re
 from collections.abc import Iterable, Iterator
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from PIL import Image
 
+from cof import registry
 from cof.data.example import Example
-from cof.errors import InvalidConfig
 from cof.types import ViewSpec
 
 Split = Literal["train", "validation", "test"]
@@ -27,7 +23,6 @@ SIDES = (28, 20_000)  # pixels that the longer side of a drawn picture may have
 DEPTHS = (0.35, 0.40, 0.25)  # share of questions that need no zoom, one, two
 GROUP = "cof.worlds"  # of entry points
 BUILT_IN = {"needle": "cof.needle.world:WORLD"}
-_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 class World(Protocol):
@@ -84,20 +79,13 @@ class World(Protocol):
 
 def world_of(name: str) -> World:
     """The world of that name, or at that Python path. Raises InvalidConfig."""
-    path = _registered().get(name, name)
-    module, _, attribute = path.partition(":")
-    if not _PATH.fullmatch(path):
-        raise InvalidConfig(f"unknown world {name!r}; want one of {', '.join(_registered())}, or module:name")
-    try:
-        found: World = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise InvalidConfig(f"world {name!r} is not there ({error}); want a module that can be imported") from None
-    return found
+    world: World = registry.part("world", name, _registered())
+    return world
 
 
 def is_world(name: str) -> bool:
     """Whether a name means a world: one that is registered, or a Python path."""
-    return name in _registered() or (_PATH.fullmatch(name) is not None and not Path(name).exists())
+    return name in _registered() or (registry.is_path(name) and not Path(name).exists())
 
 
 def is_registered(name: str) -> bool:
@@ -112,7 +100,6 @@ def world_with(image: str) -> World | None:
     return world if world is not None and world.has_picture(image) else None
 
 
-@functools.cache
 def _registered() -> dict[str, str]:
     """Names and Python paths of the worlds of this package, and of others that are installed."""
-    return {point.name: point.value for point in entry_points(group=GROUP)} | BUILT_IN
+    return {**registry.installed(GROUP), **BUILT_IN}

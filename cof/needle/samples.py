@@ -15,13 +15,14 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from cof.data.example import Example, Needs
 from cof.data.worlds import DEPTHS, SIDES, SPLITS, Split
 from cof.errors import InputError
 from cof.needle.drawing import draw_full
-from cof.needle.questions import Needle, can_read, choices, pick, route
+from cof.needle.questions import Needle, can_read, choices, needles, pick, route
 from cof.needle.scenes import HELD_OUT, Contents, Scene, make_scene
 from cof.runs import naming
 from cof.types import Box, Question, View, ViewSpec
@@ -99,9 +100,13 @@ def asked(
     multiple_choice: bool = False,
     most: int = 1,
     depths: tuple[float, ...] = DEPTHS,
+    rng: np.random.Generator | None = None,
 ) -> Iterator[Example]:
-    """At most `most` examples about one scene, none where it has no question; `depths` weigh the zooms that are needed."""
-    rng = scene.rng(13)
+    """At most `most` examples about one scene, none where it has no question; `depths` weigh the zooms that are needed.
+
+    They are chosen by `rng`, or by the scene's own.
+    """
+    rng = rng or scene.rng(13)
     size = (round(scene.extent[0] * side), round(scene.extent[1] * side))
     picked = pick(scene, rng, most, views.overview(size, spec), side, spec, depths)
     for n, (needle, path) in enumerate(picked):
@@ -123,6 +128,18 @@ def asked(
         )
         truth = SceneTruth(needle, scene, side, targets)
         yield Example(question, partial(_drawn, scene, side), spec=spec, truth=truth, known_size=size)
+
+
+def asked_again(question: Question, spec: ViewSpec) -> Example | None:
+    """The example of a question that names a scene's picture; None where it is about another, or no question of the scene."""
+    named = scene_named(question.image)
+    needle = next((each for each in needles(named[0]) if each.text == question.text), None) if named else None
+    if named is None or needle is None:
+        return None
+    scene, side = named
+    size = (round(scene.extent[0] * side), round(scene.extent[1] * side))
+    truth = SceneTruth(needle, scene, side, question.targets)
+    return Example(question, partial(_drawn, scene, side), spec=spec, truth=truth, known_size=size)
 
 
 def redraw(name: str) -> Image.Image | None:

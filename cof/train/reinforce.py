@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from cof.data.worlds import DEPTHS, SIDES, world_of
@@ -9,7 +10,7 @@ from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
 from cof.scoring.rewards import Weights
-from cof.train.recipes import Precision, at_least_one
+from cof.train.recipes import DATA, Needed, Precision, at_least_one
 from cof.types import Limits
 
 VLLM_TEMPERATURE_RANGE = (0.01, 2.0)  # temperatures that vLLM 0.30.0 takes as they are
@@ -89,3 +90,6 @@ class ReinforceConfig:
             raise InvalidConfig(
                 "rewards, sides, budgets or depths are empty; want a reward that weighs something, and some of each"
             )
+
+    def files(self, maker: str) -> Iterator[Needed]:  # noqa: ARG002
+        yield Needed("questions", self.questions, f"a JSONL file of traces: {DATA}")

@@ -11,11 +11,11 @@ from cof.errors import InvalidConfig
 from cof.loop.session import run
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
+from cof.nano.architecture import make_nano, make_tokenizer
 from cof.needle.demonstrations import ZOOM_OPENING, demonstrate, zoom_anyway
 from cof.needle.drawing import draw
 from cof.needle.questions import needles, route
 from cof.needle.scenes import make_scene
-from cof.train.nano import make_nano, make_tokenizer
 from cof.types import Box, Limits, Question, ViewSpec
 from cof.vision import boxes, views
 

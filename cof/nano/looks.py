@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from cof.data.sequences import PackedRow
-from cof.needle.labels import TYPES
+from cof.nano.labels import TYPES
 from cof.needle.scenes import BOARD
 from cof.types import Box
 

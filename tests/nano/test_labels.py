@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cof.needle.labels import (
+from cof.nano.labels import (
     BACKGROUND,
     BLURRED,
     IGNORE,

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cof.data.example import Example
 from cof.data.sequences import Dialogue
 from cof.dialects.cof import COF
 from cof.loop.setting import with_budget
+from cof.nano.recipes import Lesson
+from cof.nano.scenes import SupervisedScene
 from cof.needle.demonstrations import ZOOM_OPENING, demonstrate, guess, recover, show_targets, zoom_anyway
-from cof.needle.questions import Needle, choices, pick
+from cof.needle.questions import choices
+from cof.needle.samples import asked, truth_of
 from cof.needle.scenes import Scene, make_scene
-from cof.train.perception import first_view
-from cof.train.recipes import Lesson
-from cof.train.scenes import Taught, meant_by
-from cof.types import Box, Question, View, ViewSpec
+from cof.types import Question, ViewSpec
 
 
 @dataclass(frozen=True)
@@ -32,32 +33,27 @@ class Demonstrations:
     scenes: int
     questions: int
 
-    def teach(self, step: int, rng: np.random.Generator) -> list[Taught]:
+    def teach(self, step: int, rng: np.random.Generator) -> list[SupervisedScene]:
         lesson = next((each for each in self.lessons if step < each.until), self.lessons[-1])
         aspect = 1.0 if rng.uniform() < 0.8 else float(np.exp(rng.uniform(-0.5, 0.5)))
         first = (1 << 50) + (self.seed << 40) + step * self.scenes
         scenes = (make_scene("train", first + i, lesson.contents, aspect) for i in range(self.scenes))
-        return [self._taught(scene, lesson, rng) for scene in scenes]
+        return [self._supervised(scene, lesson, rng) for scene in scenes]
 
-    def _taught(self, scene: Scene, lesson: Lesson, rng: np.random.Generator) -> Taught:
+    def _supervised(self, scene: Scene, lesson: Lesson, rng: np.random.Generator) -> SupervisedScene:
         side, spec = int(rng.choice(lesson.sides)), with_budget(self.spec, int(rng.choice(lesson.budgets)))
-        first = first_view(scene, side, spec)
-        picked = pick(scene, rng, self.questions, first, side, spec, lesson.depths)
-        if not picked:  # a scene of nothing but twins has no question; its neighbour in seed space has
-            return self._taught(make_scene("train", scene.seed + (1 << 55), lesson.contents), lesson, rng)
-        told = tuple(_conversation(needle, path, side, first, spec, lesson, rng) for needle, path in picked)
-        return Taught(told, scene, side, first, tuple(meant_by(needle, side, first) for needle, _ in picked))
+        examples = tuple(asked(scene, side, spec, most=self.questions, depths=lesson.depths, rng=rng))
+        if not examples:  # a scene of nothing but twins has no question; its neighbour in seed space has
+            return self._supervised(make_scene("train", scene.seed + (1 << 55), lesson.contents), lesson, rng)
+        dialogues = tuple(_dialogue(example, lesson, rng) for example in examples)
+        return SupervisedScene(dialogues, examples, examples[0].overview)
 
 
-def _conversation(
-    needle: Needle,
-    path: tuple[Box, ...],
-    side: int,
-    first: View,
-    spec: ViewSpec,
-    lesson: Lesson,
-    rng: np.random.Generator,
-) -> Dialogue:
+def _dialogue(example: Example, lesson: Lesson, rng: np.random.Generator) -> Dialogue:
+    """What a careful reader would say, or one of the other conversations of the lesson, by its shares."""
+    truth, first, spec = truth_of(example), example.overview, example.spec
+    needle, side = truth.needle, truth.side
+    path = example.question.targets if example.question.depth else ()
     options = choices(needle, rng) if rng.uniform() < lesson.choices else ()
     question = Question("", "", needle.text, options)
     share = rng.uniform()
