@@ -15,7 +15,7 @@ from PIL import Image
 
 from cof.loop.session import run_many
 from cof.models.opening import ModelRef, open_model
-from cof.needle.samples import samples
+from cof.needle.samples import jpeg_of, samples
 from cof.scoring.statistics import wilson
 from cof.scoring.traces import score_trace
 from cof.types import Exchange, Question
@@ -32,7 +32,7 @@ ASKED: dict[str, Callable[[Question], Question]] = {
 
 def main(n: int) -> None:
     model, drawn = open_model(ModelRef("nano")), list(samples("validation", SEED, n, SIDE))
-    pictures = [Image.open(io.BytesIO(sample.jpeg())) for sample in drawn]
+    pictures = [Image.open(io.BytesIO(jpeg_of(sample))) for sample in drawn]
     for name, asked in ASKED.items():
         pairs = [(asked(sample.question), picture) for sample, picture in zip(drawn, pictures, strict=True)]
         right = sum(bool(score_trace(trace).right) for trace in run_many(model, pairs))

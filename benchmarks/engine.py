@@ -62,7 +62,7 @@ class Serial:
 
 
 def main(questions: int = QUESTIONS) -> None:
-    asked = [(sample.question, sample.picture()) for sample in samples("validation", 7, questions, SIDE)]
+    asked = [(sample.question, sample.load()) for sample in samples("validation", 7, questions, SIDE)]
     model = LocalModel.load("nano", device="cpu", batch=BATCH)
     run_many(model, asked[:2], SETTING)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -25,6 +25,8 @@ from transformers.models.qwen2_5_vl.processing_qwen2_5_vl import Qwen2_5_VLProce
 from trl import GRPOConfig, GRPOTrainer
 from trl.chat_template_utils import qwen3_template
 
+from cof.data.example import Example
+from cof.data.worlds import world_of
 from cof.dialects.cof import COF
 from cof.loop.session import Session
 from cof.loop.setting import Setting
@@ -32,7 +34,7 @@ from cof.models.local.model import LocalModel
 from cof.scoring.rewards import Rollout, graded
 from cof.train.grpo import train_reinforced
 from cof.train.progress import read_metrics
-from cof.train.prompts import NeedlePrompts, Prompt
+from cof.train.prompts import WorldPrompts
 from cof.train.reinforce import ReinforceConfig
 from cof.train.rollouts import play
 from cof.train.watch import measures
@@ -92,7 +94,7 @@ class PictureProcessor(Qwen2_5_VLProcessor):
 class Looking:
     """One rollout of TRL: a session of ours that is spoken to through a tool. What is public here TRL calls or offers."""
 
-    def __init__(self, prompts: Sequence[Prompt]) -> None:
+    def __init__(self, prompts: Sequence[Example]) -> None:
         self._prompts = prompts
 
     def reset(self, index: int, **_: Any) -> list[dict[str, Any]]:
@@ -211,9 +213,9 @@ def _trainer(rows: list[dict[str, Any]], out: str) -> Measured:
     return trainer
 
 
-def _prompts(model: LocalModel) -> list[Prompt]:
+def _prompts(model: LocalModel) -> list[Example]:
     """The questions, and one more to warm up with; anew for each side, which neither may have rendered or read before."""
-    prompts = NeedlePrompts(model.card.spec, STEPS.seed, STEPS.sides, STEPS.budgets, STEPS.depths)
+    prompts = WorldPrompts(world_of("needle"), model.card.spec, STEPS.seed, STEPS.sides, STEPS.budgets, STEPS.depths)
     return [prompts(n) for n in range(STEPS.groups + 1)]
 
 

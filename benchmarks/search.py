@@ -16,8 +16,9 @@ from pathlib import Path
 from PIL import Image
 
 from cof.agent.build import build, publish_kept
-from cof.agent.calls import Check, Cost, Locate, Look, Plan, Propose, Read, Reply, RoleCall, Summarise, Task, Try
+from cof.agent.calls import Check, Cost, Locate, Look, Plan, Propose, Read, Reply, RoleCall, Summarise, Try
 from cof.agent.trajectory import Rules
+from cof.data.example import Example
 from cof.data.filters import Filters
 from cof.runs import RunDir
 from cof.types import Box, Question, ViewSpec
@@ -29,7 +30,7 @@ PICTURE = Image.effect_noise((640, 480), 60).convert("RGB")
 class Scripted:
     """One zoom, found at once."""
 
-    def play(self, task: Task, call: RoleCall, _ledger: Cost) -> Reply:
+    def play(self, example: Example, call: RoleCall, _ledger: Cost) -> Reply:
         time.sleep(LATENCY)
         match call:
             case Plan(events):
@@ -45,14 +46,13 @@ class Scripted:
             case Try():
                 return "L"
             case _:
-                return task.question.text
+                return example.question.text
 
 
-def tasks(count: int) -> Iterator[Task]:
+def examples(count: int) -> Iterator[Example]:
     for n in range(count):
-        yield Task(
-            Question(str(n), ("",), f"What letter is on star {n}?", (), "K"), PICTURE.size, PICTURE.copy, ViewSpec()
-        )
+        question = Question(str(n), ("",), f"What letter is on star {n}?", (), "K")
+        yield Example(question, PICTURE.copy, spec=ViewSpec(), known_size=PICTURE.size)
 
 
 def main(questions: int = QUESTIONS) -> None:
@@ -66,7 +66,7 @@ def main(questions: int = QUESTIONS) -> None:
 
     with tempfile.TemporaryDirectory() as folder, RunDir(Path(folder) / "run", {}) as run:
         began = time.perf_counter()
-        build(Scripted(), tasks(questions), Rules(tries=1, readings=1), run, concurrency=CONCURRENCY, on_end=on_end)
+        build(Scripted(), examples(questions), Rules(tries=1, readings=1), run, concurrency=CONCURRENCY, on_end=on_end)
         took = time.perf_counter() - began
         memory[1] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         stats = publish_kept(run, Filters())

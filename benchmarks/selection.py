@@ -20,14 +20,15 @@ import torch
 from transformers import AutoModelForImageTextToText
 
 from cof.agent.build import build, publish_kept
-from cof.agent.experts import Experts
-from cof.agent.sources import Drawn, needle_tasks
+from cof.agent.sources import Drawn, world_examples
 from cof.agent.trajectory import Rules
 from cof.data.embed import embed
 from cof.data.filters import Filters
 from cof.data.select import select, select_random
 from cof.data.traces import Kept, read_kept, write_kept
+from cof.data.worlds import world_of
 from cof.models.local.model import Card, LocalModel
+from cof.needle.experts import Experts
 from cof.needle.phrases import GRID
 from cof.runs import RunDir
 from cof.train.traces import TraceLessons
@@ -42,7 +43,12 @@ RATE = 2e-4
 
 def built(folder: Path, n: int, seed: int) -> list[Kept]:
     with RunDir(folder, {"n": n, "seed": seed}) as run:
-        build(Experts(0.2, seed), needle_tasks(Drawn(n, seed, (SIDE,), per_picture=4), SPEC), Rules(grid=GRID), run)
+        build(
+            Experts(0.2, seed),
+            world_examples(world_of("needle"), Drawn(n, seed, (SIDE,), per_picture=4), SPEC),
+            Rules(grid=GRID),
+            run,
+        )
         publish_kept(run, Filters())
     return read_kept(folder)
 

@@ -29,7 +29,7 @@ import httpx
 import numpy as np
 import psutil
 
-from cof.needle.samples import samples
+from cof.needle.samples import jpeg_of, samples
 
 JSON = {"Content-Type": "application/json"}
 CLIENTS, SECONDS, QUESTIONS, SIDE = 64, 180, 32, 1792
@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=CLIENTS)
     given = parser.parse_args()
     asked = samples("validation", 11, QUESTIONS, SIDE, per_scene=PER_PICTURE)
-    bodies = [_body(sample.question.text, sample.jpeg()) for sample in asked]
+    bodies = [_body(sample.question.text, jpeg_of(sample)) for sample in asked]
     with _serving() as (url, process):
         asyncio.run(_measure(url, process, bodies, given.clients, given.seconds))
 

@@ -19,6 +19,7 @@ from typing import Any
 from PIL import Image
 
 from cof.config import replace_fields
+from cof.data.outside import outside
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.errors import InputError
@@ -28,7 +29,6 @@ from cof.loop.setting import Mode, Setting, setting_of
 from cof.models.base import Model
 from cof.models.opening import NANO, ModelRef, open_model
 from cof.models.remote.model import SECONDS
-from cof.needle.outside import outside
 from cof.types import Limits, Question, Trace
 from cof.vision.addresses import shown, url_of
 from cof.vision.fetch import fetched

@@ -197,7 +197,8 @@ class Question:
     `depth` is the number of zooms needed at the overview budget the question was made for; `tags` are further names that
     results are grouped by. `aliases` are further true answers, each as right as `answer`; `metric` says how an answer is
     compared with the truth. `system` is what follows the dialect's own system prompt; `earlier` are the exchanges about the
-    picture that came before.
+    picture that came before. `readable` says whether the answer can be seen in the picture at all, by zooming or without, where
+    that is known.
     """
 
     id: str
@@ -213,6 +214,7 @@ class Question:
     metric: Metric = "match"
     system: str = ""
     earlier: tuple[Exchange, ...] = ()
+    readable: bool | None = None
 
     @property
     def image(self) -> str:

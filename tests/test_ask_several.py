@@ -20,11 +20,11 @@ from PIL import Image
 
 from cof.cli.asking import AnsweredQuestion, Questionnaire, ask_all, is_single, pictures_in, questions_in, split_words
 from cof.cli.several import ask_several
+from cof.data.outside import OUTSIDE
 from cof.errors import InputError
 from cof.loop.setting import Setting
 from cof.models.base import Conversation, ModelInfo
 from cof.models.scripted import ScriptedModel
-from cof.needle.outside import OUTSIDE
 from cof.vision.load import LoadLimits
 from tests.commands import cof
 from tests.models.remote.endpoints import ANSWER, Reply, by_turn, listening, models

@@ -15,18 +15,19 @@ FILES = sorted((ROOT / "cof").rglob("*.py"))
 ROOMS = (  # from the ground up; rooms on one floor may not import each other. "" is cof/__init__.py
     {"errors"},
     {"types"},
-    {"config", "plain", "runs"},
+    {"config", "plain", "registry", "runs"},
     {"vision"},
     {"tools"},
     {"dialects"},
     {"models"},
     {"loop"},
     {"probe"},
-    {"needle"},
     {"scoring"},
     {"data"},
     {"agent"},
     {"train"},
+    {"needle"},
+    {"nano"},
     {"evaluate"},
     {"api", "view"},
     {"serve"},
@@ -39,8 +40,9 @@ HEAVY = {"torch", "torchvision", "transformers", "trl", "peft", "datasets", "acc
 HEAVY_PLACES = (
     "cof/models/local/",
     "cof/data/embed.py",
-    "cof/data/tensors.py",
+    "cof/data/sequences.py",
     "cof/train/",
+    "cof/nano/",
 )
 
 
@@ -131,3 +133,25 @@ def test_without_torch_the_scripted_path_runs_and_a_local_model_says_what_to_ins
     )
     assert done.returncode == 0, done.stderr
     assert "want the extra local installed: " in done.stdout
+
+
+SEAMS = {  # rooms that nothing imports but they themselves and these: they are reached by name (`cof/registry.py`)
+    "cof.needle": ("cof/needle/", "cof/nano/"),
+    "cof.nano": ("cof/nano/", "cof/cli/nano.py"),
+}
+
+
+@pytest.mark.parametrize("room", SEAMS)
+def test_a_room_behind_a_seam_is_imported_by_nobody_else(room: str) -> None:
+    users = {place(file) for file in FILES if any(f"{m}.".startswith(f"{room}.") for m in found_in(file))}
+    assert users
+    assert [user for user in users if not user.startswith(SEAMS[room])] == []
+
+
+def test_supervision_of_any_model_loads_nothing_of_the_embedded_one() -> None:
+    code = (
+        "import sys, cof.train.sft, cof.train.traces, cof.train.grpo\n"
+        "print([m for m in sys.modules if m.startswith(('cof.nano', 'cof.needle'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]", done.stderr

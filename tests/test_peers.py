@@ -50,7 +50,7 @@ def test_the_questions_are_those_that_cof_eval_reads(folder: Path) -> None:
         assert with_options.question.answer == without.question.answer
         assert with_options.question.answer in with_options.question.choices
         assert without.question.choices == ()
-        assert without.picture().size == (448, 448)
+        assert without.load().size == (448, 448)
 
 
 def test_the_table_has_the_right_letter(folder: Path) -> None:

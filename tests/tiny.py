@@ -19,7 +19,7 @@ from transformers import (
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from cof.train.nano import make_tokenizer
+from cof.nano.architecture import make_tokenizer
 
 FAMILIES = {"qwen2_vl": 28, "qwen2_5_vl": 28, "qwen3_vl": 32}  # name: side of a visual token in pixels
 HALF = (0.5, 0.5, 0.5)  # mean and deviation in the preprocessor_config.json of Qwen3-VL

@@ -1,7 +1,7 @@
 """Searches as a long job: many at once, journaled as they end, resumed where they stopped, published when all ended.
 
 Owns the run folder of a build: `searches.jsonl` holds every search that ended, `failures.jsonl` those that broke and will be
-tried again; `traces.jsonl` and `stats.json` are published from them, in the order of the tasks' ids, so that they do not
+tried again; `traces.jsonl` and `stats.json` are published from them, in the order of the examples' ids, so that they do not
 depend on what ended first or how often the build was killed.
 """
 
@@ -19,20 +19,21 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from cof.agent.calls import Actors, Cost, Task
+from cof.agent.calls import Actors, Cost
 from cof.agent.ground import ground
 from cof.agent.search import search
 from cof.agent.trajectory import Outcome, Rules, Search
+from cof.data.example import Example
 from cof.data.filters import FAILED, UNVERIFIED, Filters, counted, picture_hash
+from cof.data.pictures import can_open
 from cof.data.traces import Kept, write_kept
 from cof.errors import ModelError
-from cof.needle.pictures import can_open
 from cof.plain import to_json, trace_from_json
 from cof.runs import RunDir, publish, read_records
 from cof.types import Box, Question, Trace
 from cof.vision import boxes
 
-METHODS: dict[str, Callable[[Task, Rules], Search]] = {"search": search, "ground": ground}
+METHODS: dict[str, Callable[[Example, Rules], Search]] = {"search": search, "ground": ground}
 GOOD = 0.3  # IoU from which a box points at its target; so does one that holds the target
 
 
@@ -40,7 +41,7 @@ GOOD = 0.3  # IoU from which a box points at its target; so does one that holds 
 class Ended:
     """A search that ended, or broke with `error`; `picture` is the hash of what it was about."""
 
-    task: Task
+    example: Example
     outcome: Outcome | None
     cost: Cost
     seconds: float
@@ -50,15 +51,15 @@ class Ended:
 
 def build(
     players: Actors,
-    tasks: Iterable[Task],
+    examples: Iterable[Example],
     rules: Rules,
     run: RunDir,
-    method: Callable[[Task, Rules], Search] = search,
+    method: Callable[[Example, Rules], Search] = search,
     concurrency: int = 1,
     most_calls: int | None = None,
     on_end: Callable[[], None] = lambda: None,
 ) -> None:
-    """Do every task that is not in the journal of `run` by `method`, `concurrency` at once, as long as calls are left."""
+    """Do every example that is not in the journal of `run` by `method`, `concurrency` at once, as long as calls are left."""
     searches, failures = run.journal("searches"), run.journal("failures")
     spent = sum(record["calls"] for name in ("searches", "failures") for record in _read(run, name))
 
@@ -66,7 +67,7 @@ def build(
         nonlocal spent
         spent += ended.cost.calls
         if ended.outcome is None:
-            fault = {"id": f"{len(failures.done)} {ended.task.question.id}", "error": ended.error}
+            fault = {"id": f"{len(failures.done)} {ended.example.question.id}", "error": ended.error}
             failures.append(fault | _cost(ended))
         else:
             searches.append(_record(ended, ended.outcome, run.folder))
@@ -76,12 +77,12 @@ def build(
     with ThreadPoolExecutor(concurrency) as pool:
         running: set[Future[Ended]] = set()
         try:
-            for task in tasks:
-                if task.question.id in searches.done:
+            for example in examples:
+                if example.question.id in searches.done:
                     continue
                 if most_calls is not None and spent >= most_calls:
                     break
-                running.add(pool.submit(_searched, players, method(task, rules), task, stopping))
+                running.add(pool.submit(_searched, players, method(example, rules), example, stopping))
                 if len(running) >= concurrency:
                     running = _settled(running, keep)
             while running:
@@ -117,17 +118,17 @@ class Stopped(Exception):
     """A search was given up because the build ends."""
 
 
-def _searched(players: Actors, asked: Search, task: Task, stopping: Event) -> Ended:
+def _searched(players: Actors, asked: Search, example: Example, stopping: Event) -> Ended:
     """One search from its beginning to its end. Raises Stopped."""
     cost, began, reply = Cost(), time.monotonic(), None
     try:
         while not stopping.is_set():
-            reply = players.play(task, asked.send(reply), cost)
+            reply = players.play(example, asked.send(reply), cost)
             cost.calls += 1
     except StopIteration as stop:
-        return Ended(task, stop.value, cost, time.monotonic() - began, picture_hash(task.preview()))
+        return Ended(example, stop.value, cost, time.monotonic() - began, picture_hash(example.preview()))
     except ModelError as error:
-        return Ended(task, None, cost, time.monotonic() - began, error=str(error))
+        return Ended(example, None, cost, time.monotonic() - began, error=str(error))
     raise Stopped
 
 
@@ -144,12 +145,12 @@ def _settled(running: set[Future[Ended]], keep: Callable[[Ended], None]) -> set[
 
 
 def _record(ended: Ended, outcome: Outcome, folder: Path) -> dict[str, Any]:
-    question, trace = ended.task.question, outcome.trace
+    question, trace = ended.example.question, outcome.trace
     if trace is not None and not can_open(question):  # a picture inside another file: the trace needs one of its own
         place = folder / "images" / f"{ended.picture:016x}-{zlib.crc32(question.image.encode()):08x}.png"
         place.parent.mkdir(exist_ok=True)
         if not place.exists():
-            publish(place, _png(ended.task))
+            publish(place, _png(ended.example))
         trace = replace(trace, question=replace(question, images=(str(place.resolve()),)))
     return {
         "id": question.id,
@@ -158,14 +159,14 @@ def _record(ended: Ended, outcome: Outcome, folder: Path) -> dict[str, Any]:
         **_cost(ended),
         "picture": ended.picture,
         "proposed": [_points(place.box, question) for place in outcome.proposed],
-        "seen": ended.task.shows_answer((trace.overview, *trace.views)[-1]) if trace else None,
+        "seen": ended.example.shows_answer((trace.overview, *trace.views)[-1]) if trace else None,
         "trace": to_json(trace) if trace else None,
     }
 
 
-def _png(task: Task) -> bytes:
+def _png(example: Example) -> bytes:
     buffer = io.BytesIO()
-    task.load().save(buffer, "PNG")
+    example.picture.image.save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -8,45 +8,11 @@ thinker thinks aloud, to be grounded.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from PIL import Image
-
-from cof.types import Box, Question, Shown, ViewSpec
-from cof.vision import boxes, views
-from cof.vision.views import Picture
-
-
-@dataclass(frozen=True)
-class Task:
-    """A question with its true answer, about a picture of `size` = (width, height) source pixels, which `load` opens;
-    and the view rules that the trajectory is made for."""
-
-    question: Question
-    size: tuple[int, int]
-    load: Callable[[], Image.Image]
-    spec: ViewSpec
-
-    @functools.cached_property
-    def first(self) -> Shown:
-        return views.overview(self.size, self.spec)
-
-    @functools.cached_property
-    def picture(self) -> Picture:
-        """Opened when it is first asked for, and held as long as the task."""
-        return Picture(self.load())
-
-    def shows_answer(self, view: Shown) -> bool | None:
-        """Whether the answer can be seen in `view`: all targets lie in it; None where they are not known."""
-        targets = self.question.targets
-        return all(boxes.contains(view.region, box) for box in targets) if targets else None
-
-    def preview(self) -> Image.Image:
-        """The picture, as small as one likes: what tells it from others."""
-        return self.load()
+from cof.data.example import Example
+from cof.types import Box, Shown
 
 
 @dataclass(frozen=True)
@@ -215,9 +181,9 @@ class Cost:
 class Actors(Protocol):
     """Whoever plays the parts."""
 
-    def play(self, task: Task, call: RoleCall, cost: Cost) -> Reply:
+    def play(self, example: Example, call: RoleCall, cost: Cost) -> Reply:
         """The reply to a search's call. Notes its cost but the call itself. Raises ModelError where there is none.
 
-        A task is played by one thread, from its first call to its last.
+        An example is played by one thread, from its first call to its last.
         """
         ...

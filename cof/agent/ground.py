@@ -11,34 +11,35 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import cast
 
-from cof.agent.calls import Check, Locate, Name, Place, Reply, RoleCall, Task, Think, Thoughts
+from cof.agent.calls import Check, Locate, Name, Place, Reply, RoleCall, Think, Thoughts
 from cof.agent.trajectory import Outcome, Rules, Search, confirmed, place, right, trajectory, tried
+from cof.data.example import Example
 from cof.errors import InvalidBox
 from cof.types import Box
 
 
-def ground(task: Task, rules: Rules) -> Search:
-    """Ground the thoughts that answer `task`, whose question has an answer."""
-    rate, proposed = (yield from tried(task, rules)), list[Place]()
+def ground(example: Example, rules: Rules) -> Search:
+    """Ground the thoughts that answer `example`, whose question has an answer."""
+    rate, proposed = (yield from tried(example, rules)), list[Place]()
     for n in range(rules.rounds):
         thoughts = cast(Thoughts, (yield Think(n)))
-        if not right(task, thoughts.answer):
+        if not right(example, thoughts.answer):
             continue
-        chain, told = yield from _grounded(task, thoughts, rules, proposed)
-        if (yield from confirmed(task, chain, rules)):
-            return Outcome(trajectory(task, chain, told), rate, tuple(proposed), n + 1)
+        chain, told = yield from _grounded(example, thoughts, rules, proposed)
+        if (yield from confirmed(example, chain, rules)):
+            return Outcome(trajectory(example, chain, told), rate, tuple(proposed), n + 1)
     return Outcome(None, rate, tuple(proposed), rules.rounds)
 
 
 def _grounded(
-    task: Task, thoughts: Thoughts, rules: Rules, proposed: list[Place]
+    example: Example, thoughts: Thoughts, rules: Rules, proposed: list[Place]
 ) -> Generator[RoleCall, Reply, tuple[tuple[Place, ...], list[str]]]:
     """The places that were confirmed, and what is said before each look and before the answer."""
     chain, told, waiting = list[Place](), list[str](), list[str]()
     for text, thing in thoughts.steps:
         waiting.append(text)
         new = thing and all(thing != each.thing for each in chain)
-        found = (yield from _found(task, thing, chain, rules, proposed)) if new else None
+        found = (yield from _found(example, thing, chain, rules, proposed)) if new else None
         if found is not None:
             chain.append(found)
             told.append(" ".join(waiting))
@@ -47,16 +48,16 @@ def _grounded(
 
 
 def _found(
-    task: Task, thing: str, chain: list[Place], rules: Rules, proposed: list[Place]
+    example: Example, thing: str, chain: list[Place], rules: Rules, proposed: list[Place]
 ) -> Generator[RoleCall, Reply, Place | None]:
     """A confirmed place of the thing, in the view of the place before, or in the overview."""
     for within in dict.fromkeys([len(chain) - 1 if chain else None, None]):
-        view = task.first if within is None else chain[within].view
+        view = example.overview if within is None else chain[within].view
         box = cast("Box | None", (yield Locate(view, thing)))
         if box is None:
             continue
         try:
-            found = place(task, thing, box, within, rules)
+            found = place(example, thing, box, within, rules)
         except InvalidBox:
             continue
         proposed.append(found)

@@ -31,12 +31,12 @@ from cof.agent.calls import (
     RoleCall,
     Step,
     Summarise,
-    Task,
     Think,
     Thoughts,
     Try,
 )
 from cof.agent.prompts import Unreadable
+from cof.data.example import Example
 from cof.dialects.base import Message
 from cof.dialects.cof import COF
 from cof.errors import ModelError
@@ -111,11 +111,11 @@ class ModelPlayers:
         opened = {role: _opened(role) for role in {*own.values()}}  # who plays several parts is opened once
         return cls({part: opened[role] for part, role in own.items()}, roles.retries, roles.temperature)
 
-    def play(self, task: Task, call: RoleCall, cost: Cost) -> Reply:
+    def play(self, example: Example, call: RoleCall, cost: Cost) -> Reply:
         model = self.models[PART[type(call)]]
-        messages, sampling = _asked(task, call), self._sampling(call)
-        read: Callable[[str], Reply] = functools.partial(_reply, task, call)
-        pixels = {view: task.picture.show(view, task.first, task.spec) for view in views_in(messages)}
+        messages, sampling = _asked(example, call), self._sampling(call)
+        read: Callable[[str], Reply] = functools.partial(_reply, example, call)
+        pixels = {view: example.picture.show(view, example.overview, example.spec) for view in views_in(messages)}
         fault = ""
         for _ in range(self.retries + 1):
             try:
@@ -144,13 +144,13 @@ def _opened(role: Role) -> Model:
     return open_model(ModelRef(role.model, (role.url,) if role.url else (), key_file=key_file, seconds=role.seconds))
 
 
-def _asked(task: Task, call: RoleCall) -> tuple[Message, ...]:
-    question = task.question
+def _asked(example: Example, call: RoleCall) -> tuple[Message, ...]:
+    question = example.question
     match call:
         case Try():
-            return COF.messages(question, (task.first,), direct=True)
+            return COF.messages(question, (example.overview,), direct=True)
         case Plan(events, places, advice):
-            return prompts.plan(task.first, question.text, question.choices, _told(events, places), advice)
+            return prompts.plan(example.overview, question.text, question.choices, _told(events, places), advice)
         case Locate(view, thing):
             return prompts.locate(view, thing)
         case Read(view, text):
@@ -163,11 +163,11 @@ def _asked(task: Task, call: RoleCall) -> tuple[Message, ...]:
             return prompts.advise(question.text, question.answer or "", answer, fault, _told(events))
         case Summarise(chain):
             seen = tuple(place.view for place in chain)
-            return prompts.summarise(task.first, seen, tuple(place.thing for place in chain), question.text)
+            return prompts.summarise(example.overview, seen, tuple(place.thing for place in chain), question.text)
         case Name(view):
             return prompts.name(view)
         case Think():
-            return prompts.think(task.first, question.text, question.choices)
+            return prompts.think(example.overview, question.text, question.choices)
 
 
 def _told(events: tuple[Event, ...], places: tuple[Place, ...] = ()) -> str:
@@ -187,10 +187,10 @@ def _written(step: Step) -> dict[str, Any]:
             return {"step": "answer", "answer": answer, "at": at}
 
 
-def _reply(task: Task, call: RoleCall, text: str) -> Reply:
+def _reply(example: Example, call: RoleCall, text: str) -> Reply:
     """What a reply says. Raises Unreadable."""
     if isinstance(call, Try):
-        action = COF.parse(text, (task.first,))
+        action = COF.parse(text, (example.overview,))
         return action.text if isinstance(action, Answer) else None
     reply = prompts.json_object(text)
     match call:

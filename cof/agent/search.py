@@ -29,27 +29,27 @@ from cof.agent.calls import (
     RoleCall,
     Step,
     Summarise,
-    Task,
 )
 from cof.agent.trajectory import Outcome, Rules, Search, confirmed, place, right, trajectory, tried
+from cof.data.example import Example
 from cof.errors import InvalidBox
 from cof.types import Box, Shown, Trace
 
 
-def search(task: Task, rules: Rules) -> Search:
-    """Search for the answer to `task`, whose question has one."""
-    rate, diary = (yield from tried(task, rules)), SearchState(task, rules)
-    if rate is not None and rate >= rules.pass_share and (yield from confirmed(task, (), rules)):
-        return Outcome((yield from _summarised(task, ())), rate, (), 0)
+def search(example: Example, rules: Rules) -> Search:
+    """Search for the answer to `example`, whose question has one."""
+    rate, diary = (yield from tried(example, rules)), SearchState(example, rules)
+    if rate is not None and rate >= rules.pass_share and (yield from confirmed(example, (), rules)):
+        return Outcome((yield from _summarised(example, ())), rate, (), 0)
     advice = ""
     for n in range(rules.rounds):
         proposal = yield from _round(diary, advice)
         if proposal is None:
             fault = "no answer was proposed"
-        elif not right(task, proposal.answer):
+        elif not right(example, proposal.answer):
             fault = "the answer is wrong"
-        elif (yield from confirmed(task, chain := diary.chain(proposal.at), rules)):
-            trace = yield from _summarised(task, chain)
+        elif (yield from confirmed(example, chain := diary.chain(proposal.at), rules)):
+            trace = yield from _summarised(example, chain)
             return Outcome(trace, rate, tuple(diary.proposed), n + 1)
         else:
             fault = "the answer is right, but cannot be confirmed at the places given for it"
@@ -60,12 +60,12 @@ def search(task: Task, rules: Rules) -> Search:
 class SearchState:
     """What one search found so far: its places, and the events of the round under way."""
 
-    def __init__(self, task: Task, rules: Rules) -> None:
-        self.task, self.rules, self.places, self.events = task, rules, list[Place](), list[Event]()
+    def __init__(self, example: Example, rules: Rules) -> None:
+        self.example, self.rules, self.places, self.events = example, rules, list[Place](), list[Event]()
         self.proposed: list[Place] = []
 
     def view(self, at: int | None) -> Shown:
-        return self.task.first if at is None else self.places[at].view
+        return self.example.overview if at is None else self.places[at].view
 
     def chain(self, at: int | None) -> tuple[Place, ...]:
         """The places on the way to one, the outermost first."""
@@ -78,7 +78,7 @@ class SearchState:
     def find(self, step: Look | Move, thing: str, box: Box, within: int | None) -> None:
         """Note a place, if the box lies in the picture."""
         try:
-            self.places.append(place(self.task, thing, box, within, self.rules))
+            self.places.append(place(self.example, thing, box, within, self.rules))
         except InvalidBox:
             self.events.append(Event(step, "the box lies outside the picture"))
             return
@@ -113,5 +113,5 @@ def _round(diary: SearchState, advice: str) -> Generator[RoleCall, Reply, Propos
     return None
 
 
-def _summarised(task: Task, chain: tuple[Place, ...]) -> Generator[RoleCall, Reply, Trace]:
-    return trajectory(task, chain, cast("tuple[str, ...]", (yield Summarise(chain))))
+def _summarised(example: Example, chain: tuple[Place, ...]) -> Generator[RoleCall, Reply, Trace]:
+    return trajectory(example, chain, cast("tuple[str, ...]", (yield Summarise(chain))))

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-from cof.agent.calls import Check, Place, Read, Reply, RoleCall, Task, Try
+from cof.agent.calls import Check, Place, Read, Reply, RoleCall, Try
+from cof.data.example import Example
 from cof.dialects.cof import COF
 from cof.scoring.answers import score
 from cof.tools.zoom import observed, zooms
@@ -50,47 +51,49 @@ Search = Generator[RoleCall, Reply, Outcome]
 Asking = Generator[RoleCall, Reply, bool]
 
 
-def tried(task: Task, rules: Rules) -> Generator[RoleCall, Reply, float | None]:
+def tried(example: Example, rules: Rules) -> Generator[RoleCall, Reply, float | None]:
     """The share of the target's tries that are right; None without tries."""
     passed = 0
     for n in range(rules.tries):
-        passed += right(task, (yield Try(n)))
+        passed += right(example, (yield Try(n)))
     return passed / rules.tries if rules.tries else None
 
 
-def right(task: Task, answer: Reply) -> bool:
+def right(example: Example, answer: Reply) -> bool:
     """Whether a reply is the true answer."""
-    return isinstance(answer, str) and score(task.question, answer).right is True
+    return isinstance(answer, str) and score(example.question, answer).right is True
 
 
-def confirmed(task: Task, chain: tuple[Place, ...], rules: Rules) -> Asking:
+def confirmed(example: Example, chain: tuple[Place, ...], rules: Rules) -> Asking:
     """Whether every place holds its thing, and the right answer is read in the last view, or in the overview."""
     for place in chain:
         if not (yield Check(place.view, place.thing)):
             return False
     for _ in range(rules.readings):
-        if not right(task, (yield Read(chain[-1].view if chain else task.first, task.question.text))):
+        if not right(example, (yield Read(chain[-1].view if chain else example.overview, example.question.text))):
             return False
     return True
 
 
-def place(task: Task, thing: str, box: Box, within: int | None, rules: Rules) -> Place:
+def place(example: Example, thing: str, box: Box, within: int | None, rules: Rules) -> Place:
     """The place of `thing`, its box as it will be written. Raises InvalidBox where it lies outside the picture."""
-    written = task.first.to_source(boxes.snap(task.first.from_source(box), task.first.size, rules.grid))
-    return Place(thing, written, views.zoom(written, task.first, task.spec), within)
+    written = example.overview.to_source(
+        boxes.snap(example.overview.from_source(box), example.overview.size, rules.grid)
+    )
+    return Place(thing, written, views.zoom(written, example.overview, example.spec), within)
 
 
-def trajectory(task: Task, chain: Sequence[Place], thoughts: Sequence[str]) -> Trace:
+def trajectory(example: Example, chain: Sequence[Place], thoughts: Sequence[str]) -> Trace:
     """The trace that zooms along the chain and answers in the form of the true answer; a thought for each turn."""
     *before, last = thoughts
-    first = task.first
+    first = example.overview
     looks = [
         _turn(zooms([each.box], each.thing, thought), (each.view,), first)
         for each, thought in zip(chain, before, strict=True)
     ]
-    answer = _turn(Answer(task.question.answer or "", last), (), first)
-    asked = task.question
-    return Trace(asked.id, asked, AGENT, COF.name, task.spec, Sampling(), Limits(), (first,), (*looks, answer))
+    answer = _turn(Answer(example.question.answer or "", last), (), first)
+    asked = example.question
+    return Trace(asked.id, asked, AGENT, COF.name, example.spec, Sampling(), Limits(), (first,), (*looks, answer))
 
 
 def _turn(action: Answer | tuple[Call, ...], shown: tuple[Shown, ...], first: Shown) -> Turn:

@@ -37,6 +37,7 @@ from cof.cli.options import (
 )
 from cof.cli.several import ask_several, check_folder
 from cof.config import replace_fields
+from cof.data.outside import OUTSIDE
 from cof.dialects.named import dialect_of
 from cof.errors import CofError, InputError, ModelError
 from cof.loop.notes import unreadable
@@ -45,7 +46,6 @@ from cof.loop.session import Session
 from cof.loop.setting import setting_of
 from cof.models.base import Model
 from cof.models.opening import NANO, ModelRef
-from cof.needle.outside import OUTSIDE
 from cof.runs import publish
 from cof.types import Limits, Sampling, Trace
 from cof.view.page import trace_page

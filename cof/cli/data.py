@@ -17,10 +17,9 @@ from rich.progress import Progress
 import cof
 from cof.agent.build import METHODS, publish_kept
 from cof.agent.build import build as run_build
-from cof.agent.calls import Actors, Task
-from cof.agent.experts import Experts
+from cof.agent.calls import Actors
 from cof.agent.roles import ModelPlayers, Roles
-from cof.agent.sources import Drawn, count, file_tasks, needle_tasks
+from cof.agent.sources import Drawn, count, file_examples, world_examples
 from cof.agent.trajectory import Rules
 from cof.cli.options import Adapter, ModelName, numbers, opened_here
 from cof.cli.progress import counting
@@ -28,15 +27,16 @@ from cof.cli.rows import Spoken, checked, convert, tell
 from cof.config import dump_config, load_config
 from cof.data.benchmarks.left_out import LeftOut
 from cof.data.describe import describe, plot
+from cof.data.example import Example
 from cof.data.filters import Filters, picture_hash
 from cof.data.select import select, select_random
 from cof.data.traces import Kept, read_kept, write_kept
+from cof.data.worlds import is_world, world_of
 from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.errors import InputError, InvalidConfig, InvalidImage, ModelError
 from cof.models.opening import ModelRef
-from cof.needle.phrases import GRID
 from cof.plain import to_json
 from cof.runs import RunDir, fingerprint, read_records
 from cof.types import ViewSpec
@@ -64,11 +64,11 @@ def build(
     source: Annotated[
         str,
         typer.Option(
-            help="needle; a .jsonl, .json, .tsv, .parquet or .arrow file of questions or conversations; or a folder."
+            help="A world (needle); a .jsonl, .json, .tsv, .parquet or .arrow file of questions or conversations; or a folder."
         ),
     ] = NEEDLE,
     dialect: Spoken = COF.name,
-    roles: Annotated[str, typer.Option(help="Who plays the parts: experts (needle only), or a TOML file.")] = EXPERTS,
+    roles: Annotated[str, typer.Option(help="Who plays the parts: experts (a world's), or a TOML file.")] = EXPERTS,
     method: Annotated[str, typer.Option(help="search; or ground: start from a plain chain of thought.")] = "search",
     concurrency: Annotated[int, typer.Option(min=1, help="Searches that run together.")] = 8,
     n: Annotated[int, typer.Option("--n", min=1, help="needle: how many questions.")] = Drawn.n,
@@ -95,24 +95,25 @@ def build(
     """Search questions for their answers, and keep one verified trajectory each."""
     if method not in METHODS:
         raise InvalidConfig(f"--method {method!r} is not known; want one of {', '.join(METHODS)}")
-    rules, view = Rules(grid=GRID if source == NEEDLE else 1, rounds=rounds), _spec(spec)
+    drawn_by = world_of(source) if is_world(source) else None
+    rules, view = Rules(grid=drawn_by.grid if drawn_by else 1, rounds=rounds), _spec(spec)
     tokens, sides = numbers("--budgets", budgets, 1, WHOLE), numbers("--side", side, 1, WHOLE)
     drawn = Drawn(n, seed, sides or Drawn.sides, per_picture)
-    if source != NEEDLE and drawn != Drawn():
+    if drawn_by is None and drawn != Drawn():
         raise InvalidConfig(f"--n, --seed, --side and --per-picture apply to {NEEDLE} alone; leave them out")
     players, played = _players(roles, source, expert_error, seed)
     filters, left_out = Filters(evaluation=frozenset(_hashes(against))), LeftOut()
-    tasks, total = _tasks(source, drawn, view, tokens, dialect_of(dialect), left_out)
+    examples, total = _examples(source, drawn, view, tokens, dialect_of(dialect), left_out)
     asked = {
         "source": source,
-        "drawn": to_json(drawn) if source == NEEDLE else fingerprint(Path(source)),
+        "drawn": to_json(drawn) if drawn_by else fingerprint(Path(source)),
         "method": method,
     }
     asked |= {} if dialect == COF.name else {"dialect": dialect}
     asked |= {"budgets": list(tokens), "spec": to_json(view), "rules": to_json(rules), "roles": played}
     with RunDir(out, asked | {"version": cof.__version__}) as run:
         with counting("searching", total, len(run.journal("searches").done)) as advance:
-            run_build(players, tasks, rules, run, METHODS[method], concurrency, most_calls, advance)
+            run_build(players, examples, rules, run, METHODS[method], concurrency, most_calls, advance)
         kept = publish_kept(run, filters, len(left_out))
     _tell(kept, out, left_out)
 
@@ -196,16 +197,16 @@ def _spec(name: str) -> ViewSpec:
     return SPECS[name]
 
 
-def _tasks(
+def _examples(
     source: str, drawn: Drawn, spec: ViewSpec, budgets: tuple[int, ...], dialect: Dialect, left_out: LeftOut
-) -> tuple[Iterable[Task], int]:
+) -> tuple[Iterable[Example], int]:
     """The questions to search, and how many there are. Raises InputError where there is none."""
-    if source == NEEDLE:
-        return needle_tasks(drawn, spec, budgets), drawn.n * max(1, len(budgets))
+    if is_world(source):
+        return world_examples(world_of(source), drawn, spec, budgets), drawn.n * max(1, len(budgets))
     found = count(Path(source), dialect, left_out)
     if not found:
         raise InputError(f"--source {source} has no question with an answer to search for; want 'answer' in its rows")
-    return file_tasks(Path(source), spec, budgets, dialect, left_out), found * max(1, len(budgets))
+    return file_examples(Path(source), spec, budgets, dialect, left_out), found * max(1, len(budgets))
 
 
 def _players(roles: str, source: str, error: float, seed: int) -> tuple[Actors, dict[str, Any]]:
@@ -213,13 +214,11 @@ def _players(roles: str, source: str, error: float, seed: int) -> tuple[Actors, 
     if roles != EXPERTS:
         chosen = load_config(Roles, Path(roles))
         return ModelPlayers.of(chosen), dump_config(chosen)
-    if source != NEEDLE and not Path(source).exists():
+    if is_world(source):
+        return world_of(source).experts(error, seed), {EXPERTS: error}
+    if not Path(source).exists():
         raise InputError(f"--source {source} does not exist; want {NEEDLE}, a file or a folder")
-    if source != NEEDLE:
-        raise InvalidConfig(
-            f"--roles {EXPERTS} know the needle world alone; give a TOML file of roles, or --source {NEEDLE}"
-        )
-    return Experts(error, seed), {EXPERTS: error}
+    raise InvalidConfig(f"--roles {EXPERTS} know a world alone; give a TOML file of roles, or --source {NEEDLE}")
 
 
 def _hashes(folders: Iterable[Path]) -> Iterator[int]:

@@ -36,17 +36,17 @@ from cof.cli.outcome import check_outcome
 from cof.cli.progress import counting
 from cof.cli.tables import own_pairs, print_brief, print_details, run_pairs
 from cof.config import replace_fields
-from cof.data.benchmarks import needle
-from cof.data.benchmarks.base import Item
 from cof.data.benchmarks.known import BENCHMARKS
 from cof.data.benchmarks.left_out import LeftOut
+from cof.data.example import NATIVE, SOURCES, Example, Source
+from cof.data.worlds import is_world, world_of
 from cof.dialects.named import dialect_of
 from cof.errors import InputError, InvalidConfig
 from cof.evaluate.compare import Row, markdown, markdown_table, names_of, read_report, read_runs, rows_of
 from cof.evaluate.inspect_log import PICTURES, write_logs
 from cof.evaluate.pairs import HEADINGS, VERDICTS, Pair, as_json, read_pairs
 from cof.evaluate.report import report
-from cof.evaluate.run import NATIVE, SOURCES, Plan, Record, Source, evaluate, records, scored_by
+from cof.evaluate.run import Plan, Record, evaluate, records, scored_by
 from cof.loop.setting import MODES, Mode, Setting, setting_of
 from cof.models.base import Model, ModelInfo, Usage
 from cof.models.opening import ModelRef, open_model
@@ -65,7 +65,7 @@ PIXELS = 100_000_000  # of a question: so many that the view rules of a family d
 TURN_TOKENS = 512  # most tokens of one turn, as the released checkpoints are evaluated (arXiv 2505.15436)
 METRICS: tuple[Metric, ...] = get_args(Metric)
 
-Items = Callable[[int], Iterable[Item]]
+Examples = Callable[[int], Iterable[Example]]
 Details = Annotated[
     bool, typer.Option("--details", help="Also every figure by resolution, category, depth, tag and metric.")
 ]
@@ -120,13 +120,13 @@ def evaluation(
     asked = {"benchmark": bench, "n": n, "side": side, "split": split, "multiple_choice": multiple_choice}
     asked |= {"metric": metric} if metric else {}
     unusable = LeftOut()
-    items = _scored_by(by, _items(bench, data, n, side, split, multiple_choice, setting.spec, unusable))
-    total = _count(items, plan)  # first: what cannot be read is refused, and leaves no run folder behind
+    examples = _scored_by(by, _examples(bench, data, n, side, split, multiple_choice, setting.spec, unusable))
+    total = _count(examples, plan)  # first: what cannot be read is refused, and leaves no run folder behind
     if unusable:
         print(unusable.summary(), file=sys.stderr)
         asked["left_out_rows"] = len(unusable)
     run = RunDir(out, asked | to_json(plan) | _manifest(loaded.info, setting, data))
-    figures, found = _measure(loaded, items, plan, setting, run, total, asked_judge)
+    figures, found = _measure(loaded, examples, plan, setting, run, total, asked_judge)
     figures["left_out_rows"] = len(unusable)
     if left_out := sorted(loaded.usage.left_out):
         figures["left_out"] = left_out
@@ -227,16 +227,17 @@ def _metric(name: str) -> Metric | None:
     return None
 
 
-def _scored_by(metric: Metric | None, items: Items) -> Items:
-    return lambda seed: (scored_by(item, metric) for item in items(seed))
+def _scored_by(metric: Metric | None, examples: Examples) -> Examples:
+    return lambda seed: (scored_by(example, metric) for example in examples(seed))
 
 
 def _check(bench: str, data: Path | None, side: int, split: str, multiple_choice: bool) -> None:
-    """Refuse an unknown benchmark, options that do not fit it, and data without a usable row; with `needle` there is none."""
-    if bench == NEEDLE:
+    """Refuse an unknown benchmark, options that do not fit it, and data without a usable row; a world has none."""
+    if is_world(bench):
         if data is not None:
-            raise InvalidConfig("--data does not apply to needle, whose pictures are drawn; leave it out")
+            raise InvalidConfig(f"--data does not apply to {bench}, whose pictures are drawn; leave it out")
         split_of(split)
+        world_of(bench)
         return
     if bench not in BENCHMARKS:
         raise InputError(f"unknown benchmark {bench!r}; want one of {', '.join([NEEDLE, *BENCHMARKS])}")
@@ -249,7 +250,7 @@ def _check(bench: str, data: Path | None, side: int, split: str, multiple_choice
     next(iter(BENCHMARKS[bench](data, 0, LeftOut())), None)
 
 
-def _items(
+def _examples(
     bench: str,
     data: Path | None,
     n: int | None,
@@ -258,9 +259,10 @@ def _items(
     multiple_choice: bool,
     spec: ViewSpec,
     left_out: LeftOut,
-) -> Items:
+) -> Examples:
     if data is None:  # its pictures are drawn
-        return lambda seed: needle.items(split_of(split), seed, n or NEEDLES, side, spec, multiple_choice)
+        world = world_of(bench)
+        return lambda seed: world.examples(split_of(split), seed, n or NEEDLES, (side,), spec, multiple_choice)
     return lambda seed: islice(BENCHMARKS[bench](data, seed, left_out), n)
 
 
@@ -277,17 +279,17 @@ def _manifest(info: ModelInfo, setting: Setting, data: Path | None) -> dict[str,
     }
 
 
-def _count(items: Items, plan: Plan) -> int:
+def _count(examples: Examples, plan: Plan) -> int:
     """How many traces the plan comes to."""
-    return len(plan.arms) * len(plan.resolutions) * sum(sum(1 for _ in items(seed)) for seed in plan.seeds)
+    return len(plan.arms) * len(plan.resolutions) * sum(sum(1 for _ in examples(seed)) for seed in plan.seeds)
 
 
 def _measure(
-    model: Model, items: Items, plan: Plan, setting: Setting, folder: RunDir, total: int, judge: Model | None
+    model: Model, examples: Examples, plan: Plan, setting: Setting, folder: RunDir, total: int, judge: Model | None
 ) -> tuple[dict[str, Any], list[Record]]:
     """Do the evaluation's work in its run folder, with progress; returns the report of all its records, and these."""
     with folder as run, counting("answering", total, len(run.journal("traces").done)) as advance:
-        evaluate(model, items, plan, setting, run, lambda _: advance())
+        evaluate(model, examples, plan, setting, run, lambda _: advance())
         found = list(records(run.folder))
         if judge is None:
             return report(found), found

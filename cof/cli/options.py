@@ -14,6 +14,7 @@ import typer
 
 from cof.cli import status
 from cof.cli.console import say
+from cof.data.worlds import SPLITS, Split
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_for
 from cof.errors import InputError, InvalidConfig, MissingExtra
@@ -21,7 +22,6 @@ from cof.models.base import SERVED, MeteredModel, Model
 from cof.models.opening import NANO, ModelRef, open_local, open_model
 from cof.models.remote.endpoint import KEY
 from cof.models.remote.model import SECONDS
-from cof.needle.scenes import SPLITS, Split
 from cof.vision.urls import Wire
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cof.cli.console import say
+from cof.data.outside import OUTSIDE
 from cof.errors import ModelError
 from cof.evaluate.run import Record
 from cof.loop.notes import unreadable
 from cof.loop.session import NO_VIEW
-from cof.needle.outside import OUTSIDE
 from cof.types import Stop
 
 

@@ -16,13 +16,13 @@ from cof.data.benchmarks.left_out import LeftOut
 from cof.data.check import check, in_columns
 from cof.data.conversations import Trajectory, trajectories
 from cof.data.formats import write_sharegpt, write_trl, write_verl
+from cof.data.pictures import can_open
 from cof.data.traces import NAME as TRACES
 from cof.data.traces import Kept, read_kept, write_kept
 from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.errors import InputError, InvalidConfig
-from cof.needle.pictures import can_open
 from cof.runs import naming
 from cof.types import Trace
 

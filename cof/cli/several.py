@@ -9,11 +9,11 @@ from cof.cli import status
 from cof.cli.answers import print_answer, print_line, summary
 from cof.cli.asking import AnsweredQuestion, Questionnaire, ask_all
 from cof.cli.console import print_json, printable, say
+from cof.data.outside import OUTSIDE
 from cof.errors import InputError, ModelError
 from cof.loop.notes import unreadable
 from cof.loop.setting import Setting
 from cof.models.base import Model
-from cof.needle.outside import OUTSIDE
 from cof.types import Trace
 from cof.view.browse import Entry, ShownTrace, write_index, write_page, write_traces
 from cof.view.encoded import EncodedPicture

@@ -18,9 +18,9 @@ from cof.cli.options import needed
 from cof.cli.steps import reporting
 from cof.config import dump_config, load_config
 from cof.runs import RunDir, publish
-from cof.train.recipes import PerceptionConfig, SupervisedConfig
+from cof.train.recipes import Recipe, supervised_recipe
 from cof.train.reinforce import ReinforceConfig
-from cof.train.start import Recipe, check_start, maker_of, steps_done
+from cof.train.start import check_start, maker_of, steps_done
 from cof.types import Trace
 from cof.view.browse import ShownTrace, write_pages
 
@@ -32,17 +32,10 @@ Overrides = Annotated[list[str], typer.Option("--set", help="key=value over the 
 
 
 @app.command()
-def perception(config: RecipeFile, out: Out, set_: Overrides = []) -> None:  # noqa: B006
-    """Stage 0: teach visual tokens what they show."""
-    recipe = load_config(PerceptionConfig, config, set_)
-    _train("perception", config, recipe, out, lambda: _stage("cof.train.perception").train_perception)
-
-
-@app.command()
 def sft(config: RecipeFile, out: Out, set_: Overrides = []) -> None:  # noqa: B006
     """Stage 1: supervised trajectories."""
-    recipe = load_config(SupervisedConfig, config, set_)
-    _train("sft", config, recipe, out, lambda: _stage("cof.train.sft").train_supervised)
+    recipe = load_config(supervised_recipe(config, set_), config, set_)
+    run_stage("sft", config, recipe, out, lambda: stage_of("cof.train.sft").train_supervised)
 
 
 @app.command()
@@ -54,7 +47,7 @@ def grpo(config: RecipeFile, out: Out, set_: Overrides = []) -> None:  # noqa: B
         write_pages({f"step-{step}": rollouts}, out / "rollouts" / f"{step:06d}")
 
     recipe = load_config(ReinforceConfig, config, set_)
-    _train("grpo", config, recipe, out, lambda: partial(_stage("cof.train.grpo").train_reinforced, show=show))
+    run_stage("grpo", config, recipe, out, lambda: partial(stage_of("cof.train.grpo").train_reinforced, show=show))
 
 
 @app.command()
@@ -65,7 +58,7 @@ def report(
     ] = None,
 ) -> None:
     """Lay training runs side by side: curves, and what their last steps came to."""
-    progress, watch = _stage("cof.train.progress"), _stage("cof.train.watch")
+    progress, watch = stage_of("cof.train.progress"), stage_of("cof.train.watch")
     logged = {str(run): progress.read_metrics(run) for run in runs}
     out = out or runs[0] / "curves-of-all.png"
     publish(out, progress.plot(logged))
@@ -80,21 +73,12 @@ def report(
     print(f"curves in {out}")
 
 
-@app.command()
-def pack(
-    model: Annotated[Path, typer.Argument(help="Folder `model` of a finished training run.")],
-    out: Annotated[Path, typer.Option(help="Folder to write to.")],
-) -> None:
-    """Write a trained nano in bfloat16, as the package carries it."""
-    _stage("cof.train.nano").pack(model, out)
-    print(f"packed in {out}")
-
-
-def _stage(module: str) -> Any:
+def stage_of(module: str) -> Any:
+    """A module of training. Raises MissingExtra."""
     return needed(module, "training", "train")
 
 
-def _train(name: str, file: Path, recipe: Recipe, out: Path, stage: Callable[[], Callable[..., Path]]) -> None:
+def run_stage(name: str, file: Path, recipe: Recipe, out: Path, stage: Callable[[], Callable[..., Path]]) -> None:
     """Run a stage. Of several processes that a launcher started, the first owns the run folder, and reports.
 
     What a recipe starts from is checked before `stage` imports the libraries of training, which takes seconds.

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from cof.cli.progress import counted
+from cof.data.example import NATIVE
 from cof.errors import InputError, InvalidRun
-from cof.evaluate.run import NATIVE
 from cof.plain import checked_trace
 from cof.runs import read_records
 from cof.scoring.traces import score_trace

@@ -1,4 +1,4 @@
-"""`cof world`: pictures and questions of the needle world as files."""
+"""`cof world`: pictures and questions of a world as files."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from cof.cli.options import Budget, split_of
+from cof.data.worlds import world_of
 from cof.loop.setting import with_budget
-from cof.needle.samples import samples, write
 from cof.types import ViewSpec
 
 app = typer.Typer(no_args_is_help=True)
@@ -19,7 +19,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def world() -> None:
-    """The needle world: synthetic pictures with known answers."""
+    """Worlds: synthetic pictures with known answers."""
 
 
 @app.command()
@@ -30,12 +30,13 @@ def sample(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     budget: Budget = None,
+    world: Annotated[str, typer.Option(help="needle, another world that is installed, or module:name.")] = "needle",
 ) -> None:
-    """Write needle pictures and questions to a folder."""
+    """Write pictures and questions of a world to a folder."""
     spec = with_budget(ViewSpec(), budget) if budget else ViewSpec()
-    chosen = split_of(split)
+    chosen, drawn = split_of(split), world_of(world)
     out.mkdir(parents=True, exist_ok=True)
-    found = samples(chosen, seed, n, side, spec)
+    found = drawn.examples(chosen, seed, n, (side,), spec)
     with Progress(console=Console(stderr=True)) as bar:
-        count = write(iter(bar.track(found, total=n, description="drawing")), out)
+        count = drawn.write(bar.track(found, total=n, description="drawing"), out)
     print(f"{count} pictures in {out}")

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from cof.data.worlds import world_with
 from cof.dialects.control import spelt_in, spelt_in_question
 from cof.dialects.dialect import Dialect
 from cof.errors import InvalidConfig, InvalidImage
-from cof.needle.samples import scene_named
 from cof.types import Trace
 from cof.vision.load import pixels_of
 
@@ -53,7 +53,7 @@ def _unseen() -> Callable[[Trace], str | None]:
     def fault(trace: Trace) -> str | None:
         name = trace.question.image
         if name not in opened:
-            opened[name] = None if scene_named(name) else _closed(name)
+            opened[name] = None if world_with(name) else _closed(name)
         return opened[name]
 
     return fault

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cof.data.benchmarks import jsonl, rows
-from cof.data.benchmarks.base import Item
 from cof.data.benchmarks.left_out import LeftOut, usable
 from cof.data.benchmarks.reading import items_of
 from cof.data.benchmarks.rows import Row
 from cof.data.conversations import holds_trajectories, trajectories
+from cof.data.example import Example
 from cof.data.formats import refuse
+from cof.data.pictures import pictures_in
 from cof.data.traces import kept
 from cof.dialects.base import Message
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
-from cof.needle.pictures import pictures_in
 from cof.types import Question, Trace
 from cof.vision import views
 
@@ -49,7 +49,7 @@ def check(file: Path, dialect: Dialect, left_out: LeftOut, on_row: Callable[[], 
         on_row()
     if isinstance(first, Trace):
         return Checked(kind, good, first.question, dialect_of(first.dialect).conversation(first))
-    overview = views.overview(first.picture().size, dialect.view)
+    overview = views.overview(first.size, dialect.view)
     return Checked(kind, good, first.question, dialect.messages(first.question, (overview,)))
 
 
@@ -69,7 +69,7 @@ def in_columns(messages: tuple[Message, ...], width: int) -> str:
     return "\n".join(lines)
 
 
-def _found(file: Path, dialect: Dialect, left_out: LeftOut) -> tuple[str, Iterator[Trace | Item]]:
+def _found(file: Path, dialect: Dialect, left_out: LeftOut) -> tuple[str, Iterator[Trace | Example]]:
     """The kind of rows, and the good ones; there is one, or the first is an InputError."""
     head = next((row for row in rows.read(file) if not row.fault), None)
     if head is not None and "trace" in head.fields:
@@ -87,7 +87,7 @@ def _trace(row: Row) -> Trace:
     return trace
 
 
-def _opened(row: Row) -> Item:
+def _opened(row: Row) -> Example:
     item = jsonl.item(row)
-    item.picture()
+    item.picture  # noqa: B018
     return item

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from cof.data import tensors
+from cof.data import sequences
 from cof.data.admission import admit
+from cof.data.pictures import pictures_in
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig, ModelError
 from cof.models.local.model import LocalModel
-from cof.needle.pictures import pictures_in
 from cof.types import Trace
 from cof.vision import views
 
@@ -33,10 +33,9 @@ def embed(model: LocalModel, trace: Trace) -> tuple[np.ndarray, float]:
     if trace.spec.factor != model.codec.factor:
         want = f"views in multiples of {model.codec.factor} pixels, as {model.info.name} takes them"
         raise ModelError(f"trace {trace.id} has views in multiples of {trace.spec.factor} pixels; want {want}")
-    talk = tensors.talk_of(trace, dialect)
-    row, whole = (
-        tensors.row([each], model.codec.tokenizer, model.codec.factor) for each in (talk, replace(talk, untrained=()))
-    )
+    dialogue = sequences.dialogue_of(trace, dialect)
+    both = dialogue, replace(dialogue, masked_turns=())
+    row, whole = (sequences.row([each], model.codec.tokenizer, model.codec.factor) for each in both)
     pictures = pictures_in(trace)
     shown = [
         views.render(pictures[view.picture], view, trace.overview_of(view.region), trace.spec) for view in row.views
@@ -48,7 +47,7 @@ def embed(model: LocalModel, trace: Trace) -> tuple[np.ndarray, float]:
         position_ids=torch.tensor(row.positions[:, None], device=network.device),
         **patches,
     ).last_hidden_state[0]
-    said, spoken = (np.flatnonzero(each.labels != tensors.IGNORE) for each in (row, whole))
+    said, spoken = (np.flatnonzero(each.labels != sequences.IGNORE) for each in (row, whole))
     logits = network.lm_head(hidden[said - 1]).float()
     loss = torch.nn.functional.cross_entropy(logits, torch.tensor(row.labels[said], device=network.device))
     return hidden[: int(spoken[0])].float().mean(0).cpu().numpy(), float(loss)

@@ -19,12 +19,12 @@ from typing import Any, TypeVar
 from cof.data.benchmarks.conversation import PICTURE
 from cof.data.benchmarks.left_out import LeftOut, usable
 from cof.data.benchmarks.rows import Row
+from cof.data.pictures import picture_of
 from cof.data.traces import NAME as TRACES
 from cof.dialects.base import Message
 from cof.dialects.control import spelt_in
 from cof.dialects.named import dialect_of
 from cof.errors import InputError, InvalidImage, MissingExtra
-from cof.needle.pictures import picture_of
 from cof.runs import naming, publish
 from cof.types import Shown, Trace
 from cof.vision import views

@@ -18,11 +18,12 @@ from typing import Any
 
 from PIL import Image
 
+from cof.data.example import NATIVE
+from cof.data.pictures import can_open, pictures_in
 from cof.errors import InvalidImage
 from cof.evaluate.report import report
-from cof.evaluate.run import NATIVE, Record, records
+from cof.evaluate.run import Record, records
 from cof.loop.session import NO_VIEW
-from cof.needle.pictures import can_open, pictures_in
 from cof.runs import publish
 from cof.scoring.answers import metric_of, score
 from cof.scoring.traces import Judgement, score_trace

@@ -12,17 +12,6 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from cof.models.base import ModelInfo
-from cof.types import Trace
-from cof.vision.views import Picture
-
-NEEDLE = "needle"  # the world's name on a model's card
-NAMES = frozenset({"nano", "nano-sft"})  # of models, and of dialects, that know this world alone
-OUTSIDE = (
-    "This picture is outside what cof-nano was trained on (drawn needle scenes). "
-    "Its answer says nothing about this picture."
-)
-
 LONG, SHORT, LEAST = 96, 32, 16  # pixels: sides that a picture is shrunk to; the ground has 96 cells along the longer
 PATCH = 5  # pixels: a blob of the ground's middle octave, of which 19 lie along the longer side
 TILE = 8  # pixels: the side of the tiles whose grain is compared
@@ -38,22 +27,6 @@ RANGES = {
 }
 """What drawn scenes measure: least and most of 1,000 scenes of the training split at three budgets, widened by a quarter of
 their distance at either end (`python benchmarks/outside.py --calibrate`)."""
-
-
-def outside(info: ModelInfo, trace: Trace, picture: Picture | Image.Image) -> bool | None:
-    """Whether the trace's picture is none of the world that the model knows; None for a model that is tied to no world.
-
-    `picture` is the one asked about (RGB, upright). Raises InvalidImage where it has not the size that the trace was made for.
-    """
-    if not knows_needles_only(info, trace.dialect):
-        return None
-    shown = picture if isinstance(picture, Picture) else Picture(picture)
-    return outside_score(shown.show(trace.overview, trace.overview, trace.spec)) > LIMIT
-
-
-def knows_needles_only(info: ModelInfo, dialect: str) -> bool:
-    """Whether the model is a cof-nano: by its card's `world`, or, behind a server, by its name or its dialect."""
-    return info.world == NEEDLE or bool({info.name, dialect} & NAMES)
 
 
 def outside_score(pixels: Image.Image) -> float:

@@ -1,6 +1,6 @@
-"""The needle benchmark: one question a scene, drawn from a split and a seed, in memory or on disk in V*Bench's layout.
+"""Examples of the needle world: one question a scene, drawn from a split and a seed, in memory or on disk in V*Bench's layout.
 
-Sample `i` of seed `k` is the same picture and question on every machine. Scenes without a question at this side and
+Example `i` of seed `k` is the same picture and question on every machine. Scenes without a question at this side and
 overview budget are passed over.
 """
 
@@ -11,42 +11,67 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
+from cof.data.example import Example, Needs
+from cof.data.worlds import DEPTHS, SIDES, SPLITS, Split
 from cof.errors import InputError
 from cof.needle.drawing import draw_full
-from cof.needle.questions import Needle, choices, pick, route
-from cof.needle.scenes import HELD_OUT, SPLITS, Contents, Scene, Split, make_scene
+from cof.needle.questions import Needle, can_read, choices, needles, pick, route
+from cof.needle.scenes import HELD_OUT, Contents, Scene, make_scene
 from cof.runs import naming
 from cof.types import Box, Question, Shown, ViewSpec
 from cof.vision import boxes, views
 
-DEPTHS = (0.35, 0.40, 0.25)  # share of questions that need no zoom, one, two
 QUALITY = 92  # of the JPEG that every sampled picture goes through
 SEEDS = 1_000_000  # scenes of one seed before the next seed's begin
-SIDES = (28, 20_000)  # pixels
+PREVIEW = 64  # pixels
+WHOLE = 0.8  # share of a thing that must lie in a view to be told from others there
 NAME = re.compile(r"needle:(?P<split>[a-z]+)-(?P<seed>\d+)@(?P<side>\d{2,5})")
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One question and the scene it is about. `side` is the longer side of the picture in pixels."""
+class SceneTruth:
+    """The scene that a question is about. `side` is the longer side of the picture in pixels; `targets` are the boxes in its
+    pixels that the question was chosen with, which it keeps where no zoom helps."""
 
-    question: Question
     needle: Needle
     scene: Scene
-    side: int
+    side: float
+    targets: tuple[Box, ...]
 
-    def jpeg(self) -> bytes:
-        """The picture as a JPEG file."""
-        return _jpeg(self.scene, self.side)
+    def resized(self, factor: float) -> SceneTruth:
+        own = tuple(boxes.scale(box, factor, factor) for box in self.targets)
+        return replace(self, side=self.side * factor, targets=own)
 
-    def picture(self) -> Image.Image:
-        """The picture's pixels, RGB, after JPEG."""
-        return Image.open(io.BytesIO(self.jpeg())).convert("RGB")
+    def needs(self, overview: Shown, spec: ViewSpec) -> Needs:
+        path = route(self.needle, overview, self.side, spec)
+        return Needs(None, self.targets) if path is None else Needs(len(path), path or _items(self.needle, self.side))
+
+    def shows_answer(self, view: Shown) -> bool:
+        inside = all(holds(view, boxes.scale(item.box, self.side, self.side)) for item in self.needle.items)
+        return inside and can_read(self.needle, view, self.side)
+
+    def preview(self) -> Image.Image:
+        return draw_full(self.scene, PREVIEW)
+
+
+def truth_of(example: Example) -> SceneTruth:
+    """The scene of an example. Raises TypeError where it is about none."""
+    if not isinstance(example.truth, SceneTruth):
+        raise TypeError(f"want an example of the needle world; got one that knows {type(example.truth).__name__}")
+    return example.truth
+
+
+def holds(view: Shown, box: Box) -> bool:
+    """Whether enough of a thing lies in a view for the thing to be told from others there."""
+    common = boxes.intersect(view.region, box)
+    return common is not None and common.area >= WHOLE * box.area
 
 
 def samples(
@@ -57,8 +82,8 @@ def samples(
     spec: ViewSpec = ViewSpec(),
     multiple_choice: bool = False,
     per_scene: int = 1,
-) -> Iterator[Sample]:
-    """`count` samples, at most `per_scene` about one picture, of one longer side or of several that pictures take in turn.
+) -> Iterator[Example]:
+    """`count` examples, at most `per_scene` about one picture, of one longer side or of several that pictures take in turn.
 
     Depths are those at `spec`'s overview budget. Raises InputError on a bad side.
     """
@@ -75,12 +100,17 @@ def asked(
     multiple_choice: bool = False,
     most: int = 1,
     depths: tuple[float, ...] = DEPTHS,
-) -> Iterator[Sample]:
-    """At most `most` samples about one scene, none where it has no question; `depths` weigh the zooms that are needed."""
-    rng = scene.rng(13)
+    rng: np.random.Generator | None = None,
+) -> Iterator[Example]:
+    """At most `most` examples about one scene, none where it has no question; `depths` weigh the zooms that are needed.
+
+    They are chosen by `rng`, or by the scene's own.
+    """
+    rng = rng or scene.rng(13)
     size = (round(scene.extent[0] * side), round(scene.extent[1] * side))
     picked = pick(scene, rng, most, views.overview(size, spec), side, spec, depths)
     for n, (needle, path) in enumerate(picked):
+        targets = path or _items(needle, side)
         question = Question(
             f"{scene.id}-{side}" + (f"-{n}" if most > 1 else ""),
             (f"needle:{scene.id}@{side}",),  # as NAME reads it
@@ -89,49 +119,56 @@ def asked(
             needle.answer,
             needle.category,
             len(path),
-            path or _items(needle, side),
+            targets,
             (
                 needle.attribute,
                 "pair never trained on" if any(item.pair in HELD_OUT for item in needle.items) else "pair seen",
             ),
+            readable=True,
         )
-        yield Sample(question, needle, scene, side)
+        truth = SceneTruth(needle, scene, side, targets)
+        yield Example(question, partial(_drawn, scene, side), spec=spec, truth=truth, known_size=size)
 
 
-def asked_at(sample: Sample, first: Shown, unit: float, spec: ViewSpec) -> Question:
-    """The question with the depth and the targets that it has from the overview `first` by `spec`, whatever it was picked at.
-
-    `unit` is the longer side of the picture in pixels: `sample.side`, or less where the picture was made smaller. Where no
-    zoom helps, depth is None and the targets are the sample's own.
-    """
-    path, factor = route(sample.needle, first, unit, spec), unit / sample.side
-    if path is None:
-        own = tuple(boxes.scale(box, factor, factor) for box in sample.question.targets)
-        return replace(sample.question, depth=None, targets=own)
-    return replace(sample.question, depth=len(path), targets=path or _items(sample.needle, unit))
+def asked_again(question: Question, spec: ViewSpec) -> Example | None:
+    """The example of a question that names a scene's picture; None where it is about another, or no question of the scene."""
+    named = scene_named(question.image)
+    needle = next((each for each in needles(named[0]) if each.text == question.text), None) if named else None
+    if named is None or needle is None:
+        return None
+    scene, side = named
+    size = (round(scene.extent[0] * side), round(scene.extent[1] * side))
+    truth = SceneTruth(needle, scene, side, question.targets)
+    return Example(question, partial(_drawn, scene, side), spec=spec, truth=truth, known_size=size)
 
 
 def redraw(name: str) -> Image.Image | None:
-    """The picture that a sample's question names as its `image`, as `Sample.picture` gives it; None for another name."""
+    """The picture, RGB, that a question of this world names as its `image`; None for another name."""
     named = scene_named(name)
-    return None if named is None else Image.open(io.BytesIO(_jpeg(*named))).convert("RGB")
+    return None if named is None else _drawn(*named)
 
 
 def scene_named(name: str) -> tuple[Scene, int] | None:
-    """The scene that a sample's question names as its `image`, and its picture's longer side; None for another name."""
+    """The scene that a question of this world names as its `image`, and its picture's longer side; None for another name."""
     named = NAME.fullmatch(name)
     split = next((split for split in SPLITS if named and split == named["split"]), None)
     return None if named is None or split is None else (make_scene(split, int(named["seed"])), int(named["side"]))
 
 
-def write(found: Iterator[Sample], folder: Path) -> int:
-    """Write samples as V*Bench has them: `<category>/<id>.jpg` and `.json` with the right option first. Returns the count."""
+def jpeg_of(example: Example) -> bytes:
+    """The picture of an example of this world as a JPEG file."""
+    truth = truth_of(example)
+    return _jpeg(truth.scene, round(truth.side))
+
+
+def write(found: Iterator[Example], folder: Path) -> int:
+    """Write examples as V*Bench has them: `<category>/<id>.jpg` and `.json` with the right option first. Returns the count."""
     count = 0
-    for sample in found:
-        place = folder / sample.needle.category
+    for example in found:
+        place = folder / truth_of(example).needle.category
         place.mkdir(parents=True, exist_ok=True)
-        for end, content in ((".jpg", sample.jpeg()), (".json", json.dumps(_vstar(sample), indent=1).encode())):
-            file = place / f"{sample.question.id}{end}"
+        for end, content in ((".jpg", jpeg_of(example)), (".json", json.dumps(_vstar(example), indent=1).encode())):
+            file = place / f"{example.question.id}{end}"
             with naming(file):
                 file.write_bytes(content)
         count += 1
@@ -140,14 +177,14 @@ def write(found: Iterator[Sample], folder: Path) -> int:
 
 def _found(
     split: Split, seed: int, count: int, sides: tuple[int, ...], spec: ViewSpec, multiple_choice: bool, per_scene: int
-) -> Iterator[Sample]:
+) -> Iterator[Example]:
     found, index = 0, 0
     while found < count:
         scene, side = make_scene(split, seed * SEEDS + index, Contents()), sides[index % len(sides)]
         index += 1
-        for sample in islice(asked(scene, side, spec, multiple_choice, per_scene), count - found):
+        for example in islice(asked(scene, side, spec, multiple_choice, per_scene), count - found):
             found += 1
-            yield sample
+            yield example
         if not found and index > 50 * len(sides):
             raise InputError(f"no question can be answered at side {max(sides)}; want a larger side or overview budget")
 
@@ -156,21 +193,27 @@ def _items(needle: Needle, unit: float) -> tuple[Box, ...]:
     return tuple(boxes.scale(item.box, unit, unit) for item in needle.items)
 
 
+def _drawn(scene: Scene, side: int) -> Image.Image:
+    """The picture's pixels, RGB, after JPEG."""
+    return Image.open(io.BytesIO(_jpeg(scene, side))).convert("RGB")
+
+
 def _jpeg(scene: Scene, side: int) -> bytes:
     buffer = io.BytesIO()
     draw_full(scene, side).save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()
 
 
-def _vstar(sample: Sample) -> dict[str, object]:
-    needle, side = sample.needle, sample.side
-    others = [c for c in choices(needle, sample.scene.rng(17)) if c != needle.answer]
+def _vstar(example: Example) -> dict[str, object]:
+    truth = truth_of(example)
+    needle, side = truth.needle, truth.side
+    others = [c for c in choices(needle, truth.scene.rng(17)) if c != needle.answer]
     return {
         "target_object": [item.name for item in needle.items],
         "bbox": [_xywh(boxes.scale(item.box, side, side)) for item in needle.items],
         "question": needle.text,
         "options": [needle.answer, *others],
-        "depth": sample.question.depth,
+        "depth": example.question.depth,
     }
 
 

@@ -8,10 +8,10 @@ items. Splits never share a seed, and the colour-kind pairs of `HELD_OUT` occur 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from cof.data.worlds import SPLITS, Split
 from cof.types import Box
 from cof.vision import boxes
 
@@ -30,8 +30,6 @@ PATTERNS = ("plain", "striped", "dotted", "checkered")
 MARKS = tuple("ABCDEFGHJKLMNPRSTUVWXYZ")  # I, O and Q look like others when small
 BOARD = "board"
 
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 HELD_OUT = frozenset((c, k) for i, c in enumerate(COLOURS) for j, k in enumerate(KINDS) if (i + j) % 5 == 0)
 
 

@@ -67,8 +67,8 @@ def formed(trace: Trace) -> float:
 def box_iou(trace: Trace) -> float | None:
     """The mean over the true boxes of the best IoU of any box that was asked for, in [0, 1]; 0 without zooms.
 
-    As mIoU of TreeBench (arXiv 2507.07999). None where the true boxes are not known or no zoom is needed, so that zooming
-    itself is no merit.
+    As mIoU of TreeBench (arXiv 2507.07999). None where the true boxes are not known, no zoom is needed or none would
+    help, so that zooming itself is no merit.
     """
     return _best(trace, boxes.iou, 0.0)
 
@@ -164,7 +164,7 @@ def _against_truth(trace: Trace, part: Callable[[str, str], float | None]) -> fl
 def _best(trace: Trace, shared: Callable[[Box, Box], float], least: float) -> float | None:
     """The mean over the true boxes of the best overlap of any box that was asked for."""
     targets, asked = trace.question.targets, trace.requested_boxes
-    if not targets or trace.question.depth == 0:
+    if not targets or trace.question.depth == 0 or trace.question.readable is False:
         return None
     return sum(max((shared(box, target) for box in asked), default=least) for target in targets) / len(targets)
 

@@ -22,11 +22,11 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from cof.data.outside import OUTSIDE, knows_one_world
 from cof.loop.session import not_asked
 from cof.loop.setting import Setting
 from cof.models.base import Model
 from cof.models.remote.model import OWNER
-from cof.needle.outside import OUTSIDE, knows_needles_only
 from cof.plain import to_json
 from cof.serve import document, fields, finish, responses, wire
 from cof.serve.prepare import Prepared, prepared
@@ -94,7 +94,7 @@ def _live_page(model: Model, service: Service) -> str:
         body=service.body,
         characters=service.question_characters,
         key=bool(service.key),
-        needles=knows_needles_only(model.info, service.dialect.name if service.dialect else ""),
+        needles=knows_one_world(model.info, service.dialect.name if service.dialect else ""),
         outside=OUTSIDE,
         unlisted=UNLISTED,
     )

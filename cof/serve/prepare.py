@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cof.data.outside import knows_one_world
 from cof.dialects.base import JSON_REQUEST
 from cof.dialects.control import control_token
 from cof.errors import InputError, InvalidImage
 from cof.loop.question import question_of
 from cof.loop.setting import Setting, setting_of, turn_tokens_of
-from cof.needle.outside import knows_needles_only
 from cof.serve.conversation import WANTED, Dialogue, conversation_in
 from cof.serve.fetch import fetched
 from cof.serve.request import ChatRequest, ResponseFormat
@@ -70,9 +70,7 @@ async def prepared(server: Server, wanted: ChatRequest, form: Form) -> Prepared:
     field = form.messages
     dialogue, output = conversation_in(wanted.messages, field), _output(wanted.response_format, form.output)
     spoken = server.service.dialect.name if server.service.dialect else ""
-    alone = knows_needles_only(
-        server.model.info, spoken
-    )  # such models were trained on single questions (docs/serve.md)
+    alone = knows_one_world(server.model.info, spoken)  # such models were trained on single questions (docs/serve.md)
     question, notes = _question(wanted, dialogue, output, server.model.info.name if alone else "", form)
     _check_lengths(server.service, wanted, dialogue, question.choices, field)
     if not dialogue.pictures:

@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from cof.data.outside import outside
 from cof.errors import InvalidImage
 from cof.loop.notes import unreadable
 from cof.loop.setting import Setting
 from cof.models.base import Model
-from cof.needle.outside import outside
 from cof.serve.picture_cache import POLL_SECONDS, HungUp, PictureCache
 from cof.serve.service import Refused, Service, bad, busy, client_closed
 from cof.serve.worker import ModelWorker, StreamingSession

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from cof.data.outside import OUTSIDE
 from cof.loop.notes import notes
 from cof.loop.session import NO_VIEW
-from cof.needle.outside import OUTSIDE
 from cof.scoring.traces import listed
 from cof.serve.fields import RequestObject
 from cof.serve.request import ChatRequest

@@ -21,6 +21,7 @@ from accelerate.utils import gather_object
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
+from cof.data.example import Example
 from cof.dialects.named import dialect_of
 from cof.errors import ModelError
 from cof.loop.setting import Setting
@@ -33,7 +34,7 @@ from cof.scoring.judge import judged
 from cof.scoring.rewards import Rollout, advantages_of, graded, parts, total
 from cof.train.policy import Packed, learnt_tokens, loss_inputs, score
 from cof.train.progress import Curves, Loaded
-from cof.train.prompts import Prompt, Prompts
+from cof.train.prompts import Prompts
 from cof.train.reinforce import ReinforceConfig
 from cof.train.rollouts import Episode, play
 from cof.train.sft import lora
@@ -99,8 +100,8 @@ class FocusTrainer(Loaded, GRPOTrainer):
 
     def _play(self, rows: Sequence[Mapping[str, int]]) -> list[Episode]:
         """A rollout for each row, with a seed of its own whatever process plays it."""
-        config, first, prompts = self.config, self.accelerator.process_index * len(rows), dict[int, Prompt]()
-        asked = list[tuple[Prompt, int]]()
+        config, first, prompts = self.config, self.accelerator.process_index * len(rows), dict[int, Example]()
+        asked = list[tuple[Example, int]]()
         for place, index in enumerate((row["index"] for row in rows), first):
             if index not in prompts:
                 prompts[index] = self.prompts(index)
@@ -201,7 +202,7 @@ class FocusTrainer(Loaded, GRPOTrainer):
 
 
 def rollout_setting(config: ReinforceConfig) -> Setting:
-    """How rollouts are run, but for what their prompt says."""
+    """How rollouts are run, but for what their example says."""
     sampling = Sampling(config.temperature, tokens=config.tokens)
     return Setting(limits=config.limits, sampling=sampling, dialect=dialect_of(config.dialect))
 

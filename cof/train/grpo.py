@@ -15,11 +15,12 @@ from accelerate import PartialState
 from transformers import AutoModelForImageTextToText
 from trl import GRPOConfig
 
+from cof.data.worlds import world_of
 from cof.errors import InvalidConfig, MissingExtra
 from cof.models.local.model import LocalModel
 from cof.train.focus_trainer import FocusTrainer, Show
 from cof.train.progress import Report, common_arguments, no_report, report_to
-from cof.train.prompts import FilePrompts, NeedlePrompts, Prompts
+from cof.train.prompts import FilePrompts, Prompts, WorldPrompts
 from cof.train.reinforce import ReinforceConfig
 from cof.train.sft import finish
 from cof.train.start import check_start, last_checkpoint, maker_of
@@ -63,7 +64,8 @@ def _prompts(config: ReinforceConfig, start: LocalModel) -> Prompts:
     """What is asked."""
     if config.questions:
         return FilePrompts(Path(config.questions), config.seed, start.card.spec.factor)
-    return NeedlePrompts(start.card.spec, config.seed, config.sides, config.budgets, config.depths, config.resolutions)
+    world, sizes = world_of(config.world), (config.sides, config.budgets, config.depths, config.resolutions)
+    return WorldPrompts(world, start.card.spec, config.seed, *sizes)
 
 
 def _arguments(config: ReinforceConfig, out: Path, start: LocalModel) -> GRPOConfig:

@@ -1,7 +1,7 @@
 """How likely a network finds what was sampled: episodes packed into rows, and the log-probability of every sampled token.
 
 Rollouts of one question share its tokens, so these stand once at the front of a row and the rollouts follow as branches
-(`tensors.py`). The distribution is the one that was sampled from: the same temperature, and the same tokens ruled out.
+(`data/sequences.py`). The distribution is the one that was sampled from: the same temperature, and the same tokens ruled out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from cof.data import tensors
+from cof.data import sequences
 from cof.models.encoding import Codec
 from cof.train.rollouts import Episode, silent
 
@@ -68,17 +68,17 @@ def loss_inputs(
 
 def pack(episodes: Sequence[Episode], chosen: Sequence[int], codec: Codec, branches: int) -> Packed:
     """The `chosen` episodes, at least one, in rows of at most `branches` that share a question and lie side by side."""
-    rows, places, pixels = list[tensors.Row](), list[np.ndarray](), list[Image.Image]()
+    rows, places, pixels = list[sequences.PackedRow](), list[np.ndarray](), list[Image.Image]()
     for number, group in enumerate(_rows(episodes, chosen, branches)):
         members = [episodes[n] for n in group]
-        encoded = [(e.ids, np.where(e.sampled, e.ids, tensors.IGNORE), e.views) for e in members]
-        front = min(members[0].prompt, tensors.common_front([e.ids for e in members]))
-        row = tensors.join(encoded, front, codec.image_token, codec.factor)
+        encoded = [(e.ids, np.where(e.sampled, e.ids, sequences.IGNORE), e.views) for e in members]
+        front = min(members[0].prompt, sequences.common_front([e.ids for e in members]))
+        row = sequences.join(encoded, front, codec.image_token, codec.factor)
         pictures, trace = members[0].pictures, members[0].trace
         pixels += [pictures[view.picture].show(view, trace.overview_of(view.region), trace.spec) for view in row.views]
         rows.append(row)
         places.append(_places(members, group, number, front))
-    inputs = tensors.collate(rows, codec.pad, square=branches > 1)
+    inputs = sequences.collate(rows, codec.pad, square=branches > 1)
     del inputs["labels"]
     inputs |= {name: torch.from_numpy(array) for name, array in codec.patches(pixels).items()}
     return Packed(inputs, *(torch.from_numpy(column) for column in np.concatenate(places, axis=1)))

@@ -20,7 +20,7 @@ from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
 from cof.errors import InvalidRun
 from cof.runs import publish
-from cof.train.start import Recipe
+from cof.train.recipes import Recipe
 
 SMOOTH = 10  # logged steps whose mean a curve shows
 BOOKKEEPING = ("step", "epoch", "learning_rate")

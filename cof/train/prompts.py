@@ -1,4 +1,4 @@
-"""What is asked in reinforcement: the n-th question of a run, from the needle world or from a file of traces.
+"""What is asked in reinforcement: the n-th question of a run, from a world or from a file of traces.
 
 A question is a pure function of the seed and its number, so that a run resumes, and every process asks the same.
 """
@@ -7,50 +7,39 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from cof.data.admission import admit_questions
+from cof.data.example import NATIVE, Example
+from cof.data.pictures import picture_of
+from cof.data.worlds import World
 from cof.errors import InvalidConfig
 from cof.loop.setting import with_budget
-from cof.needle.pictures import picture_of
-from cof.needle.samples import Sample, asked, asked_at
-from cof.needle.scenes import make_scene
 from cof.plain import trace_from_json
 from cof.runs import read_records
 from cof.types import Question, ViewSpec
-from cof.vision import boxes, views
-from cof.vision.views import Picture
 
-FIRST = 1 << 53  # scenes from here on are asked about in reinforcement alone
-TRIES = 50  # scenes that are looked at for a question
-NEXT = 1 << 45  # from a scene without a question to the one that is asked about instead
+FIRST = 1 << 53  # pictures from here on are asked about in reinforcement alone
+TRIES = 50  # pictures that are tried for a question
+NEXT = 1 << 45  # from a picture without a question to the one that is asked about instead
 
 
-@dataclass(frozen=True)
-class Prompt:
-    """A question, its picture, and the view rules by which it is looked at."""
-
-    question: Question
-    picture: Picture
-    spec: ViewSpec
-
-
-Prompts = Callable[[int], Prompt]
+Prompts = Callable[[int], Example]
 
 
 @dataclass(frozen=True)
-class NeedlePrompts:
-    """One question a scene of the train split. Pictures have one of `sides` (pixels of the longer side), overviews at most
-    one of `budgets` (visual tokens); `depths` weigh the questions that need no zoom, one, two.
+class WorldPrompts:
+    """One question a picture of a world's train split. Pictures have one of `sides` (pixels of the longer side), overviews at
+    most one of `budgets` (visual tokens); `depths` weigh the questions that need no zoom, one, two.
 
     A question is chosen as its picture has it; then that is made smaller, to one of `resolutions` (pixels of the longer
     side), as in an evaluation of resized pictures. It is left as it is where it is no larger, or none are given.
     """
 
+    world: World
     spec: ViewSpec
     seed: int
     sides: tuple[int, ...]
@@ -58,33 +47,17 @@ class NeedlePrompts:
     depths: tuple[float, ...]
     resolutions: tuple[int, ...] = ()
 
-    def __call__(self, index: int) -> Prompt:
+    def __call__(self, index: int) -> Example:
         rng = np.random.default_rng([self.seed, index])
         side, spec = int(rng.choice(self.sides)), with_budget(self.spec, int(rng.choice(self.budgets)))
-        resolution = int(rng.choice(self.resolutions)) if self.resolutions else side
-        scenes = (make_scene("train", FIRST + (self.seed << 32) + index + again * NEXT) for again in range(TRIES))
-        sample = next((found for scene in scenes for found in asked(scene, side, spec, depths=self.depths)), None)
-        if sample is None:
-            told = f"side {side}, a budget of {spec.max_pixels // spec.factor**2} tokens and depths {self.depths}"
-            raise InvalidConfig(f"no question can be asked at {told}; want a larger side or budget, or other depths")
-        return (
-            _resized(sample, resolution, spec)
-            if resolution < side
-            else Prompt(sample.question, Picture(sample.picture()), spec)
-        )
-
-
-def _resized(sample: Sample, resolution: int, spec: ViewSpec) -> Prompt:
-    """The question about the picture made smaller, with the zooms that are needed there. Where none would help, it has no
-    targets: no box is to be paid for."""
-    image = sample.picture()
-    size, factor = boxes.shrink(image.size, resolution)
-    if size == image.size:
-        return Prompt(sample.question, Picture(image), spec)
-    question = asked_at(sample, views.overview(size, spec), sample.side * factor, spec)
-    if question.depth is None:
-        question = replace(question, targets=())
-    return Prompt(question, Picture(image.resize(size, Image.Resampling.LANCZOS)), spec)
+        resolution = int(rng.choice(self.resolutions)) if self.resolutions else NATIVE
+        numbers = (FIRST + (self.seed << 32) + index + again * NEXT for again in range(TRIES))
+        found = (self.world.example("train", number, side, spec, self.depths) for number in numbers)
+        example = next((each for each in found if each is not None), None)
+        if example is None:
+            asked = f"side {side}, a budget of {spec.max_pixels // spec.factor**2} tokens and depths {self.depths}"
+            raise InvalidConfig(f"no question can be asked at {asked}; want a larger side or budget, or other depths")
+        return example.at(spec, resolution)
 
 
 @dataclass(frozen=True)
@@ -100,11 +73,11 @@ class FilePrompts:
     seed: int
     factor: int
 
-    def __call__(self, index: int) -> Prompt:
+    def __call__(self, index: int) -> Example:
         pool, shares = self.pool
         at = np.searchsorted(np.cumsum(shares), np.random.default_rng([self.seed, index]).uniform(0, sum(shares)))
         question, spec = pool[min(int(at), len(pool) - 1)]
-        return Prompt(question, Picture(picture_of(question)), spec)
+        return Example(question, functools.partial(picture_of, question), spec=spec)
 
     @functools.cached_property
     def pool(self) -> tuple[list[tuple[Question, ViewSpec]], list[float]]:

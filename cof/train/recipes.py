@@ -1,18 +1,60 @@
-"""The recipes of perception and of supervision, checked before torch is imported. GRPO's is in `reinforce.py`."""
+"""The recipe of supervision, and what all recipes have, checked before torch is imported. GRPO's is in `reinforce.py`.
+
+The recipe names by `supervision` who makes the supervised examples: a file of traces, the room in which the embedded model is
+made, or a part from outside the package.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
+from cof import registry
+from cof.config import read_recipe
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
-from cof.needle.scenes import Contents
 from cof.types import ViewSpec
 
 Precision = Literal["bfloat16", "float32"]
 """The type of the forward pass. Weights are float32. A CPU without bfloat16 arithmetic is ten times slower in bfloat16."""
+
+DATA = "`cof data build --out FOLDER` writes one"
+GROUP = "cof.supervisions"  # of entry points
+SUPERVISIONS = {"traces": "cof.train.recipes:SupervisedConfig", "nano": "cof.nano.recipes:NanoSupervisedConfig"}
+
+
+class Needed(NamedTuple):
+    """A file that a recipe names by `key`; empty where it names none. `want` says what is wanted there."""
+
+    key: str
+    path: str
+    want: str
+
+
+class Recipe(Protocol):
+    """What all recipes of training have. Counts are in steps."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def warmup(self) -> int: ...
+    @property
+    def save_every(self) -> int: ...
+    @property
+    def precision(self) -> Precision: ...
+
+    def files(self, maker: str) -> Iterator[Needed]:
+        """The files that must be there; `maker` is the command of the stage before, without its --out."""
+        ...
 
 
 def at_least_one(config: Any, *names: str) -> None:
@@ -22,102 +64,28 @@ def at_least_one(config: Any, *names: str) -> None:
 
 
 @dataclass(frozen=True)
-class PerceptionConfig:
-    """Recipe of stage 0.
-
-    `model`: "nano", "nano-sft", or a folder of that architecture. Without it an untrained model is made.
-    `text`, `vision`: the fields of the untrained model's two configs.
-    `layers`: first language layers that are trained, with the vision tower.
-    `scenes`, `crops`: scenes of a step, and zooms of each scene.
-    `warmup`, `save_every`: in steps.
-    """
-
-    model: str = ""
-    text: dict[str, Any] = field(default_factory=dict)
-    vision: dict[str, Any] = field(default_factory=dict)
-    layers: int = 2
-    seed: int = 0
-    steps: int = 3500
-    scenes: int = 3
-    crops: int = 6
-    learning_rate: float = 1e-3
-    warmup: int = 100
-    save_every: int = 250
-    precision: Precision = "bfloat16"
-    spec: ViewSpec = ViewSpec()
-    contents: Contents = Contents()
-
-    def __post_init__(self) -> None:
-        at_least_one(self, "layers", "steps", "scenes", "crops", "save_every")
-        if bool(self.model) == bool(self.text and self.vision):
-            raise InvalidConfig("a start is missing or given twice; want either model, or both [text] and [vision]")
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What is taught until step `until`: scenes of these `contents`, and questions that need 0, 1 or 2 zooms.
-
-    `depths` are the weights of these questions. Pictures have one of `sides` (pixels of the longer side), overviews at most
-    one of `budgets` (visual tokens). Of the conversations a share is `direct`: answered at once; `given`: shown the true
-    places first; `forced`: made to zoom. Of the others `recovery` begin at a wrong place. Of all a share has `choices`.
-    """
-
-    until: int
-    contents: Contents = Contents()
-    depths: tuple[float, ...] = (0.35, 0.35, 0.3)
-    sides: tuple[int, ...] = (1792,)
-    budgets: tuple[int, ...] = (256,)
-    direct: float = 0.06
-    given: float = 0.0
-    forced: float = 0.0
-    recovery: float = 0.08
-    choices: float = 0.15
-
-
-@dataclass(frozen=True)
-class Dense:
-    """Supervision beside the language loss, which alone would take many more steps, with the weight of each.
-
-    `content`, `frame`: language layers after which visual tokens predict their content, and their place in the overview.
-    `weight`: of both predictions.
-    `places`: weight of the loss where the text names a place; nearby numbers are nearly right.
-    `look`: heads of the two layers after so many attend to what is meant; those of the layer after `content`, to its name.
-    `looks`: weight of that attention (see `looks.py`).
-    """
-
-    content: int = 2
-    frame: int = 4
-    look: int = 3
-    weight: float = 0.15
-    places: float = 1.0
-    looks: float = 1.0
-
-
-@dataclass(frozen=True)
 class SupervisedConfig:
-    """Recipe of stage 1.
+    """Recipe of supervision on traces of any pictures. Other kinds of supervised examples extend it.
 
     `model`: "nano", "nano-sft", a folder or a hub id.
-    `dialect`: a family's name or a TOML file. Conversations about needle scenes are in "cof" alone.
-    `heads`: the checkpoint, of perception or of this stage, from which dense heads are taken.
-    `traces`: a JSONL file of traces about any pictures, `rows` of them for each step. With `dense`, about needle scenes.
-    `lessons`: without `traces`, conversations about needle scenes are made from these.
-    `scenes`, `questions`: needle scenes of a step, and the most conversations about each.
+    `dialect`: a family's name or a TOML file.
+    `supervision`: who makes the supervised examples: "traces", "nano", a name of the entry points `cof.supervisions`, or
+    module:name of a class that extends this one.
+    `traces`: a JSONL file of traces, `rows` of them for each step.
     `warmup`, `save_every`: in steps.
     """
+
+    source: ClassVar[str] = "cof.train.traces:supervise"
+    """Python path of the function that makes a `cof.train.sft.Supervised` of the recipe, a tokenizer and an image processor."""
 
     model: str
     dialect: str = COF.name
-    heads: str = ""
+    supervision: str = "traces"
     traces: str = ""
-    lessons: tuple[Lesson, ...] = (Lesson(1),)
-    dense: Dense | None = None
     seed: int = 0
     steps: int = 6000
     rows: int = 2
     accumulate: int = 1
-    scenes: int = 4
-    questions: int = 6
     learning_rate: float = 1e-3
     warmup: int = 100
     save_every: int = 250
@@ -127,10 +95,18 @@ class SupervisedConfig:
     spec: ViewSpec = ViewSpec()
 
     def __post_init__(self) -> None:
-        at_least_one(self, "steps", "rows", "accumulate", "scenes", "questions", "save_every")
+        at_least_one(self, "steps", "rows", "accumulate", "save_every")
         dialect_of(self.dialect)
-        if self.dialect != COF.name and (self.dense or not self.traces):
-            want = f"want dialect = {COF.name!r}, or a file of traces and no [dense]"
-            raise InvalidConfig(
-                f"dialect = {self.dialect!r} is not possible with lessons or [dense] on needle scenes; {want}"
-            )
+
+    def files(self, maker: str) -> Iterator[Needed]:  # noqa: ARG002
+        yield Needed("traces", self.traces, f"a JSONL file of traces: {DATA}")
+
+
+def supervised_recipe(path: Path, overrides: Sequence[str] = ()) -> type[SupervisedConfig]:
+    """The class of a recipe of supervision, by the `supervision` that the file or an override names. Raises InvalidConfig."""
+    given = [item.partition("=")[2].strip() for item in overrides if item.partition("=")[0].strip() == "supervision"]
+    name = given[-1] if given else read_recipe(path).get("supervision", "traces")
+    found = registry.part("supervision", str(name), {**registry.installed(GROUP), **SUPERVISIONS})
+    if not (isinstance(found, type) and issubclass(found, SupervisedConfig)):
+        raise InvalidConfig(f"supervision {name!r} is no recipe; want a class that extends SupervisedConfig")
+    return found

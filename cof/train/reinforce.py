@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from cof.data.worlds import DEPTHS, SIDES, world_of
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
-from cof.needle.samples import DEPTHS, SIDES
 from cof.scoring.rewards import Weights
-from cof.train.recipes import Precision, at_least_one
+from cof.train.recipes import DATA, Needed, Precision, at_least_one
 from cof.types import Limits
 
 VLLM_TEMPERATURE_RANGE = (0.01, 2.0)  # temperatures that vLLM 0.30.0 takes as they are
@@ -21,16 +22,17 @@ class ReinforceConfig:
     what it is held to by `beta`. `dialect` is the family, or the TOML file, in whose words it is asked and read.
 
     A step asks `groups` questions, `group` rollouts each, of which `seats` run together, and learns from them in `accumulate`
-    passes; rows of a pass hold at most `branches` rollouts. Questions come from the file `questions`, or else from needle
-    scenes, as `NeedlePrompts` says. `judge` is the URL of an endpoint that scores what cannot be read; its key is in
-    `judge_key_file`, or else in OPENAI_API_KEY. `scale`: advantages are divided by their group's deviation. `tokens` limits a
-    turn; `warmup` counts steps; every `show_every` steps a group is shown. `vllm` is the share of the GPU's memory for vLLM,
+    passes; rows of a pass hold at most `branches` rollouts. Questions come from the file `questions`, or else from `world`, a
+    name or module:name, as `WorldPrompts` says. `judge` is the URL of an endpoint that scores what cannot be read; its key is
+    in `judge_key_file`, or else in OPENAI_API_KEY. `scale`: advantages are divided by their group's deviation. `tokens` limits
+    a turn; `warmup` counts steps; every `show_every` steps a group is shown. `vllm` is the share of the GPU's memory for vLLM,
     from which rollouts come then, all of a step together; with 0 they come from the network that is trained.
     """
 
     model: str
     dialect: str = COF.name
     questions: str = ""
+    world: str = "needle"
     sides: tuple[int, ...] = (1792,)
     resolutions: tuple[int, ...] = ()
     budgets: tuple[int, ...] = (256,)
@@ -64,6 +66,7 @@ class ReinforceConfig:
     def __post_init__(self) -> None:
         at_least_one(self, "steps", "groups", "accumulate", "branches", "seats", "tokens", "save_every", "show_every")
         dialect_of(self.dialect)
+        world_of(self.world)
         if bad := [side for side in (*self.sides, *self.resolutions) if not SIDES[0] <= side <= SIDES[1]]:
             raise InvalidConfig(
                 f"a side or resolution of {bad[0]} is not possible; want {SIDES[0]} to {SIDES[1]} pixels"
@@ -88,3 +91,6 @@ class ReinforceConfig:
             raise InvalidConfig(
                 "rewards, sides, budgets or depths are empty; want a reward that weighs something, and some of each"
             )
+
+    def files(self, maker: str) -> Iterator[Needed]:  # noqa: ARG002
+        yield Needed("questions", self.questions, f"a JSONL file of traces: {DATA}")

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cof.data.example import Example
 from cof.dialects.cof import COF
 from cof.loop.session import Session
 from cof.loop.setting import Setting
 from cof.models.base import Model, Request
 from cof.models.encoding import Codec
-from cof.train.prompts import Prompt
 from cof.types import Question, Shown, Trace, Transcript
 from cof.vision.views import Picture
 
@@ -44,11 +44,11 @@ class Episode:
         return *self.trace.overviews, *(view for turn in turns for view in turn.views)
 
 
-def play(model: Model, asked: Sequence[tuple[Prompt, int]], setting: Setting) -> list[Episode]:
-    """One rollout for each prompt and seed, in order."""
+def play(model: Model, asked: Sequence[tuple[Example, int]], setting: Setting) -> list[Episode]:
+    """One rollout for each example and seed, in order."""
     sessions = [
-        Session(model.info.name, prompt.question, (prompt.picture,), _setting(setting, prompt, seed))
-        for prompt, seed in asked
+        Session(model.info.name, example.question, (example.picture,), _setting(setting, example, seed))
+        for example, seed in asked
     ]
     model.converse(sessions)
     return [episode(session.trace, session.pictures) for session in sessions]
@@ -75,8 +75,8 @@ def silent(other: Episode, codec: Codec) -> Episode:
     return Episode(trace, other.pictures, ids, sampled, np.zeros(len(ids), np.float32), len(ids) - 1)
 
 
-def _setting(setting: Setting, prompt: Prompt, seed: int) -> Setting:
-    return replace(setting, spec=prompt.spec, sampling=replace(setting.sampling, seed=seed), transcript=True)
+def _setting(setting: Setting, example: Example, seed: int) -> Setting:
+    return replace(setting, spec=example.spec, sampling=replace(setting.sampling, seed=seed), transcript=True)
 
 
 def _kept(turn: Transcript, ids: np.ndarray) -> int:

@@ -7,12 +7,9 @@ from pathlib import Path
 
 from cof.errors import InvalidConfig, MissingExtra, ModelError
 from cof.models.named import source_of
-from cof.train.recipes import PerceptionConfig, SupervisedConfig
-from cof.train.reinforce import ReinforceConfig
+from cof.train.recipes import Recipe
 
-Recipe = PerceptionConfig | SupervisedConfig | ReinforceConfig
 BEFORE = {"perception": "perception", "sft": "perception", "grpo": "sft"}  # a stage, and the one that makes its start
-DATA = "`cof data build --out FOLDER` writes one"
 
 
 def maker_of(stage: str, recipe: Path | None = None) -> str:
@@ -29,16 +26,9 @@ def check_start(config: Recipe, maker: str) -> None:
     """Raises ModelError or InvalidConfig where what a recipe starts from is not there, with the command that makes it."""
     if config.model:
         start_of(config.model, maker)
-    match config:
-        case SupervisedConfig(dense=dense, heads=heads) if dense and heads and not Path(heads).is_file():
-            folder = f" --out {Path(heads).parent.parent}"
-            raise InvalidConfig(
-                f"heads = {heads!r} does not exist; want a checkpoint's model.safetensors, which `{maker}{folder}` leaves"
-            )
-        case SupervisedConfig(traces=traces) if traces and not Path(traces).is_file():
-            raise InvalidConfig(f"traces = {traces!r} does not exist; want a JSONL file of traces: {DATA}")
-        case ReinforceConfig(questions=questions) if questions and not Path(questions).is_file():
-            raise InvalidConfig(f"questions = {questions!r} does not exist; want a JSONL file of traces: {DATA}")
+    for key, path, want in config.files(maker):
+        if path and not Path(path).is_file():
+            raise InvalidConfig(f"{key} = {path!r} does not exist; want {want}")
 
 
 def start_of(model: str, maker: str) -> str:

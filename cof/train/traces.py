@@ -1,4 +1,4 @@
-"""Supervised conversations from a file of traces: about any pictures, or about needle scenes with all that is known of them.
+"""Supervised conversations from a file of traces, about any pictures.
 
 Only runs that ended by themselves with an answer, the right one where the truth is known, in the modes "focus" and
 "direct", are learnt from.
@@ -15,27 +15,28 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from cof.data import tensors
+from cof.data import sequences
 from cof.data.admission import admit
-from cof.data.tensors import talk_of
+from cof.data.pictures import pictures_in
+from cof.data.sequences import dialogue_of, pixel_tensors
 from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
+from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
-from cof.needle.pictures import pictures_in
-from cof.needle.questions import needles
-from cof.needle.samples import scene_named
+from cof.models.local.model import Card
 from cof.plain import trace_from_json
 from cof.runs import read_records
 from cof.scoring.traces import score_trace
-from cof.train.scenes import Taught, meant_by, pixel_tensors
-from cof.types import Shown, Stop, Trace, ViewSpec
+from cof.train.recipes import SupervisedConfig
+from cof.train.sft import Supervised
+from cof.types import Stop, Trace, ViewSpec
 from cof.vision import views
 
 
 @dataclass(frozen=True)
 class TraceLessons:
-    """`rows` traces a step from a JSONL file of traces, every epoch in an order of its own. Pictures are files, or needle
-    scenes. Raises InvalidConfig where there are none to learn from, or one has other view rules than `spec` or is not
+    """`rows` traces a step from a JSONL file of traces, every epoch in an order of its own. Pictures are files, or a
+    world's. Raises InvalidConfig where there are none to learn from, or one has other view rules than `spec` or is not
     admitted to training in `dialect`.
     """
 
@@ -49,9 +50,9 @@ class TraceLessons:
 
     def __call__(self, steps: list[dict[str, int]]) -> dict[str, Any]:
         traces = self.traces
-        order = [_at(self.seed, steps[0]["step"] * self.rows + i, len(traces)) for i in range(self.rows)]
+        order = [nth(self.seed, steps[0]["step"] * self.rows + i, len(traces)) for i in range(self.rows)]
         chosen = [traces[i] for i in order]
-        rows = [tensors.row([talk_of(trace, self.dialect)], self.tokenizer, self.spec.factor) for trace in chosen]
+        rows = [sequences.row([dialogue_of(trace, self.dialect)], self.tokenizer, self.spec.factor) for trace in chosen]
         pictures = [pictures_in(trace) for trace in chosen]
         pixels = self.processor(
             [
@@ -60,59 +61,23 @@ class TraceLessons:
                 for view in row.views
             ]
         )
-        return tensors.collate(rows, int(self.tokenizer.pad_token_id)) | pixel_tensors(pixels)
+        return sequences.collate(rows, int(self.tokenizer.pad_token_id)) | pixel_tensors(pixels)
 
     @functools.cached_property
     def traces(self) -> list[Trace]:
-        return _read(self.file, self.spec, self.dialect)
+        return read_traces(self.file, self.spec, self.dialect)
 
 
-@dataclass(frozen=True)
-class SceneTraces:
-    """Teaches what a file of traces about needle scenes holds, in the dialect "cof", `scenes` scenes a step, every epoch in an
-    order of its own.
-
-    Traces about the same overview are branches of one row, at most `questions` of them. Raises InvalidConfig where there
-    are none to learn from, or one is about another picture, or is not admitted to training.
-    """
-
-    file: Path
-    spec: ViewSpec
-    seed: int
-    scenes: int
-    questions: int
-
-    def teach(self, step: int, rng: np.random.Generator) -> list[Taught]:
-        groups = self.groups
-        return [
-            self._taught(groups[_at(self.seed, step * self.scenes + i, len(groups))], rng) for i in range(self.scenes)
-        ]
-
-    @functools.cached_property
-    def groups(self) -> list[list[Trace]]:
-        """Traces about one overview each."""
-        found = dict[tuple[str, Shown], list[Trace]]()
-        for trace in _read(self.file, self.spec, COF):
-            named = scene_named(trace.question.image)
-            if named is None or all(trace.question.text != needle.text for needle in needles(named[0])):
-                about = f"{trace.question.text!r} about {trace.question.image!r}"
-                raise InvalidConfig(
-                    f"trace {trace.id} asks {about}; want a question about a needle scene, or no [dense]"
-                )
-            found.setdefault((trace.question.image, trace.overview), []).append(trace)
-        return list(found.values())
-
-    def _taught(self, traces: list[Trace], rng: np.random.Generator) -> Taught:
-        named = scene_named(traces[0].question.image)
-        assert named is not None
-        (scene, side), first = named, traces[0].overview
-        chosen = [traces[i] for i in rng.permutation(len(traces))[: self.questions]]
-        asked = {needle.text: needle for needle in needles(scene)}
-        meant = tuple(meant_by(asked[trace.question.text], side, first) for trace in chosen)
-        return Taught(tuple(talk_of(trace, COF) for trace in chosen), scene, side, first, meant)
+def supervise(config: SupervisedConfig, tokenizer: Any, processor: Any) -> Supervised:
+    """What a recipe of supervision learns from where a file of traces makes its examples; the file is read at once."""
+    file, dialect = Path(config.traces), dialect_of(config.dialect)
+    lessons = TraceLessons(tokenizer, processor, config.spec, file, config.seed, config.rows, dialect)
+    lessons.traces  # noqa: B018
+    return Supervised(lessons, Card(config.spec))
 
 
-def _read(file: Path, spec: ViewSpec, dialect: Dialect) -> list[Trace]:
+def read_traces(file: Path, spec: ViewSpec, dialect: Dialect) -> list[Trace]:
+    """The traces of a file that can be learnt from. Raises InvalidConfig where there is none, or one is not admitted."""
     read = read_records(file) if file.is_file() else ()
     found = [trace for record in read if _exemplary(trace := trace_from_json(record.get("trace", record)))]
     if not found:
@@ -133,7 +98,7 @@ def _check_spec(traces: list[Trace], spec: ViewSpec) -> None:
         raise InvalidConfig(f"trace {other.id} was made with {other.spec}; want the recipe's [spec], {spec}")
 
 
-def _at(seed: int, index: int, count: int) -> int:
+def nth(seed: int, index: int, count: int) -> int:
     """Which of `count` comes at `index`, when every epoch goes through all in an order of its own."""
     epoch, place = divmod(index, count)
     return int(np.random.default_rng([seed, epoch]).permutation(count)[place])

@@ -17,8 +17,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from cof.data.pictures import pictures_in
 from cof.errors import InputError
-from cof.needle.pictures import pictures_in
 from cof.plain import to_json
 from cof.runs import publish
 from cof.scoring.traces import score_trace

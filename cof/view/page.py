@@ -23,11 +23,11 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 from PIL import Image
 
+from cof.data.outside import OUTSIDE
+from cof.data.pictures import pictures_in
 from cof.errors import InvalidImage
 from cof.loop.notes import limit_notes, stop_note
 from cof.loop.session import NO_VIEW
-from cof.needle.outside import OUTSIDE
-from cof.needle.pictures import pictures_in
 from cof.scoring import answers
 from cof.scoring.traces import listed, score_trace
 from cof.types import Box, Call, Observation, Shown, Stop, Trace, Turn

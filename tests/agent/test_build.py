@@ -12,24 +12,27 @@ from typing import Any
 import pytest
 
 from cof.agent.build import build, publish_kept
-from cof.agent.calls import Actors, Cost, Locate, Read, Reply, RoleCall, Summarise, Task, Try
-from cof.agent.experts import Experts
+from cof.agent.calls import Actors, Cost, Locate, Read, Reply, RoleCall, Summarise, Try
 from cof.agent.ground import ground
 from cof.agent.search import search
-from cof.agent.sources import Drawn, count, file_tasks, needle_tasks
+from cof.agent.sources import Drawn, count, file_examples, world_examples
 from cof.agent.trajectory import Rules
 from cof.data.benchmarks.left_out import LeftOut
+from cof.data.example import Example
 from cof.data.filters import Filters
 from cof.data.formats import write_sharegpt
 from cof.data.traces import read_kept
+from cof.data.worlds import world_of
 from cof.errors import ModelError
+from cof.needle.experts import Experts
 from cof.needle.questions import route
-from cof.needle.samples import samples, write
+from cof.needle.samples import samples, truth_of, write
 from cof.plain import trace_from_json
 from cof.runs import RunDir, read_records
 from cof.types import ViewSpec
 from tests.killing import run_killed
 
+NEEDLE = world_of("needle")
 RULES, SPEC = Rules(grid=4), ViewSpec()
 KILLS = 10
 TIMES = {"seconds"}
@@ -39,7 +42,7 @@ def built(
     folder: Path, players: Actors, count: int = 40, concurrency: int = 1, most_calls: int | None = None, method=search
 ):
     with RunDir(folder, {}) as run:
-        build(players, needle_tasks(Drawn(count), SPEC), RULES, run, method, concurrency, most_calls)
+        build(players, world_examples(NEEDLE, Drawn(count), SPEC), RULES, run, method, concurrency, most_calls)
         return publish_kept(run, Filters())
 
 
@@ -84,7 +87,7 @@ def test_plain_thoughts_are_grounded(tmp_path):
 @pytest.mark.long
 def test_a_small_overview_needs_more_looks(tmp_path):
     with RunDir(tmp_path / "run", {}) as run:
-        build(Experts(0.0), needle_tasks(Drawn(300), SPEC, (64, 256)), RULES, run)
+        build(Experts(0.0), world_examples(NEEDLE, Drawn(300), SPEC, (64, 256)), RULES, run)
         publish_kept(run, Filters())
     found = {record["id"]: record for record in read_records(tmp_path / "run" / "searches.jsonl")}
     pairs = [(found[name], found[name.replace("@64", "@256")]) for name in found if name.endswith("@64")]
@@ -96,12 +99,13 @@ def test_a_small_overview_needs_more_looks(tmp_path):
 
 def test_the_depth_of_a_trace_is_that_of_its_own_overview(tmp_path):
     with RunDir(tmp_path / "run", {}) as run:
-        build(Experts(0.0), needle_tasks(Drawn(20), SPEC, (64, 256, 1024)), RULES, run)
+        build(Experts(0.0), world_examples(NEEDLE, Drawn(20), SPEC, (64, 256, 1024)), RULES, run)
         publish_kept(run, Filters())
     needles = {sample.question.id: sample for sample in samples("train", 0, 20, 1792, SPEC)}
     traces = [each.trace for each in read_kept(tmp_path / "run")]
     paths = {
-        trace.id: route(needles[trace.id.split("@")[0]].needle, trace.overview, 1792, trace.spec) for trace in traces
+        trace.id: route(needles[trace.id.split("@")[0]].truth.needle, trace.overview, 1792, trace.spec)
+        for trace in traces
     }
     assert all(trace.question.depth == trace.zooms == len(paths[trace.id]) for trace in traces)
     assert all(trace.question.targets == paths[trace.id] for trace in traces if trace.zooms)
@@ -112,29 +116,31 @@ def test_the_depth_of_a_trace_is_that_of_its_own_overview(tmp_path):
 @pytest.mark.parametrize("budgets", [(), (64,), (256,), (64, 1024)])
 def test_a_question_has_the_depth_of_each_budget_and_none_where_no_zoom_helps(budgets):
     needles = {sample.question.id: sample for sample in samples("train", 0, 60, 1792, SPEC)}
-    for task in needle_tasks(Drawn(60), SPEC, budgets):
-        sample = needles[task.question.id.split("@")[0]]
-        path = route(sample.needle, task.first, 1792, task.spec)
-        assert task.question.depth == (None if path is None else len(path))
-        assert task.question.targets == (sample.question.targets if path is None else path or task.question.targets)
-        assert task.question.targets
+    for example in world_examples(NEEDLE, Drawn(60), SPEC, budgets):
+        sample = needles[example.question.id.split("@")[0]]
+        path = route(truth_of(sample).needle, example.overview, 1792, example.spec)
+        assert example.question.depth == (None if path is None else len(path))
+        assert example.question.targets == (
+            sample.question.targets if path is None else path or example.question.targets
+        )
+        assert example.question.targets
 
 
 def test_a_question_of_a_file_has_no_depth_at_another_budget(tmp_path):
-    assert {task.question.depth for task in file_tasks(source("vstar", tmp_path), SPEC, (64, 256))} == {None}
+    assert {example.question.depth for example in file_examples(source("vstar", tmp_path), SPEC, (64, 256))} == {None}
 
 
 def test_pictures_take_several_sides_in_turn():
-    tasks = list(needle_tasks(Drawn(12, sides=(448, 896)), SPEC))
-    assert {max(task.size) for task in tasks} == {448, 896}
-    assert len({task.question.id for task in tasks}) == 12
+    examples = list(world_examples(NEEDLE, Drawn(12, sides=(448, 896)), SPEC))
+    assert {max(example.size) for example in examples} == {448, 896}
+    assert len({example.question.id for example in examples}) == 12
 
 
 def test_what_ends_first_does_not_matter(tmp_path):
     class Slow(Experts):
-        def play(self, task: Task, call: RoleCall, cost: Cost) -> Reply:
+        def play(self, example: Example, call: RoleCall, cost: Cost) -> Reply:
             time.sleep(random.random() * 0.002)
-            return super().play(task, call, cost)
+            return super().play(example, call, cost)
 
     built(tmp_path / "one", Experts(0.2))
     built(tmp_path / "eight", Slow(0.2), concurrency=8)
@@ -156,10 +162,10 @@ def test_a_build_killed_at_random_moments_publishes_the_same(tmp_path):
 
 def test_what_breaks_is_counted_and_tried_again(tmp_path):
     class Breaking(Experts):
-        def play(self, task: Task, call: RoleCall, cost: Cost) -> Reply:
+        def play(self, example: Example, call: RoleCall, cost: Cost) -> Reply:
             if isinstance(call, Locate):
                 raise ModelError("the server is gone")
-            return super().play(task, call, cost)
+            return super().play(example, call, cost)
 
     broken = built(tmp_path / "run", Breaking(0.0))
     assert 0 < broken["dropped"]["failed"] < 40
@@ -183,10 +189,10 @@ def test_tasks_are_taken_as_there_is_room(tmp_path):
 
     def asked():
         nonlocal taken, most
-        for task in needle_tasks(Drawn(40), SPEC):
+        for example in world_examples(NEEDLE, Drawn(40), SPEC):
             taken += 1
             most = max(most, taken - ended)
-            yield task
+            yield example
 
     def on_end():
         nonlocal ended
@@ -200,13 +206,13 @@ def test_tasks_are_taken_as_there_is_room(tmp_path):
 
 def test_what_went_well_is_kept_where_something_breaks(tmp_path):
     class Broken(Experts):
-        def play(self, task: Task, call: RoleCall, cost: Cost) -> Reply:
-            if task.question.id == "train-7-1792":
+        def play(self, example: Example, call: RoleCall, cost: Cost) -> Reply:
+            if example.question.id == "train-7-1792":
                 raise AssertionError("a fault of ours")
-            return super().play(task, call, cost)
+            return super().play(example, call, cost)
 
     with RunDir(tmp_path / "run", {}) as run, pytest.raises(AssertionError, match="a fault of ours"):
-        build(Broken(0.0), needle_tasks(Drawn(40), SPEC), RULES, run, concurrency=2)
+        build(Broken(0.0), world_examples(NEEDLE, Drawn(40), SPEC), RULES, run, concurrency=2)
     done = [record["id"] for record in read_records(tmp_path / "run" / "searches.jsonl")]
     assert len(done) >= 5
     built(tmp_path / "run", Experts(0.0))
@@ -248,23 +254,23 @@ def source(form: str, folder: Path) -> Path:
 @pytest.mark.parametrize("form", ["vstar", "jsonl", "sharegpt", "arrow", "parquet"])
 def test_questions_come_from_files_too(tmp_path, form):
     left_out = LeftOut()
-    tasks = list(file_tasks(source(form, tmp_path), SPEC, (256, 64), left_out=left_out))
+    examples = list(file_examples(source(form, tmp_path), SPEC, (256, 64), left_out=left_out))
     assert len(left_out) == (form not in ("vstar", "sharegpt"))  # the question without an answer
-    assert [task.first.size for task in tasks] == [(448, 448), (224, 224)] * 4
-    assert len({task.question.id for task in tasks}) == 8
-    assert all(task.picture.size == task.size == (448, 448) for task in tasks)
+    assert [example.overview.size for example in examples] == [(448, 448), (224, 224)] * 4
+    assert len({example.question.id for example in examples}) == 8
+    assert all(example.picture.size == example.size == (448, 448) for example in examples)
     assert count(source(form, tmp_path / "again")) == 4
 
 
 class Right:
     """Actors who find the answer at once."""
 
-    def play(self, task: Task, call: RoleCall, _ledger: Cost) -> Reply:
+    def play(self, example: Example, call: RoleCall, _ledger: Cost) -> Reply:
         match call:
             case Summarise(chain):
                 return ("I look there.",) * len(chain) + ("I see it.",)
             case Try() | Read():
-                return task.question.answer
+                return example.question.answer
             case _:
                 raise AssertionError(call)
 
@@ -273,7 +279,7 @@ class Right:
 def test_what_is_built_from_any_source_can_be_converted(tmp_path, form):
     """A picture inside a table gets a file of its own."""
     with RunDir(tmp_path / "run", {}) as run:
-        build(Right(), file_tasks(source(form, tmp_path), SPEC, left_out=LeftOut()), Rules(), run)
+        build(Right(), file_examples(source(form, tmp_path), SPEC, left_out=LeftOut()), Rules(), run)
         publish_kept(run, Filters())
     kept = [each.trace for each in read_kept(tmp_path / "run")]
     assert kept

@@ -5,16 +5,17 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from cof.agent.calls import Check, Locate, Name, Read, Reply, RoleCall, Task, Think, Thoughts
+from cof.agent.calls import Check, Locate, Name, Read, Reply, RoleCall, Think, Thoughts
 from cof.agent.ground import agrees, ground
 from cof.agent.trajectory import Outcome, Rules
+from cof.data.example import Example
 from cof.types import Box, Malformed, Question, ViewSpec
 
-TASK = Task(
+EXAMPLE = Example(
     Question("q", ("",), "How many legs has the table by the door?", (), "4"),
-    (1792, 1344),
     lambda: Image.new("RGB", (1792, 1344)),
-    ViewSpec(),
+    spec=ViewSpec(),
+    known_size=(1792, 1344),
 )
 DOOR, TABLE = Box(100, 100, 500, 900), Box(300, 700, 480, 880)
 TOLD = Thoughts(
@@ -25,7 +26,7 @@ TOLD = Thoughts(
 
 
 def played(script: list[tuple[type[RoleCall], Reply]]) -> Outcome:
-    asked, reply, lines = ground(TASK, Rules(tries=0, readings=1, rounds=2)), None, iter(script)
+    asked, reply, lines = ground(EXAMPLE, Rules(tries=0, readings=1, rounds=2)), None, iter(script)
     while True:
         try:
             call = asked.send(reply)

@@ -27,7 +27,6 @@ from cof.agent.calls import (
     Propose,
     Read,
     Summarise,
-    Task,
     Think,
     Thoughts,
     Try,
@@ -36,6 +35,7 @@ from cof.agent.prompts import Unreadable
 from cof.agent.roles import PART, ModelPlayers, _written
 from cof.agent.search import search
 from cof.agent.trajectory import Rules
+from cof.data.example import Example
 from cof.errors import ModelError
 from cof.models.base import Request
 from cof.models.scripted import ScriptedModel
@@ -43,14 +43,14 @@ from cof.types import Box, Question, Shown, ViewSpec
 from cof.vision import boxes, views
 from tests.calls import boxes_in
 
-TASK = Task(
+EXAMPLE = Example(
     Question("q", ("",), "What letter?", ("A", "B"), "B"),
-    (1792, 1344),
     lambda: Image.new("RGB", (1792, 1344)),
-    ViewSpec(),
+    spec=ViewSpec(),
+    known_size=(1792, 1344),
 )
 BOX = Box(896, 672, 1120, 840)
-VIEW = views.zoom(BOX, TASK.first, TASK.spec)
+VIEW = views.zoom(BOX, EXAMPLE.overview, EXAMPLE.spec)
 PLACE = Place("sign", BOX, VIEW)
 EVENT = Event(Look("sign"), "found as place 0", 0)
 
@@ -70,7 +70,7 @@ def players(*lines, retries=2) -> tuple[ModelPlayers, ScriptedModel]:
         (Plan((), (), ""), 'I think {"step": "ask", "text": "What?", "at": 1} will do.', Ask("What?", 1)),
         (Plan((), (), ""), '{"step": "move", "at": 0, "instruction": "enlarge"}', Move(0, "enlarge")),
         (Plan((), (), ""), '{"step": "answer", "answer": " B "}', Propose("B")),
-        (Locate(TASK.first, "sign"), '```json\n{"bbox_2d": null}\n```', None),
+        (Locate(EXAMPLE.overview, "sign"), '```json\n{"bbox_2d": null}\n```', None),
         (Read(VIEW, "What letter?"), '{"answer": "B"}', "B"),
         (Read(VIEW, "What letter?"), '{"answer": null}', None),
         (Check(VIEW, "sign"), '{"seen": true}', True),
@@ -87,7 +87,7 @@ def players(*lines, retries=2) -> tuple[ModelPlayers, ScriptedModel]:
 def test_replies_are_read(call, said, reply):
     found, model = players(said)
     cost = Cost()
-    assert found.play(TASK, call, cost) == reply
+    assert found.play(EXAMPLE, call, cost) == reply
     assert cost.malformed == 0
     shown = [part for message in model.requests[0].messages for part in message.parts if isinstance(part, Shown)]
     assert all(model.requests[0].pixels[view].size == view.size for view in shown)
@@ -95,9 +95,9 @@ def test_replies_are_read(call, said, reply):
 
 def test_boxes_are_in_pixels_of_what_was_shown():
     found, _ = players('{"bbox_2d": [0, 0, 28, 56.0]}')
-    box = found.play(TASK, Locate(VIEW, "sign"), Cost())
+    box = found.play(EXAMPLE, Locate(VIEW, "sign"), Cost())
     assert VIEW.from_source(box).as_tuple() == pytest.approx((0, 0, 28, 56))
-    moved = found.play(TASK, Adjust(VIEW, BOX, "enlarge"), Cost())
+    moved = found.play(EXAMPLE, Adjust(VIEW, BOX, "enlarge"), Cost())
     assert moved == box
 
 
@@ -130,7 +130,7 @@ def test_what_cannot_be_read_is_sent_back_with_its_fault_and_counted(call, said)
     found, model = players(said)
     cost = Cost()
     with pytest.raises(ModelError, match="no reply that can be used"):
-        found.play(TASK, call, cost)
+        found.play(EXAMPLE, call, cost)
     assert cost.malformed == len(model.requests) == 3
     assert len(model.requests[2].messages) == len(model.requests[0].messages) + 4
     assert "cannot be read" in model.requests[1].messages[-1].parts[0]
@@ -139,14 +139,14 @@ def test_what_cannot_be_read_is_sent_back_with_its_fault_and_counted(call, said)
 @pytest.mark.parametrize("step", [Look("sign", 0), Ask("What?", None), Move(0, "enlarge"), Propose("B", 0)])
 def test_a_step_is_told_as_it_is_read(step):
     found, model = players(json.dumps(_written(step)))
-    assert found.play(TASK, Plan((Event(step, "so"),), (PLACE,), ""), Cost()) == step
+    assert found.play(EXAMPLE, Plan((Event(step, "so"),), (PLACE,), ""), Cost()) == step
     assert json.dumps(_written(step)) + ": so" in model.requests[0].messages[-1].parts[-1]
 
 
 def test_a_mended_reply_counts():
     found, _ = players("hm", '{"seen": false}')
     cost = Cost()
-    assert found.play(TASK, Check(VIEW, "sign"), cost) is False
+    assert found.play(EXAMPLE, Check(VIEW, "sign"), cost) is False
     assert cost.malformed == 1
 
 
@@ -174,13 +174,13 @@ def test_a_whole_search_by_one_model():
 
     model = ScriptedModel([say])
     cast, cost = ModelPlayers(dict.fromkeys(PART.values(), model)), Cost()
-    asked, reply = search(TASK, Rules(tries=1)), None
+    asked, reply = search(EXAMPLE, Rules(tries=1)), None
     try:
         while True:
-            reply = cast.play(TASK, asked.send(reply), cost)
+            reply = cast.play(EXAMPLE, asked.send(reply), cost)
     except StopIteration as stop:
         trace = stop.value.trace
     assert trace.answer == "B"
     assert trace.zooms == 1
-    assert boxes.iou(boxes_in(trace.turns[0].action)[0], TASK.first.to_source(Box(224, 168, 280, 210))) > 0.99
+    assert boxes.iou(boxes_in(trace.turns[0].action)[0], EXAMPLE.overview.to_source(Box(224, 168, 280, 210))) > 0.99
     assert cost.tokens > 0

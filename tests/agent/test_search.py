@@ -24,22 +24,22 @@ from cof.agent.calls import (
     Reply,
     RoleCall,
     Summarise,
-    Task,
     Try,
 )
 from cof.agent.search import search
 from cof.agent.trajectory import Outcome, Rules
+from cof.data.example import Example
 from cof.dialects.cof import COF
 from cof.types import Answer, Box, Question, ViewSpec
 from cof.vision import boxes, views
 from tests.calls import boxes_in
 
 TARGET = Box(1000, 800, 1060, 860)
-TASK = Task(
+EXAMPLE = Example(
     Question("q", ("",), "What letter is on the sticker?", (), "CC", targets=(TARGET,)),
-    (1792, 1344),
     lambda: Image.new("RGB", (1792, 1344)),
-    ViewSpec(),
+    spec=ViewSpec(),
+    known_size=(1792, 1344),
 )
 RULES = Rules(tries=2, readings=1, rounds=3, steps=4)
 
@@ -47,7 +47,7 @@ RULES = Rules(tries=2, readings=1, rounds=3, steps=4)
 def played(script: list[tuple[type[RoleCall], Reply]], rules: Rules = RULES) -> tuple[Outcome, list[RoleCall]]:
     """The outcome of a search whose calls are of these types, in this order, and get these replies."""
     calls: list[Any] = []
-    asked, reply = search(TASK, rules), None
+    asked, reply = search(EXAMPLE, rules), None
     lines = iter(script)
     while True:
         try:
@@ -113,10 +113,10 @@ def test_laptop_sticker_letters() -> None:
         True
     ] * 2
     locate = [call for call in calls if isinstance(call, Locate)]
-    assert locate[0].view == TASK.first
-    assert locate[1].view == views.zoom(found.proposed[0].box, TASK.first, TASK.spec)
+    assert locate[0].view == EXAMPLE.overview
+    assert locate[1].view == views.zoom(found.proposed[0].box, EXAMPLE.overview, EXAMPLE.spec)
     for turn in found.trace.turns:  # what is trained on is what the dialect reads
-        read = COF.parse(turn.completion.text, (TASK.first,))
+        read = COF.parse(turn.completion.text, (EXAMPLE.overview,))
         assert type(read) is type(turn.action)
         if isinstance(read, tuple) and isinstance(turn.action, tuple):
             assert boxes.iou(boxes_in(read)[0], boxes_in(turn.action)[0]) > 0.99
@@ -172,9 +172,9 @@ def test_boxes_on_the_grid_lie_in_the_picture_and_read_back_the_same(
     action = found.trace.turns[0].action
     assert isinstance(action, tuple)
     written = boxes_in(action)[0]
-    shown = TASK.first.from_source(written)
-    assert all(abs(v / grid - round(v / grid)) < 1e-6 or v in TASK.first.size for v in shown.as_tuple())
-    assert boxes.contains(TASK.first.region, written)
-    read = COF.parse(found.trace.turns[0].completion.text, (TASK.first,))
+    shown = EXAMPLE.overview.from_source(written)
+    assert all(abs(v / grid - round(v / grid)) < 1e-6 or v in EXAMPLE.overview.size for v in shown.as_tuple())
+    assert boxes.contains(EXAMPLE.overview.region, written)
+    read = COF.parse(found.trace.turns[0].completion.text, (EXAMPLE.overview,))
     assert isinstance(read, tuple)
     assert boxes.iou(boxes_in(read)[0], written) > 0.999

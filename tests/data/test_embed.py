@@ -21,7 +21,7 @@ from cof.types import Completion, Trace
 def test_what_the_model_said_itself_is_easier_than_what_it_did_not() -> None:
     model = LocalModel.load("nano", device="cpu")
     (sample,) = samples("train", 3, 1, 896)
-    trace = run(model, sample.question, sample.picture())
+    trace = run(model, sample.question, sample.load())
     place, loss = embed(model, trace)
     wrong = replace(trace.turns[-1], completion=Completion("<think>I can see it.</think><answer>a boat</answer>"))
     other, worse = embed(model, replace(trace, turns=(*trace.turns[:-1], wrong)))
@@ -32,7 +32,7 @@ def test_what_the_model_said_itself_is_easier_than_what_it_did_not() -> None:
 
 def spoken(name: str, *said: str) -> Trace:
     (sample,) = samples("train", 3, 1, 896)
-    return run(ScriptedModel(said), sample.question, sample.picture(), Setting(dialect=dialect_of(name)))
+    return run(ScriptedModel(said), sample.question, sample.load(), Setting(dialect=dialect_of(name)))
 
 
 def test_a_trace_is_embedded_in_its_own_dialect() -> None:

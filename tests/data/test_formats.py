@@ -10,20 +10,21 @@ import pytest
 from PIL import Image, ImageChops
 
 from cof.agent.build import build, publish_kept
-from cof.agent.experts import Experts
-from cof.agent.sources import Drawn, needle_tasks
+from cof.agent.sources import Drawn, world_examples
 from cof.agent.trajectory import Rules
 from cof.data.benchmarks.left_out import LeftOut
 from cof.data.conversations import trajectories
 from cof.data.filters import Filters
 from cof.data.formats import DATASET_INFO, write_sharegpt, write_trl, write_verl
+from cof.data.pictures import picture_of
+from cof.data.worlds import world_of
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.errors import InputError
 from cof.loop.session import run
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
-from cof.needle.pictures import picture_of
+from cof.needle.experts import Experts
 from cof.needle.samples import samples
 from cof.plain import trace_from_json
 from cof.runs import RunDir, read_records
@@ -39,14 +40,14 @@ SPEC = ViewSpec()
 def kept(tmp_path_factory: pytest.TempPathFactory) -> list[Trace]:
     folder = tmp_path_factory.mktemp("build")
     with RunDir(folder, {}) as opened:
-        build(Experts(0.0), needle_tasks(Drawn(8, sides=(896,)), SPEC), Rules(grid=4), opened)
+        build(Experts(0.0), world_examples(world_of("needle"), Drawn(8, sides=(896,)), SPEC), Rules(grid=4), opened)
         publish_kept(opened, Filters())
     return [trace_from_json(record["trace"]) for record in read_records(folder / "traces.jsonl")]
 
 
 def test_a_scene_is_drawn_again_as_it_was() -> None:
     sample = next(samples("train", 3, 1, 448, SPEC))
-    assert ImageChops.difference(picture_of(sample.question), sample.picture()).getbbox() is None
+    assert ImageChops.difference(picture_of(sample.question), sample.load()).getbbox() is None
 
 
 def test_sharegpt_holds_every_picture_as_it_was_shown(kept: list[Trace], tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cof.data.benchmarks.base import Item
+from cof.data.example import Example, Source
 from cof.evaluate.inspect_log import write_logs
-from cof.evaluate.run import Plan, Source, evaluate, records
+from cof.evaluate.run import Plan, evaluate, records
 from cof.loop.session import NO_VIEW
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
@@ -59,13 +59,13 @@ def made(
 ) -> Path:
     """A run about pictures on disk, as `cof eval` leaves it; every model turn is one of SAID."""
 
-    def items(_seed: int) -> list[Item]:
+    def items(_seed: int) -> list[Example]:
         found = []
         for number, answer in enumerate(answers):
             place = folder.parent / f"{number}.png"
             Image.new("RGB", SIZE, (0, 0, 80 * number)).save(place)
             question = Question(f"q{number}", (str(place),), "Which colour?", answer=answer, **fields)
-            found.append(Item(question, lambda place=place: Image.open(place).convert("RGB")))  # type: ignore[misc]
+            found.append(Example(question, lambda place=place: Image.open(place).convert("RGB")))  # type: ignore[misc]
         return found
 
     manifest = {"benchmark": "jsonl", "model": "scripted", "weights": "none", "versions": {"cof": "0", "torch": None}}

@@ -9,11 +9,12 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
+from cof.data.example import NATIVE
 from cof.errors import InvalidRun
 from cof.evaluate.compare import HEADINGS, cells, markdown, read_runs, rows_of
 from cof.evaluate.plots import draw
 from cof.evaluate.report import report
-from cof.evaluate.run import NATIVE, Record
+from cof.evaluate.run import Record
 from cof.loop.session import run
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel

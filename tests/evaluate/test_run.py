@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cof.data.benchmarks import needle
-from cof.data.benchmarks.base import Item
+from cof.data.example import Example
+from cof.data.worlds import world_of
 from cof.errors import InputError, InvalidImage
 from cof.evaluate.run import Plan, Record, evaluate, records, scored_by
 from cof.loop.setting import Setting
@@ -31,12 +31,12 @@ KILLS = 10
 TIMES = ("seconds",)
 
 
-def items(seed: int) -> Iterator[Item]:
-    return needle.items("validation", seed, N, 896, SPEC)
+def examples(seed: int) -> Iterator[Example]:
+    return world_of("needle").examples("validation", seed, N, (896,), SPEC)
 
 
 def run_of(
-    folder: Path, plan: Plan, found=items, lines=("<answer>red</answer>",)
+    folder: Path, plan: Plan, found=examples, lines=("<answer>red</answer>",)
 ) -> tuple[list[Record], ScriptedModel]:
     model = ScriptedModel(lines)
     with RunDir(folder, {}) as run:
@@ -57,14 +57,14 @@ def test_every_cell_is_filled_once_and_nothing_is_asked_twice(tmp_path: Path) ->
 def test_a_picture_is_read_once_for_all_its_cells(tmp_path: Path) -> None:
     reads: list[str] = []
 
-    def counted(seed: int) -> Iterator[Item]:
-        for item in items(seed):
+    def counted(seed: int) -> Iterator[Example]:
+        for example in examples(seed):
 
-            def read(item: Item = item) -> Image.Image:
-                reads.append(item.question.id)
-                return item.picture()
+            def read(example: Example = example) -> Image.Image:
+                reads.append(example.question.id)
+                return example.load()
 
-            yield replace(item, picture=read)
+            yield replace(example, load=read)
 
     run_of(tmp_path / "run", Plan(("direct", "focus"), (224, 448)), counted)
     assert len(reads) == len({*reads}) == N
@@ -79,30 +79,30 @@ def test_a_true_box_shrinks_with_the_picture(tmp_path: Path, source: Any, resolu
     """A box in the middle of what is shown is right at every resolution, whether the truth is text or a target."""
     truth = Box(224, 112, 672, 336)
     asked = Question("q", ("",), "Where?", metric="iou", targets=() if written else (truth,))
-    item = Item(
+    example = Example(
         replace(asked, answer="[224, 112, 672, 336]" if written else None), lambda: Image.new("RGB", (896, 448))
     )
     width, height = {0: (616, 308), 224: (224, 112), 448: (448, 224)}[resolution]  # of the overview
     said = f"<answer>[{width / 4}, {height / 4}, {3 * width / 4}, {3 * height / 4}]</answer>"
-    ((record,), _) = run_of(tmp_path / "run", Plan(("focus",), (resolution,), source), lambda _: [item], (said,))
+    ((record,), _) = run_of(tmp_path / "run", Plan(("focus",), (resolution,), source), lambda _: [example], (said,))
     assert score_trace(record.trace).value == pytest.approx(1.0)
 
 
 def test_a_metric_must_fit_the_question() -> None:
-    def item(**fields: Any) -> Item:
-        return Item(Question("q", ("",), "?", **fields), lambda: Image.new("RGB", (8, 8)))
+    def example(**fields: Any) -> Example:
+        return Example(Question("q", ("",), "?", **fields), lambda: Image.new("RGB", (8, 8)))
 
-    assert scored_by(item(answer="a"), "anls").question.metric == "anls"
-    assert scored_by(item(answer="a", metric="anls"), None).question.metric == "anls"
-    assert scored_by(item(answer="a", metric="anls"), "match").question.metric == "match"
-    assert scored_by(item(answer="1 2 3 4"), "iou").question.targets == ()
-    assert scored_by(item(answer="a", choices=("a", "b")), "match").question.choices == ("a", "b")
+    assert scored_by(example(answer="a"), "anls").question.metric == "anls"
+    assert scored_by(example(answer="a", metric="anls"), None).question.metric == "anls"
+    assert scored_by(example(answer="a", metric="anls"), "match").question.metric == "match"
+    assert scored_by(example(answer="1 2 3 4"), "iou").question.targets == ()
+    assert scored_by(example(answer="a", choices=("a", "b")), "match").question.choices == ("a", "b")
     with pytest.raises(InputError, match="'q' has options, which are right or wrong; want the metric 'match'"):
-        scored_by(item(answer="a", choices=("a", "b")), "anls")
+        scored_by(example(answer="a", choices=("a", "b")), "anls")
     with pytest.raises(InputError, match="the truth 'a' is no box"):
-        scored_by(item(answer="a"), "iou")
+        scored_by(example(answer="a"), "iou")
     with pytest.raises(InputError, match="the truth '1, 2, 3' is no box"):
-        scored_by(item(answer="1, 2, 3", metric="iou"), None)
+        scored_by(example(answer="1, 2, 3", metric="iou"), None)
 
 
 @pytest.mark.parametrize(
@@ -116,8 +116,8 @@ def test_a_metric_must_fit_the_question() -> None:
 )
 def test_what_a_resolution_means(tmp_path, source, resolution, region, overview, target) -> None:
     """A picture of 896 x 448 px: "resized" makes the picture itself smaller, "original" only the overview; never larger."""
-    item = Item(Question("q", ("",), "?", targets=(Box(40, 20, 80, 40),)), lambda: Image.new("RGB", (896, 448)))
-    ((record,), _) = run_of(tmp_path / "run", Plan(("focus",), (resolution,), source), lambda _: [item])
+    example = Example(Question("q", ("",), "?", targets=(Box(40, 20, 80, 40),)), lambda: Image.new("RGB", (896, 448)))
+    ((record,), _) = run_of(tmp_path / "run", Plan(("focus",), (resolution,), source), lambda _: [example])
     assert record.trace.overview.region == Box(0, 0, *region)
     assert record.trace.overview.size == overview
     assert record.trace.question.targets == (target,)
@@ -127,7 +127,9 @@ def test_what_a_resolution_means(tmp_path, source, resolution, region, overview,
 def test_the_depth_is_that_of_the_resolution(tmp_path: Path) -> None:
     """What is seen at once in a large overview needs a zoom in a small one, and in a small picture no zoom helps."""
     plan = Plan(("direct",), (0, 224), "original")
-    found, _ = run_of(tmp_path / "run", plan, lambda seed: needle.items("validation", seed, 12, 896, SPEC))
+    found, _ = run_of(
+        tmp_path / "run", plan, lambda seed: world_of("needle").examples("validation", seed, 12, (896,), SPEC)
+    )
     depth = {(record.resolution, record.group): record.trace.question.depth for record in found}
     groups = {record.group for record in found}
     assert all((depth[224, group] or 9) >= (depth[0, group] or 0) for group in groups)
@@ -138,9 +140,9 @@ def test_a_picture_that_cannot_be_read_fails_in_every_cell_and_nothing_else_does
     def broken() -> Image.Image:
         raise InvalidImage("it is torn")
 
-    def found(seed: int) -> Iterator[Item]:
-        yield Item(Question("torn", ("",), "?"), broken)
-        yield from items(seed)
+    def found(seed: int) -> Iterator[Example]:
+        yield Example(Question("torn", ("",), "?"), broken)
+        yield from examples(seed)
 
     traces, _ = run_of(tmp_path / "run", Plan(("direct", "focus")), found)
     failed = [record for record in traces if record.trace.stop is Stop.FAILED]
@@ -155,8 +157,8 @@ def test_a_picture_that_cannot_be_read_is_not_tried_again(tmp_path: Path) -> Non
         reads.append("torn")
         raise InvalidImage("it is torn")
 
-    def found(_: int) -> Iterator[Item]:
-        yield Item(Question("torn", ("",), "?"), broken)
+    def found(_: int) -> Iterator[Example]:
+        yield Example(Question("torn", ("",), "?"), broken)
 
     first, _ = run_of(tmp_path / "run", Plan(("direct", "focus")), found)
     again, _ = run_of(tmp_path / "run", Plan(("direct", "focus")), found)

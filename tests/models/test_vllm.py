@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 import torch
 
+from cof.data.worlds import world_of
 from cof.loop.setting import Setting
 from cof.models.encoding import Codec
 from cof.models.local.model import LocalModel
 from cof.models.vllm import VllmModel
 from cof.train.policy import pack, score
-from cof.train.prompts import NeedlePrompts
+from cof.train.prompts import WorldPrompts
 from cof.train.rollouts import play
 from cof.types import Limits, Sampling, Stop
 
@@ -107,7 +108,7 @@ def spoken_to(engine: Engine, local: LocalModel) -> VllmModel:
 
 @pytest.mark.long
 def test_rollouts_have_the_tokens_masks_and_probabilities_of_our_own_engine(local: LocalModel) -> None:
-    prompts = NeedlePrompts(local.card.spec, 3, (672, 1344), (64, 256), (0.2, 0.4, 0.4))
+    prompts = WorldPrompts(world_of("needle"), local.card.spec, 3, (672, 1344), (64, 256), (0.2, 0.4, 0.4))
     asked = [(prompts(index), 0) for index in range(4)]
     engine = Engine(local.network, local.codec)
     theirs, own = play(spoken_to(engine, local), asked, SETTING), play(local, asked, SETTING)
@@ -122,7 +123,7 @@ def test_rollouts_have_the_tokens_masks_and_probabilities_of_our_own_engine(loca
 
 @pytest.mark.long
 def test_warm_rollouts_are_as_likely_in_training_as_the_engine_found_them(local: LocalModel) -> None:
-    prompts = NeedlePrompts(local.card.spec, 3, (672, 1344), (64, 256), (0.2, 0.4, 0.4))
+    prompts = WorldPrompts(world_of("needle"), local.card.spec, 3, (672, 1344), (64, 256), (0.2, 0.4, 0.4))
     setting = replace(SETTING, sampling=Sampling(TEMPERATURE, tokens=60))
     asked = [(prompts(index), seed) for index in range(2) for seed in range(3)]
     episodes = play(spoken_to(Engine(local.network, local.codec), local), asked, setting)
@@ -137,7 +138,7 @@ def test_warm_rollouts_are_as_likely_in_training_as_the_engine_found_them(local:
 
 
 def test_a_prompt_that_is_too_long_spoils_no_other(local: LocalModel) -> None:
-    prompts = NeedlePrompts(local.card.spec, 3, (672,), (64, 256), (0.2, 0.4, 0.4))
+    prompts = WorldPrompts(world_of("needle"), local.card.spec, 3, (672,), (64, 256), (0.2, 0.4, 0.4))
     asked = [(prompts(index), 0) for index in range(6)]
     episodes = play(spoken_to(Engine(local.network, local.codec, longest=200), local), asked, SETTING)
     failed = [each.trace for each in episodes if each.trace.stop is Stop.FAILED]
@@ -146,7 +147,7 @@ def test_a_prompt_that_is_too_long_spoils_no_other(local: LocalModel) -> None:
 
 
 def test_a_turn_that_is_cut_off_has_no_end(local: LocalModel) -> None:
-    prompts = NeedlePrompts(local.card.spec, 3, (672,), (64,), (0.2, 0.4, 0.4))
+    prompts = WorldPrompts(world_of("needle"), local.card.spec, 3, (672,), (64,), (0.2, 0.4, 0.4))
     setting = replace(SETTING, sampling=Sampling(tokens=3))
     (cut,) = play(spoken_to(Engine(local.network, local.codec), local), [(prompts(0), 0)], setting)
     assert cut.trace.turns[0].completion.finish == "length"
@@ -154,7 +155,7 @@ def test_a_turn_that_is_cut_off_has_no_end(local: LocalModel) -> None:
 
 
 def test_pictures_that_the_engine_makes_smaller_are_an_error(local: LocalModel) -> None:
-    prompts = NeedlePrompts(local.card.spec, 3, (672,), (64,), (0.2, 0.4, 0.4))
+    prompts = WorldPrompts(world_of("needle"), local.card.spec, 3, (672,), (64,), (0.2, 0.4, 0.4))
     engine = Engine(local.network, local.codec, shrink=True)
     (failed,) = play(spoken_to(engine, local), [(prompts(0), 0)], SETTING)
     assert failed.trace.stop is Stop.FAILED
@@ -162,7 +163,7 @@ def test_pictures_that_the_engine_makes_smaller_are_an_error(local: LocalModel) 
 
 
 def test_a_probability_that_is_not_known_is_an_error(local: LocalModel) -> None:
-    prompts = NeedlePrompts(local.card.spec, 3, (672,), (64,), (0.2, 0.4, 0.4))
+    prompts = WorldPrompts(world_of("needle"), local.card.spec, 3, (672,), (64,), (0.2, 0.4, 0.4))
     engine = Engine(local.network, local.codec, apart=float("nan"))
     (failed,) = play(spoken_to(engine, local), [(prompts(0), 0)], SETTING)
     assert "does not know how likely" in str(failed.trace.error)

@@ -11,6 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageOps
 
+from cof.data.outside import outside
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidImage
 from cof.loop.session import run
@@ -19,7 +20,7 @@ from cof.models.base import ModelInfo
 from cof.models.remote.model import RemoteModel
 from cof.models.scripted import ScriptedModel
 from cof.needle.drawing import draw_full, jpeg
-from cof.needle.outside import LIMIT, outside, outside_score
+from cof.needle.outside import LIMIT, outside_score
 from cof.needle.scenes import Contents, make_scene
 from cof.types import Question, Trace, ViewSpec
 from cof.vision import views
@@ -166,6 +167,7 @@ def trace_of(picture: Image.Image, dialect: str = "cof") -> Trace:
         (ModelInfo("runs/packed", world="needle"), "cof", True),  # by its card
         (ModelInfo("runs/packed", world=None), "cof", False),
         (ModelInfo("runs/packed", world="streets"), "cof", False),
+        (ModelInfo("runs/packed", world="os:getcwd"), "cof", False),  # a card imports nothing
         (RemoteModel("http://127.0.0.1:9/v1", "nano").info, "plain", True),  # by its name
         (RemoteModel("http://127.0.0.1:9/v1", "nano-sft").info, "cof", True),
         (RemoteModel("http://127.0.0.1:9/v1", "mine").info, "nano", True),  # by its dialect

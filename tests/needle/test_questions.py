@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cof.data.worlds import SPLITS
 from cof.needle.questions import FIND, LEGIBLE, LEGIBLE_MARK, Needle, choices, needles, pick, route
-from cof.needle.scenes import COLOURS, MARKS, PATTERNS, SPLITS, Contents, Item, Scene, make_scene
+from cof.needle.scenes import COLOURS, MARKS, PATTERNS, Contents, Item, Scene, make_scene
 from cof.types import Box, Shown, ViewSpec
 from cof.vision import boxes, views
 from tests.properties import cases

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cof.needle.scenes import BOARD, COLOURS, HELD_OUT, KINDS, MARKS, PATTERNS, SPLITS, Contents, Scene, make_scene
+from cof.data.worlds import SPLITS
+from cof.needle.scenes import BOARD, COLOURS, HELD_OUT, KINDS, MARKS, PATTERNS, Contents, Scene, make_scene
 from cof.types import Box
 from cof.vision import boxes
 from tests.properties import cases

@@ -18,7 +18,7 @@ import pytest
 
 from cof.loop.setting import setting_of
 from cof.models.remote.model import RemoteModel
-from cof.needle.samples import samples
+from cof.needle.samples import jpeg_of, samples
 from cof.types import Limits
 from tests.patience import PATIENCE
 from tests.serve.conftest import start
@@ -140,7 +140,7 @@ def test_a_body_that_is_too_large_is_refused(url: str) -> None:
 @pytest.mark.long
 def test_many_clients_get_their_own_answers(client: openai.OpenAI) -> None:
     """Each the answer that the model gives to the question alone."""
-    pictures = [(sample.question.text, data_url(sample.jpeg())) for sample in samples("validation", 11, 8, 896)]
+    pictures = [(sample.question.text, data_url(jpeg_of(sample))) for sample in samples("validation", 11, 8, 896)]
 
     def ask(of: tuple[str, str]) -> str:
         reply = client.chat.completions.create(model="nano", messages=asked(*of))

@@ -9,7 +9,7 @@ import openai
 import pytest
 from playwright.sync_api import Page, expect
 
-from cof.needle.outside import OUTSIDE
+from cof.data.outside import OUTSIDE
 from cof.view.page import UNLISTED
 from tests.browsers import CHROMIUM
 from tests.patience import PATIENCE

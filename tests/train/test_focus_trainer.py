@@ -10,13 +10,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from cof.data.worlds import world_of
 from cof.errors import InvalidConfig, MissingExtra
 from cof.models.local.model import LocalModel
 from cof.scoring.rewards import Weights
 from cof.train.focus_trainer import FocusTrainer, rollout_setting
 from cof.train.grpo import _arguments, train_reinforced
 from cof.train.progress import read_metrics
-from cof.train.prompts import NeedlePrompts
+from cof.train.prompts import WorldPrompts
 from cof.train.reinforce import ReinforceConfig
 from tests.models.test_vllm import Engine, Params
 
@@ -47,7 +48,7 @@ def test_what_vllm_sampled_is_learnt_from_by_the_probabilities_it_told(
         copy.load_state_dict(trainer.model.state_dict())
         synced.append(True)
 
-    prompts = NeedlePrompts(start.card.spec, 1, (672,), (64,), (0.5, 0.5, 0.0))
+    prompts = WorldPrompts(world_of("needle"), start.card.spec, 1, (672,), (64,), (0.5, 0.5, 0.0))
     arguments = _arguments(replace(CONFIG, vllm=0.0), tmp_path, start)  # TRL would start vLLM, which is not installed
     trainer = FocusTrainer(CONFIG, start, start.network, arguments, prompts, lambda *_: None)
     engine = Engine(copy, start.codec, apart=APART)

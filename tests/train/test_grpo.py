@@ -10,25 +10,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from cof.data.benchmarks.needle import _item
+from cof.data.example import Example
+from cof.data.worlds import world_of
 from cof.errors import InvalidConfig
-from cof.evaluate.run import _at
+from cof.evaluate.run import Plan, evaluate, records
+from cof.loop.session import run as run_session
 from cof.loop.setting import Setting
 from cof.models.local.model import LocalModel
-from cof.needle.outside import NEEDLE
-from cof.needle.samples import asked, scene_named
+from cof.models.scripted import ScriptedModel
+from cof.needle.samples import samples
+from cof.needle.world import NEEDLE
 from cof.plain import to_json
-from cof.train.prompts import FilePrompts, NeedlePrompts
+from cof.runs import RunDir
+from cof.scoring.rewards import box_giou, box_iou
+from cof.train.prompts import FilePrompts, WorldPrompts
 from cof.train.reinforce import ReinforceConfig
 from cof.train.rollouts import play
 from cof.train.start import last_checkpoint
-from cof.vision import boxes
-from cof.vision.views import Picture
+from cof.types import ViewSpec
 from tests.test_served import free_port
 from tests.train.test_resume import RECIPES
 
@@ -95,7 +98,9 @@ def test_two_processes_reward_the_same_groups_as_one(alone: tuple[Path, dict[str
 
 def test_the_nth_question_is_the_same_for_everybody() -> None:
     model = LocalModel.load("nano", device="cpu")
-    one, other = (NeedlePrompts(model.card.spec, 1, (448, 896), (64, 256), (0.3, 0.4, 0.3)) for _ in range(2))
+    one, other = (
+        WorldPrompts(world_of("needle"), model.card.spec, 1, (448, 896), (64, 256), (0.3, 0.4, 0.3)) for _ in range(2)
+    )
     assert [one(n).question for n in range(5)] == [other(n).question for n in range(5)]
     assert {one(n).question.id.split("-")[0] for n in range(5)} == {"train"}
     assert len({one(n).question.image for n in range(20)}) == 20
@@ -103,23 +108,39 @@ def test_the_nth_question_is_the_same_for_everybody() -> None:
 
 
 @pytest.mark.long
-def test_a_smaller_picture_is_asked_about_as_in_an_evaluation() -> None:
-    spec, depths = LocalModel.load("nano", device="cpu").card.spec, (0.3, 0.4, 0.3)
-    prompts = NeedlePrompts(spec, 1, (1344,), (256,), depths, (448, 896, 2000))
-    kinds = set[tuple[bool, int | None]]()
-    for n in range(40):
-        prompt = prompts(n)
-        scene, side = scene_named(prompt.question.image) or pytest.fail("no scene")
-        (sample,) = asked(scene, side, spec, depths=depths)
-        resolution = max(prompt.picture.size)
-        question, picture, _ = _at(_item(sample), Picture(sample.picture()), resolution, "resized", spec)
-        assert np.array_equal(np.asarray(prompt.picture.image), np.asarray(picture.image))
-        places = () if question.depth is None else question.targets  # what nobody can see is no place to be paid for
-        overlaps = [boxes.iou(one, other) for one, other in zip(prompt.question.targets, places, strict=True)]
-        assert overlaps == pytest.approx([1.0] * len(places), abs=0.01)
-        assert replace(prompt.question, targets=()) == replace(question, targets=())
-        kinds.add((resolution < side, question.depth))
-    assert kinds >= {(True, None), (True, 0), (True, 1), (False, 0), (False, 1), (False, 2)}
+def test_a_smaller_picture_is_asked_about_as_in_an_evaluation(tmp_path: Path) -> None:
+    """The questions of reinforcement at 336 px, asked by an evaluation at 336 px: depths and targets are the same."""
+    world, spec, depths = world_of("needle"), LocalModel.load("nano", device="cpu").card.spec, (0.3, 0.4, 0.3)
+    prompts = WorldPrompts(world, spec, 1, (1344,), (256,), depths, (336,))
+    asked = {prompt.question.id: prompt for prompt in map(prompts, range(40))}
+    drawn = (world.example("train", _number(prompt), 1344, spec, depths) for prompt in asked.values())
+    whole = [example for example in drawn if example is not None]
+    with RunDir(tmp_path, {}) as run:
+        model = ScriptedModel(["<answer>A</answer>"])
+        evaluate(model, lambda _: whole, Plan(("direct",), (336,), "resized"), Setting(spec), run)
+    found = {record.trace.question.id: record.trace for record in records(tmp_path)}
+    assert len(found) == len(asked) == 40
+    assert {name: trace.question for name, trace in found.items()} == {n: each.question for n, each in asked.items()}
+    assert all(trace.overview == asked[name].overview for name, trace in found.items())
+    assert {question.depth for question in (each.question for each in asked.values())} == {None, 0}
+
+
+def _number(prompt: Example) -> int:
+    return int(prompt.question.image.partition("-")[2].partition("@")[0])
+
+
+def test_a_box_earns_nothing_where_no_zoom_helps() -> None:
+    lost = next(samples("train", 0, 1, 1344)).at(ViewSpec(), 56)
+    assert (lost.question.depth, lost.question.readable) == (None, False)
+    assert lost.question.targets  # the oracle shows them, and reports count them
+    box = [round(value) for value in lost.overview.from_source(lost.question.targets[0]).as_tuple()]
+    call = {"name": "image_zoom_in_tool", "arguments": {"bbox_2d": box}}
+    said = [f"<tool_call>{json.dumps(call)}</tool_call>", "<answer>A</answer>"]
+    trace = run_session(ScriptedModel(said), lost.question, lost.picture.image, Setting(lost.spec))
+    assert trace.zooms == 1
+    assert box_giou(trace) is box_iou(trace) is None
+    known = replace(trace, question=replace(trace.question, readable=None))
+    assert box_giou(known) is not None
 
 
 def test_sides_and_resolutions_are_pixels() -> None:
@@ -133,7 +154,7 @@ def test_sides_and_resolutions_are_pixels() -> None:
 
 def test_questions_of_a_file_are_those_that_are_undecided(tmp_path: Path) -> None:
     model = LocalModel.load("nano", device="cpu")
-    prompts = NeedlePrompts(model.card.spec, 1, (448,), (64,), (1.0, 0.0, 0.0))
+    prompts = WorldPrompts(world_of("needle"), model.card.spec, 1, (448,), (64,), (1.0, 0.0, 0.0))
     traces = [each.trace for each in play(model, [(prompts(n), 0) for n in range(3)], Setting())]
     lines = [
         {"id": str(n), "pass_rate": rate, "trace": to_json(trace)}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from cof.data.worlds import world_of
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.loop.session import run_many
@@ -16,7 +17,7 @@ from cof.models.encoding import views_in
 from cof.models.local.model import LocalModel
 from cof.scoring.rewards import formed
 from cof.train.policy import Packed, learnt_tokens, loss_inputs, pack, score
-from cof.train.prompts import NeedlePrompts
+from cof.train.prompts import WorldPrompts
 from cof.train.rollouts import Episode, episode, play
 from cof.types import Limits, Sampling, Stop
 from cof.vision.views import Picture
@@ -34,7 +35,7 @@ def model() -> LocalModel:
 @pytest.fixture(scope="module")
 def episodes(model: LocalModel) -> list[Episode]:
     """50 rollouts, hot enough for bad boxes and broken turns among them."""
-    prompts = NeedlePrompts(model.card.spec, 3, (672, 1344), (64, 256), (0.2, 0.4, 0.4))
+    prompts = WorldPrompts(world_of("needle"), model.card.spec, 3, (672, 1344), (64, 256), (0.2, 0.4, 0.4))
     asked = [prompts(index) for index in range(QUESTIONS)]
     return play(model, [(prompt, seed) for prompt in asked for seed in range(ROLLOUTS)], SETTING)
 
@@ -87,7 +88,7 @@ def test_the_probabilities_are_those_of_the_engine(model: LocalModel, episodes: 
 
 def test_a_turn_that_is_read_back_otherwise_counts_as_given(model: LocalModel) -> None:
     """As where a server's template writes the end of a turn otherwise than the model did."""
-    prompts = NeedlePrompts(model.card.spec, 3, (672,), (256,), (0.0, 1.0, 0.0))
+    prompts = WorldPrompts(world_of("needle"), model.card.spec, 3, (672,), (256,), (0.0, 1.0, 0.0))
     prompt = prompts(1)
     trace = run_many(model, [(prompt.question, prompt.picture.image)], replace(SETTING, transcript=True))[0]
     first = trace.turns[0].completion
@@ -129,7 +130,7 @@ def test_a_group_without_anything_to_learn_reads_one_rollout(model: LocalModel, 
 
 @pytest.mark.parametrize("name", ["plain", "qwen3-vl", "mgpo"])
 def test_rollouts_are_played_in_the_recipes_dialect(model: LocalModel, name: str) -> None:
-    prompts = NeedlePrompts(model.card.spec, 3, (672,), (256,), (0.0, 1.0, 0.0))
+    prompts = WorldPrompts(world_of("needle"), model.card.spec, 3, (672,), (256,), (0.0, 1.0, 0.0))
     (rollout,) = play(model, [(prompts(0), 0)], replace(SETTING, dialect=dialect_of(name), limits=Limits(turns=1)))
     assert rollout.trace.dialect == name
     assert dialect_of(name).system in model.codec.decode(rollout.ids.tolist())

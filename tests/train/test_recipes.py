@@ -16,9 +16,10 @@ from cof.cli.steps import line_of
 from cof.config import load_config
 from cof.errors import InvalidConfig, ModelError
 from cof.models.named import EMBEDDED
-from cof.train.recipes import PerceptionConfig, SupervisedConfig
+from cof.nano.recipes import PerceptionConfig
+from cof.train.recipes import Recipe, SupervisedConfig, supervised_recipe
 from cof.train.reinforce import ReinforceConfig
-from cof.train.start import Recipe, check_start, maker_of
+from cof.train.start import check_start, maker_of
 
 ROOT = Path(__file__).parents[2]
 KINDS: dict[str, type[Recipe]] = {"perception": PerceptionConfig, "grpo": ReinforceConfig}
@@ -28,7 +29,7 @@ HEAVY = ("torch", "transformers", "trl", "datasets", "peft", "accelerate")
 
 
 def read(path: Path) -> Recipe:
-    return load_config(KINDS.get(path.stem, SupervisedConfig), path)
+    return load_config(KINDS.get(path.stem) or supervised_recipe(path), path)
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parent.name}/{path.name}")

@@ -17,9 +17,10 @@ from cof.config import dump_config
 from cof.errors import InvalidConfig, ModelError
 from cof.models.local.model import CARD
 from cof.models.named import embedded_folder
-from cof.needle.outside import NEEDLE
+from cof.nano.recipes import Dense, NanoSupervisedConfig
+from cof.needle.world import NEEDLE
 from cof.train import grpo, sft
-from cof.train.recipes import Dense, SupervisedConfig
+from cof.train.recipes import SupervisedConfig
 from cof.train.reinforce import ReinforceConfig
 from cof.train.start import last_checkpoint, maker_of, start_of
 from tests.commands import cof
@@ -148,7 +149,7 @@ def test_a_start_that_another_stage_makes_is_named_with_its_command() -> None:
     with pytest.raises(
         InvalidConfig, match="heads = 'no.safetensors' does not exist; want a checkpoint's model.safetensors"
     ):
-        sft.train_supervised(SupervisedConfig("nano-sft", heads="no.safetensors", dense=Dense()), Path("nowhere"))
+        sft.train_supervised(NanoSupervisedConfig("nano-sft", heads="no.safetensors", dense=Dense()), Path("nowhere"))
     assert start_of("nano", "") == str(embedded_folder("nano"))
 
 

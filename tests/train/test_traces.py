@@ -14,12 +14,7 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from cof.agent.build import build, publish_kept
-from cof.agent.experts import Experts
-from cof.agent.sources import Drawn, needle_tasks
-from cof.agent.trajectory import Rules
-from cof.data.filters import Filters
-from cof.data.tensors import IGNORE
+from cof.data.sequences import IGNORE
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
@@ -27,12 +22,10 @@ from cof.loop.session import run
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.plain import to_json
-from cof.runs import RunDir
 from cof.tools.zoom import zooms
-from cof.train.recipes import Dense, SupervisedConfig
-from cof.train.scenes import SceneBatches
-from cof.train.sft import _source
-from cof.train.traces import SceneTraces, TraceLessons
+from cof.train.recipes import SupervisedConfig
+from cof.train.sft import supervised_by
+from cof.train.traces import TraceLessons
 from cof.types import Answer, Box, Limits, Question, Stop, ViewSpec
 from cof.vision import views
 from cof.vision.load import load
@@ -112,7 +105,7 @@ def test_a_family_learns_its_own_words_and_nothing_else(name: str, family: str, 
     file.write_text(json.dumps({"id": "0", "trace": to_json(trace)}) + "\n")
     processor = Qwen2VLImageProcessorPil.from_pretrained(checkpoint, do_resize=False)
     recipe = SupervisedConfig(str(checkpoint), name, traces=str(file), rows=1, spec=spec)
-    source = _source(recipe, AutoTokenizer.from_pretrained(checkpoint), processor)
+    source = supervised_by(recipe, AutoTokenizer.from_pretrained(checkpoint), processor).batches
     assert isinstance(source, TraceLessons)
     batch = source([{"step": 0}])
     labels, ids = batch["labels"][0], batch["input_ids"][0]
@@ -143,25 +136,12 @@ def test_a_mixture_of_dialects_is_refused(lessons: TraceLessons, tmp_path: Path,
     file = mixed(lessons, tmp_path, dialect="qwen3-vl")
     spoken = ["cof", "qwen3-vl"][other]
     with pytest.raises(InvalidConfig, match=f"trace {other} is in the dialect '{spoken}', the recipe in '{name}'"):
-        _source(SupervisedConfig("m", name, traces=str(file), spec=SPEC), lessons.tokenizer, lessons.processor)
+        supervised_by(SupervisedConfig("m", name, traces=str(file), spec=SPEC), lessons.tokenizer, lessons.processor)
 
 
 def test_only_what_can_be_learnt_from_must_be_of_the_dialect(lessons: TraceLessons, tmp_path: Path) -> None:
     file = mixed(lessons, tmp_path, dialect="qwen3-vl", stop="turns")
     assert len(replace(lessons, file=file).traces) == 1
-
-
-def test_needle_scenes_take_no_traces_of_another_dialect(lessons: TraceLessons, tmp_path: Path) -> None:
-    with pytest.raises(InvalidConfig, match="trace 1 is in the dialect 'plain', the recipe in 'cof'"):
-        _ = SceneTraces(mixed(lessons, tmp_path, dialect="plain"), SPEC, 0, 1, 4).groups
-
-
-@pytest.mark.parametrize("wrong", [{"dense": Dense()}, {}, {"dense": Dense(), "traces": "t.jsonl"}])
-def test_needle_scenes_are_spoken_of_in_cof_alone(wrong: dict[str, Any]) -> None:
-    with pytest.raises(
-        InvalidConfig, match=r"dialect = 'plain' is not possible with lessons or \[dense\] on needle scenes"
-    ):
-        SupervisedConfig("m", "plain", **wrong)
 
 
 def test_a_dialect_that_there_is_not_is_refused() -> None:
@@ -222,32 +202,3 @@ def test_only_runs_that_ended_well_are_learnt_from(lessons: TraceLessons, tmp_pa
     for step in range(3):
         told = lessons.tokenizer.decode(mixed([{"step": step}])["input_ids"][0])
         assert COF.answer_now in told
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A build of the search agent: twelve questions about three scenes."""
-    folder = tmp_path_factory.mktemp("build") / "run"
-    with RunDir(folder, {}) as run:
-        build(Experts(0.0), needle_tasks(Drawn(12, per_picture=4), ViewSpec()), Rules(grid=4), run)
-        publish_kept(run, Filters())
-    return folder / "traces.jsonl"
-
-
-def test_traces_about_one_scene_are_branches_of_one_row(lessons: TraceLessons, built: Path) -> None:
-    teacher = SceneTraces(built, ViewSpec(), 0, 1, 4)
-    kept = [trace for group in teacher.groups for trace in group]
-    batches = SceneBatches(lessons.tokenizer, lessons.processor, teacher, 0)
-    learnt = set()
-    for step in range(len(teacher.groups)):
-        batch = batches([{"step": step}])
-        (labels,), (looks,) = batch["labels"], [batch["dense"]["looks"]]
-        learnt |= {*lessons.tokenizer.decode(labels[labels != IGNORE]).split("<|im_end|>")}
-        assert {"classes", "box", "frame", "looks"} <= batch["dense"].keys()
-        assert looks["target"].any(-1).all()
-    assert learnt == {turn.completion.text for trace in kept for turn in trace.turns} | {""}
-
-
-def test_traces_about_other_pictures_have_no_scene(lessons: TraceLessons) -> None:
-    with pytest.raises(InvalidConfig, match="about a needle scene"):
-        _ = SceneTraces(lessons.file, SPEC, 0, 1, 4).groups

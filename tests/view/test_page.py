@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
+from cof.data.outside import OUTSIDE
 from cof.dialects.cof import COF
 from cof.errors import InvalidImage, ModelError
 from cof.loop.session import run
 from cof.loop.setting import Setting
 from cof.models.scripted import Line, ScriptedModel
 from cof.needle.drawing import draw_full
-from cof.needle.outside import OUTSIDE
 from cof.needle.scenes import make_scene
 from cof.tools.zoom import zooms
 from cof.types import Action, Answer, Box, Limits, Malformed, Question, Trace, ViewSpec

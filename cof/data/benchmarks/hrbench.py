@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cof.data.benchmarks import fields, options, pictures, rows
-from cof.data.benchmarks.base import Item
 from cof.data.benchmarks.left_out import LeftOut
 from cof.data.benchmarks.reading import items_of
 from cof.data.benchmarks.rows import Row
+from cof.data.example import Example
 from cof.errors import InputError
 from cof.types import Question
 
@@ -31,13 +31,13 @@ def items(
     data: Path,
     seed: int,  # noqa: ARG001  the file itself turns the options round
     left_out: LeftOut | None = None,
-) -> Iterator[Item]:
+) -> Iterator[Example]:
     """The rows of one file, or of the only one in a folder. Raises InputError."""
     (file,) = rows.find(data, FILES, GET)
     yield from items_of(rows.read(file), _item, left_out)
 
 
-def _item(row: Row) -> Item:
+def _item(row: Row) -> Example:
     text, image = fields.text(row, "question"), fields.text(row, "image")
     given = options.columns(row)
     if len(given) < 2:
@@ -51,4 +51,4 @@ def _item(row: Row) -> Item:
         fields.text(row, "category"),
     )
     group = hashlib.sha256(f"{text}\n{image}".encode()).hexdigest()[:16]
-    return Item(question, pictures.in_text(row, image), group)
+    return Example(question, pictures.in_text(row, image), group)

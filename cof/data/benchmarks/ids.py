@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import count
 
-from cof.data.benchmarks.base import Item
+from cof.data.example import Example
 
 
-def unique(items: Iterable[Item]) -> Iterator[Item]:
+def unique(items: Iterable[Example]) -> Iterator[Example]:
     """The same items in the same order; the second with an id `a` is called `a#2`, and so on."""
     taken: set[str] = set()
     for item in items:

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from cof.data.benchmarks import fields, options, pictures, rows, wording
-from cof.data.benchmarks.base import Item
 from cof.data.benchmarks.conversation import conversation
 from cof.data.benchmarks.left_out import LeftOut
 from cof.data.benchmarks.options import LETTERS
 from cof.data.benchmarks.reading import items_of
 from cof.data.benchmarks.rows import Row
+from cof.data.example import Example
 from cof.dialects.cof import COF
 from cof.errors import InputError, InvalidBox
 from cof.types import Box, Metric, Question
@@ -50,14 +50,14 @@ def items(
     data: Path,
     seed: int,  # noqa: ARG001  the options' order is the author's
     left_out: LeftOut | None = None,
-) -> Iterator[Item]:
+) -> Iterator[Example]:
     """The questions of one file, in its order. Raises InputError."""
     if not data.is_file():
         raise InputError(f"{str(data)!r} is no file; give one with a JSON object a line")
     yield from items_of(rows.read(data), item, left_out)
 
 
-def item(row: Row) -> Item:
+def item(row: Row) -> Example:
     """The question of one row. Raises InputError, which names the field and says what is wanted there."""
     _check_spelling(row)
     name, picture = pictures.given(row, _first(row, "image"), GET)
@@ -75,7 +75,7 @@ def item(row: Row) -> Item:
         aliases=answers[1:],
         metric=_metric(row),
     )
-    return Item(question, picture)
+    return Example(question, picture)
 
 
 def _check_spelling(row: Row) -> None:

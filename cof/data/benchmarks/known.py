@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Protocol
 
 from cof.data.benchmarks import hrbench, jsonl, mme_realworld, treebench, visualprobe, vstar
-from cof.data.benchmarks.base import Item
 from cof.data.benchmarks.left_out import LeftOut
+from cof.data.example import Example
 
 
 class Reader(Protocol):
     """The items of the user's file or folder. Rows that cannot be used go to `left_out`; without it the first is raised."""
 
-    def __call__(self, data: Path, seed: int, left_out: LeftOut | None = None) -> Iterator[Item]: ...
+    def __call__(self, data: Path, seed: int, left_out: LeftOut | None = None) -> Iterator[Example]: ...
 
 
 BENCHMARKS: dict[str, Reader] = {

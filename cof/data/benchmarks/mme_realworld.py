@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cof.data.benchmarks import fields, options, pictures, rows
-from cof.data.benchmarks.base import Item
 from cof.data.benchmarks.left_out import LeftOut
 from cof.data.benchmarks.reading import items_of
 from cof.data.benchmarks.rows import Row
+from cof.data.example import Example
 from cof.types import Question
 
 FILES = (
@@ -39,17 +39,17 @@ def items(
     data: Path,
     seed: int,  # noqa: ARG001  the options' order is fixed: E is the way out
     left_out: LeftOut | None = None,
-) -> Iterator[Item]:
+) -> Iterator[Example]:
     """The questions of a file, or of the only set in a folder. Raises InputError, MissingExtra for parquet."""
     files = rows.find(data, FILES, GET)
     yield from items_of((row for file in files for row in rows.read(file)), _item, left_out)
 
 
-def _item(row: Row) -> Item:
+def _item(row: Row) -> Example:
     return _named(row) if "Question_id" in row.fields else _stored(row)
 
 
-def _named(row: Row) -> Item:
+def _named(row: Row) -> Example:
     folder = row.file.parent
     image = pictures.locate(row, fields.text(row, "Image"), [folder, folder / "imgs"], GET)
     given = options.field(row, "Answer choices")
@@ -61,10 +61,10 @@ def _named(row: Row) -> Item:
         options.answer(row, "Ground truth", given),
         f"{fields.text(row, 'Task')}/{fields.text(row, 'Subtask')}",
     )
-    return Item(question, pictures.in_file(image))
+    return Example(question, pictures.in_file(image))
 
 
-def _stored(row: Row) -> Item:
+def _stored(row: Row) -> Example:
     given = options.field(row, "multi-choice options")
     question = Question(
         fields.text(row, "index"),
@@ -75,4 +75,4 @@ def _stored(row: Row) -> Item:
         fields.text(row, "category"),
     )
     image = fields.text(row, "bytes" if "bytes" in row.fields else "image")
-    return Item(question, pictures.in_text(row, image))
+    return Example(question, pictures.in_text(row, image))

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from cof.data.benchmarks.base import Item
 from cof.data.benchmarks.ids import unique
 from cof.data.benchmarks.left_out import LeftOut, usable
 from cof.data.benchmarks.rows import Row
+from cof.data.example import Example
 from cof.dialects.control import control_token
 from cof.errors import InputError
 
 
-def items_of(rows: Iterable[Row], make: Callable[[Row], Item], left_out: LeftOut | None) -> Iterator[Item]:
+def items_of(rows: Iterable[Row], make: Callable[[Row], Example], left_out: LeftOut | None) -> Iterator[Example]:
     """The items that `make` gives for the rows that can be used; see `usable` for the others. Raises InputError."""
 
-    def item(row: Row) -> Item:
+    def item(row: Row) -> Example:
         found = make(row)
         asked = found.question
         refuse_control(row, (asked.text, *asked.choices, asked.answer or "", *asked.aliases))

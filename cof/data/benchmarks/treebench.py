@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cof.data.benchmarks import fields, options, pictures, rows
-from cof.data.benchmarks.base import Item
 from cof.data.benchmarks.left_out import LeftOut
 from cof.data.benchmarks.options import LETTERS, Options
 from cof.data.benchmarks.reading import items_of
 from cof.data.benchmarks.rows import Row
+from cof.data.example import Example
 from cof.dialects.base import LETTER_REQUEST
 from cof.types import Question
 
@@ -31,13 +31,13 @@ def items(
     data: Path,
     seed: int,  # noqa: ARG001  the options' order is the file's
     left_out: LeftOut | None = None,
-) -> Iterator[Item]:
+) -> Iterator[Example]:
     """The rows of TreeBench.tsv, or of a folder that has it. Raises InputError."""
     (file,) = rows.find(data, ("TreeBench.tsv",), GET)
     yield from items_of(rows.read(file), _item, left_out)
 
 
-def _item(row: Row) -> Item:
+def _item(row: Row) -> Example:
     text, category = fields.text(row, "question"), fields.text(row, "category")
     given = options.columns(row)
     if category == IN_THE_PICTURE and not given:
@@ -56,7 +56,7 @@ def _item(row: Row) -> Item:
         category,
         targets=fields.xyxy(row, "target_instances"),
     )
-    return Item(question, pictures.in_text(row, fields.text(row, "image")))
+    return Example(question, pictures.in_text(row, fields.text(row, "image")))
 
 
 def _parted(row: Row, given: Options) -> Options:

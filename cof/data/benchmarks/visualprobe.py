@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cof.data.benchmarks import fields, pictures, rows, wording
-from cof.data.benchmarks.base import Item
 from cof.data.benchmarks.left_out import LeftOut
 from cof.data.benchmarks.reading import items_of
 from cof.data.benchmarks.rows import Row
+from cof.data.example import Example
 from cof.errors import InputError
 from cof.types import Question
 
@@ -33,13 +33,13 @@ def items(
     data: Path,
     seed: int,  # noqa: ARG001  open answers have no order
     left_out: LeftOut | None = None,
-) -> Iterator[Item]:
+) -> Iterator[Example]:
     """The questions of one val.json, or of every one in the folders VisualProbe_*. Raises InputError."""
     files = rows.find(data, ("val.json", "VisualProbe_*/val.json"), GET)
     yield from items_of((row for file in files for row in rows.read(file)), _item, left_out)
 
 
-def _item(row: Row) -> Item:
+def _item(row: Row) -> Example:
     source = fields.optional(row, "data_source") or row.file.parent.name
     difficulty = DIFFICULTY.search(source)
     if difficulty is None:
@@ -57,4 +57,4 @@ def _item(row: Row) -> Item:
         answer=fields.optional(row, "solution"),
         category=category,
     )
-    return Item(question, pictures.in_file(image))
+    return Example(question, pictures.in_file(image))

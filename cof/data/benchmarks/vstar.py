@@ -20,10 +20,10 @@ from functools import partial
 from pathlib import Path
 
 from cof.data.benchmarks import fields, options, pictures, rows, wording
-from cof.data.benchmarks.base import Item
 from cof.data.benchmarks.left_out import LeftOut
 from cof.data.benchmarks.reading import items_of
 from cof.data.benchmarks.rows import Row
+from cof.data.example import Example
 from cof.errors import InputError
 from cof.types import Question
 
@@ -33,7 +33,7 @@ LISTED = ("test_questions.jsonl", "VStarBench.tsv", "test-*.parquet", "data/test
 GET = "get https://huggingface.co/datasets/craigwu/vstar_bench and give its folder"
 
 
-def items(data: Path, seed: int, left_out: LeftOut | None = None) -> Iterator[Item]:
+def items(data: Path, seed: int, left_out: LeftOut | None = None) -> Iterator[Example]:
     """The questions of a folder, or of a file of `LISTED`; `seed` shuffles the options of a folder's. InputError."""
     annotations = [path for category in CATEGORIES for path in sorted((data / category).glob("*.json"))]
     if annotations:
@@ -43,7 +43,7 @@ def items(data: Path, seed: int, left_out: LeftOut | None = None) -> Iterator[It
         yield from items_of((row for file in files for row in rows.read(file)), _listed, left_out)
 
 
-def _annotated(row: Row, seed: int) -> Item:
+def _annotated(row: Row, seed: int) -> Example:
     category, name = row.file.parent.name, row.file.stem
     choices = [str(option) for option in fields.listed(row, "options")]
     if len(choices) < 2:
@@ -61,7 +61,7 @@ def _annotated(row: Row, seed: int) -> Item:
         depth if isinstance(depth, int) else None,
         fields.xywh(row, "bbox"),
     )
-    return Item(question, pictures.in_file(Path(question.image)))
+    return Example(question, pictures.in_file(Path(question.image)))
 
 
 def _beside(row: Row) -> Path:
@@ -71,7 +71,7 @@ def _beside(row: Row) -> Path:
     raise InputError(f"{row.place} has no picture beside it ({', '.join(ENDS)}); {GET}")
 
 
-def _listed(row: Row) -> Item:
+def _listed(row: Row) -> Example:
     text, given = options.parse(wording.bare(row, fields.text(row, "text" if "text" in row.fields else "question")))
     given = given or options.columns(row)
     if len(given) < 2:
@@ -85,4 +85,4 @@ def _listed(row: Row) -> Item:
         options.answer(row, "label" if "label" in row.fields else "answer", given),
         fields.optional(row, "category"),
     )
-    return Item(question, picture)
+    return Example(question, picture)

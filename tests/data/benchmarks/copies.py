@@ -46,8 +46,8 @@ def check(items):
         letters = [chr(ord("A") + asked.choices.index(asked.answer))] if asked.choices else []
         assert all(score(asked, said).value == 1.0 for said in (asked.answer, f"It is {asked.answer}.", *letters))
         assert score(asked, "").value == score(asked, None).value == 0.0
-        assert item.picture().size == SIZE
-        assert item.picture().mode == "RGB"
+        assert item.load().size == SIZE
+        assert item.load().mode == "RGB"
     return items
 
 

@@ -74,7 +74,7 @@ def test_pictures_are_not_decoded_before_they_are_wanted(tmp_path):
     file = write_tsv(tmp_path / "hr_bench_4k.tsv", list(cycles(0, "What?", "single", "no picture!")))
     items = list(hrbench.items(file, 0))
     with pytest.raises(InvalidImage, match="row 1 holds a picture that is not base64") as error:
-        items[0].picture()
+        items[0].load()
     one_line(error)
 
 
@@ -84,7 +84,7 @@ def test_large_pictures_leave_the_process_as_it_was(tmp_path):
     for item in hrbench.items(file, 0):
         assert csv.field_size_limit() == before
         with pytest.raises(InvalidImage, match="the picture given as bytes is of an unknown format") as error:
-            item.picture()
+            item.load()
         one_line(error)
 
 

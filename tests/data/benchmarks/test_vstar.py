@@ -136,8 +136,8 @@ def test_needles_come_back(tmp_path):
         assert item.question.answer == sample.question.answer
         assert item.question.depth == sample.question.depth
         assert item.question.category == sample.question.category
-        assert len(item.question.targets) == len(sample.needle.items)
-        assert max(item.picture().size) == 448
+        assert len(item.question.targets) == len(sample.truth.needle.items)
+        assert max(item.load().size) == 448
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from cof.models.local.engine import _shares
 from cof.models.local.kv_cache import KVCache
 from cof.models.local.model import LocalModel
 from cof.needle.demonstrations import ZOOM_OPENING
-from cof.needle.samples import samples
+from cof.needle.samples import samples, truth_of
 from cof.plain import to_json, trace_from_json
 from cof.types import Sampling, Stop, Trace
 from cof.vision.views import Picture
@@ -32,7 +32,7 @@ SETTING = Setting(sampling=Sampling(tokens=100))
 
 def answered(batch: int, setting: Setting = SETTING) -> tuple[list[Trace], Usage]:
     model = LocalModel.load("nano", device="cpu", batch=batch)
-    return run_many(model, ((s.question, s.picture()) for s in SAMPLES), setting), model.usage
+    return run_many(model, ((s.question, s.load()) for s in SAMPLES), setting), model.usage
 
 
 def said(traces: list[Trace]) -> list[list[str]]:
@@ -73,7 +73,7 @@ class Twice:
 def test_a_prompt_that_is_cached_as_a_whole_is_answered_again() -> None:
     """Nothing of the second prompt is new, and its last token must be read again to sample the next one."""
     model = LocalModel.load("nano", device="cpu", batch=1)
-    request = Session(model.name, SAMPLES[0].question, (Picture(SAMPLES[0].picture()),), SETTING).request()
+    request = Session(model.name, SAMPLES[0].question, (Picture(SAMPLES[0].load()),), SETTING).request()
     assert request is not None
     conversation = Twice(request)
     model.converse([conversation])
@@ -99,7 +99,7 @@ def test_the_words_are_those_of_a_model_that_reads_all_anew(together: tuple[list
                     asked.append(replace(request, pixels=dict(request.pixels)))
                     conversation.receive(complete(model, [request])[0], 0.0)
 
-    traces = run_many(Listening(), ((s.question, s.picture()) for s in SAMPLES), SETTING)
+    traces = run_many(Listening(), ((s.question, s.load()) for s in SAMPLES), SETTING)
     assert said(traces) == said(together[0])
     assert len(asked) == sum(len(trace.turns) for trace in traces)
 
@@ -111,7 +111,7 @@ def test_what_one_has_read_the_others_of_the_same_picture_copy(together: tuple[l
     sessions = [
         Session("nano", sample.question, (picture,), setting, kept.append)
         for sample in SAMPLES[:3]
-        for picture in [Picture(sample.picture())]
+        for picture in [Picture(sample.load())]
         for setting in (SETTING, SETTING, direct)
     ]
     model.converse(sessions)
@@ -128,7 +128,7 @@ def test_what_one_has_read_the_others_of_the_same_picture_copy(together: tuple[l
 def test_a_transcript_holds_what_was_read_and_sampled_and_how_likely_it_was() -> None:
     hot = Setting(sampling=Sampling(1.0, tokens=60, seed=5), transcript=True)
     model, sample = LocalModel.load("nano", device="cpu", batch=2), SAMPLES[0]
-    trace = run_many(model, [(sample.question, sample.picture())], hot)[0]
+    trace = run_many(model, [(sample.question, sample.load())], hot)[0]
     for turn in trace.turns:
         told = turn.completion.transcript
         assert told is not None
@@ -182,10 +182,10 @@ class Breaking:
 def test_what_breaks_the_network_fails_alone(together: tuple[list[Trace], Usage], speaking: bool) -> None:
     """The token of the second question's shape, which its question holds and its thought repeats."""
     model = LocalModel.load("nano", device="cpu", batch=4)
-    shape = " " + SAMPLES[1].needle.items[0].kind
+    shape = " " + truth_of(SAMPLES[1]).needle.items[0].kind
     token = int(model.codec.tokenizer.convert_tokens_to_ids(shape))
     model.engine.bundle = replace(model.engine.bundle, network=Breaking(model.network, token, speaking))
-    traces = run_many(model, ((s.question, s.picture()) for s in SAMPLES), SETTING)
+    traces = run_many(model, ((s.question, s.load()) for s in SAMPLES), SETTING)
     failed = [trace.stop is Stop.FAILED for trace in traces]
     assert failed[1]
     assert not all(failed)
@@ -241,7 +241,7 @@ def test_side_by_side_the_words_are_the_same(together: tuple[list[Trace], Usage]
 @pytest.mark.usefixtures("two_threads")
 def test_one_picture_that_several_ask_about_is_encoded_once() -> None:
     model = LocalModel.load("nano", device="cpu", batch=6)
-    sample, picture = SAMPLES[0], Picture(SAMPLES[0].picture())
+    sample, picture = SAMPLES[0], Picture(SAMPLES[0].load())
     ended: list[Trace] = []
     direct = replace(SETTING, mode="direct")
     model.converse(Session("m", sample.question, (picture,), direct, ended.append) for _ in range(6))
@@ -253,7 +253,7 @@ def test_one_picture_that_several_ask_about_is_encoded_once() -> None:
 def test_where_one_batch_breaks_off_the_others_do_too() -> None:
     def asked() -> Iterator[Session]:
         for sample in SAMPLES:
-            yield Session("m", sample.question, (Picture(sample.picture()),), SETTING, ended.append)
+            yield Session("m", sample.question, (Picture(sample.load()),), SETTING, ended.append)
         raise InputError("the next question cannot be read")
 
     ended: list[Trace] = []
@@ -264,7 +264,7 @@ def test_where_one_batch_breaks_off_the_others_do_too() -> None:
 
 @pytest.mark.usefixtures("two_threads")
 def test_a_picture_that_breaks_the_tower_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, pictures = LocalModel.load("nano", device="cpu", batch=6), [Picture(s.picture()) for s in SAMPLES]
+    model, pictures = LocalModel.load("nano", device="cpu", batch=6), [Picture(s.load()) for s in SAMPLES]
     patches = Codec.patches
 
     def torn(codec: Codec, shown: Sequence[Image.Image]) -> dict[str, np.ndarray]:
@@ -286,7 +286,7 @@ def test_sequences_and_threads_are_shared_out() -> None:
 
 def test_a_question_that_is_no_text_fails_alone() -> None:
     half = replace(SAMPLES[0].question, text="What is \ud800?")
-    asked = [(half, SAMPLES[0].picture()), (SAMPLES[1].question, SAMPLES[1].picture())]
+    asked = [(half, SAMPLES[0].load()), (SAMPLES[1].question, SAMPLES[1].load())]
     first, second = run_many(LocalModel.load("nano", device="cpu"), asked, SETTING)
     assert "lone surrogate" in str(first.error)
     assert second.answer is not None

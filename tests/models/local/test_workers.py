@@ -53,7 +53,7 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 @contextmanager
 def blocking() -> Iterator[Blocking]:
     """A picture that blocks until the end of the block at the latest, so that a test that fails ends."""
-    picture = Blocking(SAMPLES[0].picture())
+    picture = Blocking(SAMPLES[0].load())
     try:
         yield picture
     finally:
@@ -69,7 +69,7 @@ def test_while_a_picture_is_rendered_other_conversations_start_and_end() -> None
         others.release()
 
     with blocking() as slow:
-        pictures = [slow, *(Picture(sample.picture()) for sample in SAMPLES[1:])]
+        pictures = [slow, *(Picture(sample.load()) for sample in SAMPLES[1:])]
         asked = [
             Session("m", sample.question, (picture,), SETTING, on_end)
             for sample, picture in zip(SAMPLES, pictures, strict=True)
@@ -91,7 +91,7 @@ def test_a_conversation_that_comes_while_a_picture_is_rendered_is_answered() -> 
     worker, ended = ModelWorker(LocalModel.load("nano", device="cpu", batch=4)), [threading.Event() for _ in range(2)]
     try:
         with blocking() as slow:
-            for sample, picture, end in zip(SAMPLES, (slow, Picture(SAMPLES[1].picture())), ended, strict=False):
+            for sample, picture, end in zip(SAMPLES, (slow, Picture(SAMPLES[1].load())), ended, strict=False):
                 worker.ask(
                     StreamingSession(
                         "m",
@@ -119,7 +119,7 @@ def test_a_conversation_that_is_cancelled_while_its_picture_is_rendered_leaves_i
             worker.ask(first)
             assert slow.began.wait(PATIENCE)
             worker.cancel(first)
-            picture = Picture(SAMPLES[1].picture())
+            picture = Picture(SAMPLES[1].load())
             worker.ask(
                 StreamingSession("m", SAMPLES[1].question, (picture,), SETTING, lambda _, last: last and ended.set())  # type: ignore[arg-type, func-returns-value]
             )
@@ -142,6 +142,6 @@ def test_a_request_renders_nothing() -> None:
 
 
 def test_a_picture_that_cannot_be_rendered_ends_the_run_with_its_error() -> None:
-    torn = Session("m", SAMPLES[0].question, (Torn(SAMPLES[0].picture()),), SETTING)
+    torn = Session("m", SAMPLES[0].question, (Torn(SAMPLES[0].load()),), SETTING)
     with pytest.raises(InvalidImage, match="torn"):
         LocalModel.load("nano", device="cpu", batch=2).converse([torn])

@@ -1,4 +1,4 @@
-"""The picture that a question is about: a file, or a scene of the needle world, which is drawn again."""
+"""The picture that a question is about: a file, or one of a world, which is drawn again."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import os
 
 from PIL import Image
 
+from cof.data.worlds import world_with
 from cof.errors import InvalidImage
-from cof.needle.samples import redraw, scene_named
 from cof.types import Question, Shown, Trace
 from cof.vision.load import load
 
 
 def can_open(question: Question) -> bool:
     """Whether the question names its pictures: one inside a table has no name of its own."""
-    return all(scene_named(image) is not None or os.path.isfile(image) for image in question.images)
+    return all(world_with(image) is not None or os.path.isfile(image) for image in question.images)
 
 
 def picture_of(question: Question, number: int = 0) -> Image.Image:
     """The picture of the question with that number, RGB, upright. Raises InvalidImage where there is none."""
-    return redraw(question.images[number]) or load(question.images[number])
+    image = question.images[number]
+    world = world_with(image)
+    return load(image) if world is None else world.picture(image)
 
 
 def pictures_in(trace: Trace) -> list[Image.Image]:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from cof.data.tensors import Row
-from cof.needle.labels import TYPES
+from cof.data.sequences import PackedRow
+from cof.nano.labels import TYPES
 from cof.needle.scenes import BOARD
 from cof.types import Box
 
@@ -52,7 +52,7 @@ class Vocabulary:
 Look = tuple[int, int, np.ndarray]  # what for; the position that looks; (tokens,) mask of where
 
 
-def find_looks(row: Row, sight: Sight, words: Vocabulary, meant: Sequence[Box | None]) -> list[Look]:
+def find_looks(row: PackedRow, sight: Sight, words: Vocabulary, meant: Sequence[Box | None]) -> list[Look]:
     """Everything in a row that should look somewhere.
 
     `meant[n]` is the box, in overview pixels, of the thing that conversation n + 1 asks an attribute of.
@@ -116,7 +116,7 @@ def _gap(
     return scores.logsumexp(-1) - right.logsumexp(-1)
 
 
-def _places(row: Row, sight: Sight, words: Vocabulary, size: int) -> list[Look]:
+def _places(row: PackedRow, sight: Sight, words: Vocabulary, size: int) -> list[Look]:
     """Every number of a written box (`size` 4) or place (2) looks at the thing that is there."""
     visual, found = np.flatnonzero(row.ids == words.visual), []
     for group in _number_groups(row.labels, words.numbers, size):
@@ -131,7 +131,7 @@ def _places(row: Row, sight: Sight, words: Vocabulary, size: int) -> list[Look]:
     return found
 
 
-def _answers(row: Row, sight: Sight, words: Vocabulary, meant: Sequence[Box | None]) -> list[Look]:
+def _answers(row: PackedRow, sight: Sight, words: Vocabulary, meant: Sequence[Box | None]) -> list[Look]:
     """The start of an answer looks at the thing whose attribute is asked, in the latest view."""
     visual, found = np.flatnonzero(row.ids == words.visual), []
     for p in np.flatnonzero((row.labels[1:] >= 0) & (row.ids[:-1] == words.answer)):
@@ -143,7 +143,7 @@ def _answers(row: Row, sight: Sight, words: Vocabulary, meant: Sequence[Box | No
     return found
 
 
-def _decisions(row: Row, words: Vocabulary, acting: Sequence[Look]) -> list[Look]:
+def _decisions(row: PackedRow, words: Vocabulary, acting: Sequence[Look]) -> list[Look]:
     """A turn's opening looks where its first box or answer will: whether to look closer hangs on what is there."""
     openings = np.flatnonzero((row.labels[1:] >= 0) & (row.ids[:-1] == words.think))
     borders, found = [*openings, len(row.ids)], []
@@ -153,7 +153,7 @@ def _decisions(row: Row, words: Vocabulary, acting: Sequence[Look]) -> list[Look
     return found
 
 
-def _name(row: Row, sight: Sight, words: Vocabulary, seen: Look) -> list[Look]:
+def _name(row: PackedRow, sight: Sight, words: Vocabulary, seen: Look) -> list[Look]:
     """A position that means a thing looks at the latest word for such a thing, and at the colour before it."""
     _, position, target = seen
     board = bool((sight.what[target[row.ids == words.visual]] == TYPES.index(BOARD)).all())
@@ -166,7 +166,7 @@ def _name(row: Row, sight: Sight, words: Vocabulary, seen: Look) -> list[Look]:
     return [*found, (COLOUR, position, _mask(row, [shapes[-1] - 1]))] if colour else found
 
 
-def _copies(row: Row, words: Vocabulary) -> list[Look]:
+def _copies(row: PackedRow, words: Vocabulary) -> list[Look]:
     """A position whose next word is a shape said before looks at where it was said."""
     found: list[Look] = []
     for p in np.flatnonzero(np.isin(row.labels, list(words.kinds | words.boards))):
@@ -191,7 +191,7 @@ def _number_groups(labels: np.ndarray, numbers: Mapping[int, int], size: int) ->
     return [group for group in groups if len(group) == size]
 
 
-def _visible(row: Row, visual: np.ndarray, position: int) -> np.ndarray:
+def _visible(row: PackedRow, visual: np.ndarray, position: int) -> np.ndarray:
     """Which visual tokens the token at `position` can see, (visual tokens,)."""
     branch = row.branch[visual]
     return (visual < position) & ((branch == 0) | (branch == row.branch[position]))
@@ -209,7 +209,7 @@ def _iou(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
     return np.nan_to_num(common / (areas - common))
 
 
-def _mask(row: Row, positions: Sequence[int] | np.ndarray) -> np.ndarray:
+def _mask(row: PackedRow, positions: Sequence[int] | np.ndarray) -> np.ndarray:
     mask = np.zeros(len(row.ids), bool)
     mask[positions] = True
     return mask

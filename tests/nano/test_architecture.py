@@ -10,9 +10,9 @@ from cof.dialects.cof import COF
 from cof.errors import InvalidRun
 from cof.models.local.model import CARD, LocalModel
 from cof.models.named import EMBEDDED, embedded_folder
-from cof.needle.outside import NEEDLE
-from cof.train.nano import make_nano, make_tokenizer, number_tokens, pack
-from tests.data.test_tensors import TINY_TEXT, TINY_VISION
+from cof.nano.architecture import make_nano, make_tokenizer, number_tokens, pack
+from cof.needle.world import NEEDLE
+from tests.data.test_sequences import TINY_TEXT, TINY_VISION
 from tests.properties import cases
 
 TOKENIZER = make_tokenizer()

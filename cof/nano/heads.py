@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from cof.needle.labels import IGNORE, VOCABULARIES, TokenLabels
+from cof.nano.labels import IGNORE, VOCABULARIES, TokenLabels
 
 SOFTNESS = 4.0  # pixels: width of the target distribution over numbers
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cof.needle.labels import (
+from cof.data.worlds import SPLITS
+from cof.nano.labels import (
     BACKGROUND,
     BLURRED,
     IGNORE,
@@ -19,7 +20,7 @@ from cof.needle.labels import (
     token_labels,
 )
 from cof.needle.questions import FIND, LEGIBLE, LEGIBLE_MARK
-from cof.needle.scenes import BOARD, COLOURS, KINDS, MARKS, PATTERNS, SPLITS, Contents, Item, Scene, make_scene
+from cof.needle.scenes import BOARD, COLOURS, KINDS, MARKS, PATTERNS, Contents, Item, Scene, make_scene
 from cof.types import Box, Shown, ViewSpec
 from cof.vision import boxes, views
 from tests.properties import cases

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from cof.models.local.model import LocalModel
-from cof.train.recipes import Dense
-from cof.train.sft import DenseHeads
+from cof.nano.dense import DenseHeads
+from cof.nano.recipes import Dense
 
 
 @pytest.mark.parametrize(

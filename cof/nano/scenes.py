@@ -15,65 +15,85 @@ import torch
 from transformers import PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from cof.data import tensors
-from cof.data.tensors import Talk
+from cof.data import sequences
+from cof.data.example import Example
+from cof.data.sequences import Dialogue, pixel_tensors
 from cof.dialects.cof import COF
 from cof.models.encoding import IMAGE_PAD
-from cof.needle.labels import token_labels
-from cof.needle.questions import Needle
+from cof.nano.architecture import number_tokens
+from cof.nano.heads import truth_tensors
+from cof.nano.labels import token_labels
+from cof.nano.looks import Sight, Vocabulary, find_looks
+from cof.nano.perception import show
+from cof.needle.samples import SceneTruth, truth_of
 from cof.needle.scenes import BOARD, COLOURS, KINDS, Scene
-from cof.train.heads import truth_tensors
-from cof.train.looks import Sight, Vocabulary, find_looks
-from cof.train.nano import number_tokens
-from cof.train.perception import show
 from cof.types import Box, Shown
 from cof.vision import boxes
 
 
 @dataclass(frozen=True)
-class Taught:
-    """Conversations about one scene, whose picture has `side` pixels, and the thing that each asks an attribute of, in
-    pixels of the overview `first`."""
+class SupervisedScene:
+    """Conversations about one scene: `dialogues`, the example that each is about, and the overview that all begin with."""
 
-    talks: tuple[Talk, ...]
-    scene: Scene
-    side: int
-    first: Shown
-    meant: tuple[Box | None, ...]
+    dialogues: tuple[Dialogue, ...]
+    examples: tuple[Example, ...]
+    overview: Shown
+
+    @property
+    def scene(self) -> Scene:
+        return truth_of(self.examples[0]).scene
+
+    @property
+    def side(self) -> float:
+        """Pixels of the longer side of the picture."""
+        return truth_of(self.examples[0]).side
+
+    @property
+    def meant(self) -> tuple[Box | None, ...]:
+        """The thing that each question asks an attribute of, in pixels of the overview; None for a relation."""
+        return tuple(_meant(truth_of(example), self.overview) for example in self.examples)
 
 
 class Teacher(Protocol):
-    """Whoever says what is taught."""
+    """A source of supervised scenes."""
 
-    def teach(self, step: int, rng: np.random.Generator) -> list[Taught]:
-        """What is taught in a step; `rng` is the step's own."""
+    def teach(self, step: int, rng: np.random.Generator) -> list[SupervisedScene]:
+        """The scenes of a step; `rng` is the step's own."""
         ...
 
 
 @dataclass(frozen=True)
 class SceneBatches:
-    """A collator that turns step numbers into batches of what `teacher` teaches."""
+    """A collator that turns step numbers into batches of what `teacher` teaches; `dense` adds what visual tokens show."""
 
     tokenizer: PreTrainedTokenizerBase
     processor: Qwen2VLImageProcessorPil
     teacher: Teacher
     seed: int
+    dense: bool = True
 
     def __call__(self, steps: list[dict[str, int]]) -> dict[str, Any]:
         step = steps[0]["step"]
         rng = np.random.default_rng([self.seed, step])
         factor = int(self.processor.patch_size * self.processor.merge_size)
         taught = self.teacher.teach(step, rng)
-        rows = [tensors.row(each.talks, self.tokenizer, factor) for each in taught]
-        batch: dict[str, Any] = tensors.collate(rows, int(self.tokenizer.pad_token_id), square=True)
+        rows = [sequences.row(each.dialogues, self.tokenizer, factor) for each in taught]
+        batch: dict[str, Any] = sequences.collate(rows, int(self.tokenizer.pad_token_id), square=True)
         shown = [(each, view) for each, row in zip(taught, rows, strict=True) for view in row.views]
+        batch |= pixel_tensors(self.processor([show(each.scene, view, each.side, rng) for each, view in shown]))
+        if not self.dense:
+            return batch
         dense = _dense(shown, factor)
-        pixels = self.processor([show(each.scene, view, each.side, rng) for each, view in shown])
         looks = self._looks(taught, rows, dense, batch["input_ids"].shape[1], factor)
-        return batch | pixel_tensors(pixels) | {"dense": dense | {"looks": looks}}
+        return batch | {"dense": dense | {"looks": looks}}
 
     def _looks(
-        self, taught: Sequence[Taught], rows: Sequence[tensors.Row], dense: dict[str, Any], width: int, factor: int
+        self,
+        taught: Sequence[SupervisedScene],
+        rows: Sequence[sequences.PackedRow],
+        dense: dict[str, Any],
+        width: int,
+        factor: int,
     ) -> dict[str, torch.Tensor]:
         """`purpose`, `row` and `position` (N,) of tokens that should look at `target` (N, tokens)."""
         words, start = _vocabulary(self.tokenizer), 0
@@ -96,16 +116,11 @@ class SceneBatches:
         }
 
 
-def meant_by(needle: Needle, side: int, first: Shown) -> Box | None:
-    """The thing that a question asks an attribute of, in pixels of the overview."""
-    return None if needle.attribute == "relation" else first.from_source(boxes.scale(needle.items[0].box, side, side))
-
-
-def pixel_tensors(pixels: Any) -> dict[str, torch.Tensor]:
-    return {
-        "pixel_values": torch.from_numpy(np.asarray(pixels["pixel_values"])).bfloat16(),
-        "image_grid_thw": torch.from_numpy(np.asarray(pixels["image_grid_thw"])),
-    }
+def _meant(truth: SceneTruth, overview: Shown) -> Box | None:
+    needle, side = truth.needle, truth.side
+    return (
+        None if needle.attribute == "relation" else overview.from_source(boxes.scale(needle.items[0].box, side, side))
+    )
 
 
 def _vocabulary(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
@@ -119,10 +134,10 @@ def _vocabulary(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
     )
 
 
-def _dense(shown: Sequence[tuple[Taught, Shown]], factor: int) -> dict[str, Any]:
+def _dense(shown: Sequence[tuple[SupervisedScene, Shown]], factor: int) -> dict[str, Any]:
     """Labels of every visual token: classes, its thing's box in the view, and the same box in the overview's pixels."""
     labels = [token_labels(each.scene, view, each.side, factor) for each, view in shown]
-    frames = [_in_overview(label.box, view, each.first) for label, (each, view) in zip(labels, shown, strict=True)]
+    frames = [_in_overview(label.box, view, each.overview) for label, (each, view) in zip(labels, shown, strict=True)]
     return truth_tensors(labels) | {"frame": torch.from_numpy(np.concatenate(frames))}
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ Encoded = tuple[
 
 
 @dataclass(frozen=True)
-class Row:
+class PackedRow:
     """One picture with its conversations, as 1-D arrays over tokens; `positions` is (3, tokens): time, height, width.
 
     `branch` is 0 for the shared front and counts conversations from 1. `views` are the pictures in order of appearance.
@@ -42,38 +43,40 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Talk:
+class Dialogue:
     """A conversation to learn from, whose last message is the assistant's.
 
-    The assistant turns numbered in `untrained`, from 0, get no loss: a mistake is to be seen, not learnt. Nor does the text
+    The assistant turns numbered in `masked_turns`, from 0, get no loss: a mistake is to be seen, not learnt. Nor does the text
     `opening` with which the first of the other turns begins, as a model does not choose it.
     """
 
     messages: tuple[Message, ...]
-    untrained: Collection[int] = ()
+    masked_turns: Collection[int] = ()
     opening: str = ""
 
 
-def talk_of(trace: Trace, dialect: Dialect) -> Talk:
+def dialogue_of(trace: Trace, dialect: Dialect) -> Dialogue:
     """The conversation of a trace, in its dialect. A turn that was given, that could not be read, or whose zoom showed nothing
     gets no loss."""
-    return Talk(dialect.conversation(trace), [number for number, turn in enumerate(trace.turns) if not _followed(turn)])
+    return Dialogue(
+        dialect.conversation(trace), [number for number, turn in enumerate(trace.turns) if not _followed(turn)]
+    )
 
 
-def row(talks: Sequence[Talk], tokenizer: PreTrainedTokenizerBase, factor: int) -> Row:
+def row(dialogues: Sequence[Dialogue], tokenizer: PreTrainedTokenizerBase, factor: int) -> PackedRow:
     """One row from conversations that begin with the same picture."""
     image_token = int(tokenizer.convert_tokens_to_ids(IMAGE_PAD))
-    encoded = [_encode(talk, tokenizer, image_token, factor) for talk in talks]
+    encoded = [_encode(dialogue, tokenizer, image_token, factor) for dialogue in dialogues]
     return join(encoded, common_front([ids for ids, _, _ in encoded]), image_token, factor)
 
 
-def join(encoded: Sequence[Encoded], shared: int, image_token: int, factor: int) -> Row:
+def join(encoded: Sequence[Encoded], shared: int, image_token: int, factor: int) -> PackedRow:
     """One row from conversations whose first `shared` tokens, which get no loss, stand once at its front."""
     parts = [(0, encoded[0][0][:shared], np.full(shared, IGNORE))]
     parts += [(n + 1, ids[shared:], labels[shared:]) for n, (ids, labels, _) in enumerate(encoded)]
     positions = [rotary_positions(ids, views, image_token, factor) for ids, _, views in encoded]
     first_views = int((np.diff(np.r_[0, parts[0][1] == image_token]) == 1).sum())
-    return Row(
+    return PackedRow(
         np.concatenate([ids for _, ids, _ in parts]),
         np.concatenate([labels for _, _, labels in parts]),
         np.concatenate([np.full(len(ids), n) for n, ids, _ in parts]),
@@ -82,7 +85,7 @@ def join(encoded: Sequence[Encoded], shared: int, image_token: int, factor: int)
     )
 
 
-def collate(rows: Sequence[Row], pad: int, square: bool = False) -> dict[str, torch.Tensor]:
+def collate(rows: Sequence[PackedRow], pad: int, square: bool = False) -> dict[str, torch.Tensor]:
     """A batch of rows padded on the right.
 
     `attention_mask` is (rows, tokens), 1 at tokens, where every row is one conversation; else, or if `square`, it is
@@ -104,6 +107,14 @@ def collate(rows: Sequence[Row], pad: int, square: bool = False) -> dict[str, to
     return batch | {"attention_mask": (causal & ((seen == 0) | (seen == looker)))[:, None]}
 
 
+def pixel_tensors(pixels: Any) -> dict[str, torch.Tensor]:
+    """What an image processor gives, as a network takes it."""
+    return {
+        "pixel_values": torch.from_numpy(np.asarray(pixels["pixel_values"])).bfloat16(),
+        "image_grid_thw": torch.from_numpy(np.asarray(pixels["image_grid_thw"])),
+    }
+
+
 def common_front(sequences: Sequence[np.ndarray]) -> int:
     """Length of the longest common front of several sequences, 0 of one; at least one token is left to each."""
     if len(sequences) == 1:
@@ -113,16 +124,16 @@ def common_front(sequences: Sequence[np.ndarray]) -> int:
     return int(np.argmin(same)) if not same.all() else least
 
 
-def _encode(talk: Talk, tokenizer: PreTrainedTokenizerBase, image_token: int, factor: int) -> Encoded:
-    views = views_in(talk.messages)
-    opening = len(tokenizer(talk.opening, add_special_tokens=False).input_ids)
-    opened = next(number for number in count() if number not in talk.untrained)
+def _encode(dialogue: Dialogue, tokenizer: PreTrainedTokenizerBase, image_token: int, factor: int) -> Encoded:
+    views = views_in(dialogue.messages)
+    opening = len(tokenizer(dialogue.opening, add_special_tokens=False).input_ids)
+    opened = next(number for number in count() if number not in dialogue.masked_turns)
     ids: list[int] = []
     trained: list[bool] = []
-    for text, turn in _segments(talk.messages, tokenizer):
+    for text, turn in _segments(dialogue.messages, tokenizer):
         piece = token_ids(tokenizer, text)
         start = opening if turn == opened else 0
-        learnt = turn is not None and turn not in talk.untrained
+        learnt = turn is not None and turn not in dialogue.masked_turns
         end = len(piece) - piece[::-1].index(tokenizer.eos_token_id) if learnt else 0
         ids += piece
         trained += [start <= n < end for n in range(len(piece))]

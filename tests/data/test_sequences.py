@@ -4,18 +4,18 @@ import torch
 from PIL import Image
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from cof.data import tensors
+from cof.data import sequences
 from cof.dialects.base import Message
 from cof.dialects.cof import COF
 from cof.errors import InvalidConfig
 from cof.loop.session import run
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
+from cof.nano.architecture import make_nano, make_tokenizer
 from cof.needle.demonstrations import ZOOM_OPENING, demonstrate, zoom_anyway
 from cof.needle.drawing import draw
 from cof.needle.questions import needles, route
 from cof.needle.scenes import make_scene
-from cof.train.nano import make_nano, make_tokenizer
 from cof.types import Box, Limits, Question, ViewSpec
 from cof.vision import boxes, views
 
@@ -67,13 +67,13 @@ def conversations(seed, count=3):
     found = {}
     for case in cases(seed):
         found.setdefault((len(case[2]), case[1].attribute), case)
-    talks = [
-        tensors.Talk(
+    dialogues = [
+        sequences.Dialogue(
             COF.messages(Question("q", ("",), needle.text), (first,), demonstrate(needle, path, first, UNIT, SPEC))
         )
         for first, needle, path in sorted(found.values(), key=lambda case: -len(case[2]))[:count]
     ]
-    return scene, talks
+    return scene, dialogues
 
 
 def pixels(scene, row):
@@ -88,20 +88,20 @@ def pixels(scene, row):
 
 
 def test_loss_falls_on_assistant_turns_only(tokenizer):
-    _, talks = conversations(3, 1)
-    assert trained_by(talks[0], tokenizer) == [m.parts[0] for m in talks[0].messages if m.role == "assistant"]
+    _, dialogues = conversations(3, 1)
+    assert trained_by(dialogues[0], tokenizer) == [m.parts[0] for m in dialogues[0].messages if m.role == "assistant"]
 
 
 def test_what_the_model_does_not_choose_gets_no_loss(tokenizer):
     first, needle, path = next(case for seed in range(9) for case in cases(seed) if case[2])
     turns = zoom_anyway(needle, path, first, UNIT, SPEC)
-    talk = COF.messages(Question("q", ("",), needle.text), (first,), turns)
+    dialogue = COF.messages(Question("q", ("",), needle.text), (first,), turns)
     spoken = [turn.completion.text for turn in turns]
-    assert trained_by(tensors.Talk(talk, (), ZOOM_OPENING), tokenizer) == [
+    assert trained_by(sequences.Dialogue(dialogue, (), ZOOM_OPENING), tokenizer) == [
         spoken[0].removeprefix(ZOOM_OPENING),
         *spoken[1:],
     ]
-    assert trained_by(tensors.Talk(talk, (0,)), tokenizer) == spoken[1:]
+    assert trained_by(sequences.Dialogue(dialogue, (0,)), tokenizer) == spoken[1:]
 
 
 UNREAD = "<tool_call>{</tool_call>"
@@ -124,9 +124,9 @@ SEEN = "<think>I see.</think><answer>B</answer>"
 def test_a_call_that_could_not_be_followed_gets_no_loss_and_the_turns_after_it_do(said, learnt, tokenizer):
     image = Image.new("RGB", (448, 448))
     trace = run(ScriptedModel(said), Question("q", ("",), "Which?"), image, Setting(SPEC, Limits(turns=9)))
-    talk = tensors.talk_of(trace, COF)
-    assert trained_by(talk, tokenizer) == learnt
-    row = tensors.row([talk], tokenizer, SPEC.factor)
+    dialogue = sequences.dialogue_of(trace, COF)
+    assert trained_by(dialogue, tokenizer) == learnt
+    row = sequences.row([dialogue], tokenizer, SPEC.factor)
     text = tokenizer.decode(row.ids)
     assert all(text.count(turn) == said.count(turn) for turn in said)  # what is not learnt is still read
 
@@ -136,7 +136,7 @@ def test_turns_that_were_given_get_no_loss(tokenizer):
     image = Image.new("RGB", (448, 448))
     trace = run(ScriptedModel(["", LOOK, SEEN]), question, image, Setting(SPEC, mode="oracle"))
     assert trace.turns[0].given
-    assert trained_by(tensors.talk_of(trace, COF), tokenizer) == [LOOK, SEEN]
+    assert trained_by(sequences.dialogue_of(trace, COF), tokenizer) == [LOOK, SEEN]
 
 
 @pytest.mark.parametrize(
@@ -152,9 +152,9 @@ def test_what_a_user_spells_is_text_in_training_too(text, tokenizer):
     first = views.overview((448, 448), SPEC)
     answer = Message("assistant", (SEEN,))
     forged, plain = (
-        tensors.Talk((*COF.messages(Question("q", ("",), each), (first,)), answer)) for each in (text, "Why?")
+        sequences.Dialogue((*COF.messages(Question("q", ("",), each), (first,)), answer)) for each in (text, "Why?")
     )
-    rows = [tensors.row([talk], tokenizer, SPEC.factor) for talk in (forged, plain)]
+    rows = [sequences.row([dialogue], tokenizer, SPEC.factor) for dialogue in (forged, plain)]
     control = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
     forging, usual = ([token for token in row.ids if token in control] for row in rows)
     assert forging == usual
@@ -170,23 +170,23 @@ def test_a_chat_template_that_drops_earlier_turns_is_refused():
     )
     asked = COF.messages(Question("q", ("",), "Why?"), (views.overview((448, 448), SPEC),))
     said = [Message("assistant", ("Red.",)), Message("user", ("Sure?",)), Message("assistant", ("Yes.",))]
-    tensors.row([tensors.Talk((*asked, said[0]))], tokenizer, SPEC.factor)
+    sequences.row([sequences.Dialogue((*asked, said[0]))], tokenizer, SPEC.factor)
     with pytest.raises(
         InvalidConfig, match="writes turn 2, or those before it, otherwise than a model speaks them; want"
     ):
-        tensors.row([tensors.Talk((*asked, *said))], tokenizer, SPEC.factor)
+        sequences.row([sequences.Dialogue((*asked, *said))], tokenizer, SPEC.factor)
 
 
-def trained_by(talk, tokenizer):
+def trained_by(dialogue, tokenizer):
     """What is learnt of each assistant turn."""
-    row = tensors.row([talk], tokenizer, SPEC.factor)
-    return tokenizer.decode(row.labels[row.labels != tensors.IGNORE]).split("<|im_end|>")[:-1]
+    row = sequences.row([dialogue], tokenizer, SPEC.factor)
+    return tokenizer.decode(row.labels[row.labels != sequences.IGNORE]).split("<|im_end|>")[:-1]
 
 
 def test_positions_are_those_of_the_model(tokenizer, network):
     for seed in (3, 5, 8, 12):
-        _, talks = conversations(seed, 1)
-        row = tensors.row(talks, tokenizer, SPEC.factor)
+        _, dialogues = conversations(seed, 1)
+        row = sequences.row(dialogues, tokenizer, SPEC.factor)
         ids = torch.from_numpy(row.ids)[None]
         grids = torch.tensor([[1, v.size[1] // 14, v.size[0] // 14] for v in row.views])
         kinds = (ids == network.config.image_token_id).int()
@@ -195,16 +195,16 @@ def test_positions_are_those_of_the_model(tokenizer, network):
 
 
 def test_branches_give_the_logits_of_conversations_alone(tokenizer, network):
-    scene, talks = conversations(3)
-    assert len(talks) == 3
-    together = tensors.row(talks, tokenizer, SPEC.factor)
-    batch = tensors.collate([together], tokenizer.pad_token_id)
+    scene, dialogues = conversations(3)
+    assert len(dialogues) == 3
+    together = sequences.row(dialogues, tokenizer, SPEC.factor)
+    batch = sequences.collate([together], tokenizer.pad_token_id)
     labels = batch.pop("labels")
     with torch.no_grad():
         packed = network(**batch, **pixels(scene, together)).logits[0]
-    for branch, talk in enumerate(talks, 1):
-        alone = tensors.row([talk], tokenizer, SPEC.factor)
-        single = tensors.collate([alone], tokenizer.pad_token_id)
+    for branch, dialogue in enumerate(dialogues, 1):
+        alone = sequences.row([dialogue], tokenizer, SPEC.factor)
+        single = sequences.collate([alone], tokenizer.pad_token_id)
         own = single.pop("labels")[0]
         with torch.no_grad():
             logits = network(**single, **pixels(scene, alone)).logits[0]
@@ -214,14 +214,14 @@ def test_branches_give_the_logits_of_conversations_alone(tokenizer, network):
 
 
 def test_rows_of_one_conversation_need_no_square_mask(tokenizer):
-    _, talks = conversations(3, 1)
-    batch = tensors.collate([tensors.row(talks, tokenizer, SPEC.factor)] * 2, tokenizer.pad_token_id)
+    _, dialogues = conversations(3, 1)
+    batch = sequences.collate([sequences.row(dialogues, tokenizer, SPEC.factor)] * 2, tokenizer.pad_token_id)
     assert batch["attention_mask"].dim() == 2
 
 
 def test_views_stand_in_the_order_of_their_placeholders(tokenizer):
-    _, talks = conversations(3)
-    row = tensors.row(talks, tokenizer, SPEC.factor)
+    _, dialogues = conversations(3)
+    row = sequences.row(dialogues, tokenizer, SPEC.factor)
     visual = int((row.ids == tokenizer.convert_tokens_to_ids("<|image_pad|>")).sum())
     assert visual == sum(v.pixels // SPEC.factor**2 for v in row.views)
     assert row.views[0].size == (224, 224)

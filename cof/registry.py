@@ -1,0 +1,40 @@
+"""Parts that a recipe or a command names: those of this package, of others that are installed, and at a Python path.
+
+An installed package names a part by an entry point; anybody does by `module:name`. Omits what a part is (the seam says).
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import re
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+from cof.errors import InvalidConfig
+
+_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+@functools.cache
+def installed(group: str) -> Mapping[str, str]:
+    """Names and Python paths of the entry points of a group."""
+    return {point.name: point.value for point in entry_points(group=group)}
+
+
+def is_path(name: str) -> bool:
+    """Whether a name is a Python path, `module:name`."""
+    return _PATH.fullmatch(name) is not None
+
+
+def part(kind: str, name: str, known: Mapping[str, str]) -> Any:
+    """The part called `name` in `known`, which maps names to Python paths, or at that path itself. Raises InvalidConfig."""
+    path = known.get(name, name)
+    if not is_path(path):
+        raise InvalidConfig(f"unknown {kind} {name!r}; want one of {', '.join(sorted(known))}, or module:name")
+    module, _, attribute = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InvalidConfig(f"{kind} {name!r} is not there ({error}); want a module that can be imported") from None
