@@ -20,6 +20,7 @@ from cof.cli.rows import FORMS
 from cof.data.traces import NAME as TRACES
 from cof.dialects.named import dialect_of
 from cof.errors import InputError
+from cof.evaluate.run import records
 from cof.loop.session import run
 from cof.loop.setting import Setting
 from cof.models.base import Request
@@ -187,3 +188,18 @@ def test_pages_of_several_pictures_have_each_with_its_boxes(files: list[Path]) -
     Image.open(files[0]).save(buffer, "PNG")
     with pytest.raises(InputError, match="about 2 pictures, and 1 came"):
         asked(files).to_html(buffer.getvalue())
+
+
+def test_an_evaluation_asks_about_both_at_every_resolution(files: list[Path], tmp_path: Path) -> None:
+    row = {"id": "1", "question": "Which is blue?", "images": [file.name for file in files], "answer": "blue"}
+    (tmp_path / "own.jsonl").write_text(json.dumps(row) + "\n")
+    with listening(by_turn(SECOND, ANSWER)) as server:
+        server.listing = models("m")
+        options = ["--url", server.url, "--model", "m", "--dialect", "cof", "--arms", "focus"]
+        sides = ["--resolutions", "112,336", "--source", "resized", "--out", tmp_path / "run"]
+        done = command("eval", "jsonl", "--data", tmp_path / "own.jsonl", *options, *sides)
+    assert done.returncode == 0, done.stderr
+    traces = [record.trace for record in records(tmp_path / "run")]
+    assert [trace.answer for trace in traces] == ["blue", "blue"]
+    assert [[view.region.width for view in trace.overviews] for trace in traces] == [[112, 112], [336, 336]]
+    assert all([view.picture for view in trace.views] == [1] for trace in traces)

@@ -61,6 +61,8 @@ def file_examples(
         try:
             if example.question.answer is None:
                 raise InputError("there is no answer to search for; want 'answer'")
+            if example.further:
+                raise InputError(f"it is about {1 + len(example.further)} pictures; want one, as a search looks at one")
             example.picture  # noqa: B018
         except InputError as error:
             if left_out is None or example.row is None:

@@ -50,6 +50,21 @@ class Truth(Protocol):
         """What the question needs from `overview` by these view rules."""
         ...
 
+    def _several_at(self, spec: ViewSpec, resolution: int, source: Source) -> Example:
+        """`at` of a question about several pictures, each of which is made smaller where it is larger than `resolution`."""
+        question, rules = with_true_boxes(self.question), spec
+        sizes = [picture.size for picture in self.pictures]
+        shrunk = [boxes.shrink(size, resolution or max(size))[0] for size in sizes]
+        if source == "original":
+            most = min(spec.max_pixels, max(width * height for width, height in shrunk))
+            rules, shrunk = replace(spec, max_pixels=most, min_pixels=min(spec.min_pixels, most)), sizes
+        loads = [functools.partial(_sized, *each) for each in zip(self.pictures, shrunk, strict=True)]
+        scales = [(small[0] / size[0], small[1] / size[1]) for small, size in zip(shrunk, sizes, strict=True)]
+        targets = tuple(boxes.scale(box, *scales[box.picture]) for box in question.targets)
+        depth = question.depth if (shrunk, rules) == (sizes, spec) else None
+        asked = replace(question, targets=targets, depth=depth)
+        return replace(self, question=asked, load=loads[0], further=tuple(loads[1:]), spec=rules, known_size=shrunk[0])
+
     def shows_answer(self, view: Shown) -> bool:
         """Whether the answer can be read in `view`."""
         ...
@@ -65,7 +80,7 @@ class Example:
 
     `question`: what is asked, with the truth. Where it has `choices`, `answer` is one of them, word for word. `targets` are
     boxes in pixels of the picture.
-    `load`: reads the picture (RGB, upright). Raises InvalidImage.
+    `load`: reads the picture (RGB, upright). Raises InvalidImage. `further`: the same of the question's other pictures.
     `group`: examples of one group are one question asked in several ways (option cycles). They count once, by their mean.
     `spec`: the view rules.
     `truth`: what the world knows that made the example; None for a file's.
@@ -80,15 +95,21 @@ class Example:
     truth: Truth | None = None
     known_size: tuple[int, int] | None = None
     row: Row | None = None
+    further: tuple[Callable[[], Image.Image], ...] = ()
 
     @functools.cached_property
     def picture(self) -> Picture:
         """Read when it is first asked for, and held as long as the example. Raises InvalidImage."""
         return Picture(self.load())
 
+    @functools.cached_property
+    def pictures(self) -> tuple[Picture, ...]:
+        """All pictures of the question, the first being `picture`. Raises InvalidImage."""
+        return (self.picture, *(Picture(load()) for load in self.further))
+
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the picture in pixels."""
+        """Width and height of the first picture in pixels."""
         return self.known_size or self.picture.size
 
     @functools.cached_property
@@ -103,6 +124,8 @@ class Example:
         is known of the question at that size, its depth is None. Raises InvalidImage where the picture must be read and
         cannot be, InputError where a true box is none.
         """
+        if self.further:
+            return self._several_at(spec, resolution, source)
         shrunk, factor = boxes.shrink(self.size, resolution or max(self.size))
         smaller = source == "resized" and shrunk != self.size
         if source == "original":
@@ -151,6 +174,10 @@ def _needing(shown: Example, truth: Truth) -> Example:
     readable = needs.depth is not None
     question = replace(shown.question, depth=needs.depth, targets=needs.targets, readable=readable)
     return replace(shown, question=question, truth=truth)
+
+
+def _sized(picture: Picture, size: tuple[int, int]) -> Image.Image:
+    return picture.image if size == picture.size else picture.image.resize(size, Image.Resampling.LANCZOS)
 
 
 def _whole(example: Example) -> Image.Image:

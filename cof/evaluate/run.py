@@ -136,7 +136,7 @@ def _sessions(
         return
     group, name = example.group or asked.id, model.info.name
     try:
-        example.picture  # noqa: B018  read here, where a picture that cannot be read is told
+        example.pictures  # noqa: B018  read here, where a picture that cannot be read is told
     except (InvalidImage, MissingExtra) as error:
         for resolution, arm in wanted:
             keep(Record(arm, resolution, seed, group, not_asked(name, asked, setting, str(error))))
@@ -148,7 +148,7 @@ def _sessions(
             cell = partial(Record, arm, resolution, seed, group)
             chosen = replace(setting, spec=shown.spec, mode=arm, sampling=replace(setting.sampling, seed=seed))
             try:
-                session = Session(name, shown.question, (shown.picture,), chosen, partial(_kept, keep, cell))
+                session = Session(name, shown.question, shown.pictures, chosen, partial(_kept, keep, cell))
             except InvalidBox as error:  # the oracle's box lies outside the picture
                 keep(cell(not_asked(name, shown.question, chosen, f"a true box is wrong: {error}")))
                 continue

@@ -77,7 +77,8 @@ class FilePrompts:
         pool, shares = self.pool
         at = np.searchsorted(np.cumsum(shares), np.random.default_rng([self.seed, index]).uniform(0, sum(shares)))
         question, spec = pool[min(int(at), len(pool) - 1)]
-        return Example(question, functools.partial(picture_of, question), spec=spec)
+        first, *further = (functools.partial(picture_of, question, number) for number in range(len(question.images)))
+        return Example(question, first, spec=spec, further=tuple(further))
 
     @functools.cached_property
     def pool(self) -> tuple[list[tuple[Question, ViewSpec]], list[float]]:

@@ -47,7 +47,7 @@ class Episode:
 def play(model: Model, asked: Sequence[tuple[Example, int]], setting: Setting) -> list[Episode]:
     """One rollout for each example and seed, in order."""
     sessions = [
-        Session(model.info.name, example.question, (example.picture,), _setting(setting, example, seed))
+        Session(model.info.name, example.question, example.pictures, _setting(setting, example, seed))
         for example, seed in asked
     ]
     model.converse(sessions)

@@ -60,13 +60,14 @@ def items(
 def item(row: Row) -> Example:
     """The question of one row. Raises InputError, which names the field and says what is wanted there."""
     _check_spelling(row)
-    name, picture = pictures.given(row, _first(row, "image"), GET)
+    named = pictures.given_several(row, _first(row, "image"), GET)
+    names, (picture, *further) = tuple(name for name, _ in named), [picture for _, picture in named]
     truths = _truths(row)
     text, choices = _asked(row, truths)
     answers = _answers(row, truths, choices)
     question = Question(
         _identity(row),
-        (name,),
+        names,
         text,
         choices,
         answers[0] if answers else None,
@@ -75,7 +76,7 @@ def item(row: Row) -> Example:
         aliases=answers[1:],
         metric=_metric(row),
     )
-    return Example(question, picture)
+    return Example(question, picture, further=tuple(further))
 
 
 def _check_spelling(row: Row) -> None:

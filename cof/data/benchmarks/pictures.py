@@ -41,6 +41,11 @@ def in_text(row: Row, text: str) -> Picture:
     return partial(_decoded, row.place, text)
 
 
+def given_several(row: Row, value: Any, get: str) -> list[tuple[str, Picture]]:
+    """As `given`, of each picture of a row that may have several. Raises InputError."""
+    return [given(row, each, get) for each in (value if isinstance(value, list) else [value])]
+
+
 def given(row: Row, value: Any, get: str) -> tuple[str, Picture]:
     """The name of a row's one picture, and the way to it, from any form in which a field has it.
 
