@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent.parent
 ROOMS = {  # what is changed, and the tests that should notice
     "cof/focus": "tests/focus",
     "cof/models/local/batch.py": "tests/models/local/test_engine.py tests/models/local/test_sampling.py",
+    "cof/models/local/sequence.py": "tests/models/local/test_engine.py tests/models/local/test_workers.py",
     "cof/scoring": "tests/scoring",
     "cof/evaluate": "tests/evaluate",
     "cof/train/policy.py": "tests/train/test_policy.py",
