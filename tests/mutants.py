@@ -23,6 +23,7 @@ ROOMS = {  # what is changed, and the tests that should notice
     "cof/loop": "tests/loop",
     "cof/models/local/batch.py": "tests/models/local/test_engine.py tests/models/local/test_sampling.py "
     "tests/train/test_policy.py",
+    "cof/models/local/sequence.py": "tests/models/local/test_engine.py tests/models/local/test_workers.py",
     "cof/scoring": "tests/scoring",
     "cof/evaluate": "tests/evaluate",
     "cof/train/policy.py": "tests/train/test_policy.py",
