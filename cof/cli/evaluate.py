@@ -261,8 +261,9 @@ def _examples(
     left_out: LeftOut,
 ) -> Examples:
     if data is None:  # its pictures are drawn
-        world = world_of(bench)
-        return lambda seed: world.examples(split_of(split), seed, n or NEEDLES, (side,), spec, multiple_choice)
+        return lambda seed: world_of(bench).examples(
+            split_of(split), seed, n or NEEDLES, (side,), spec, multiple_choice
+        )
     return lambda seed: islice(BENCHMARKS[bench](data, seed, left_out), n)
 
 
