@@ -244,9 +244,7 @@ def _check(bench: str, data: Path | None, side: int, split: str, multiple_choice
     if (side, split, multiple_choice) != (SIDE, SPLIT, False):
         raise InvalidConfig(f"--side, --split and --multiple-choice apply to needle alone; leave them out for {bench}")
     if data is None:
-        raise InputError(
-            f"benchmark {bench} needs your local copy; give --data (docs/evaluate.md says where to get it)"
-        )
+        raise InputError(f"benchmark {bench} needs your local copy; give --data (docs/evaluate.md says from where)")
     next(iter(BENCHMARKS[bench](data, 0, LeftOut())), None)
 
 
@@ -261,8 +259,9 @@ def _examples(
     left_out: LeftOut,
 ) -> Examples:
     if data is None:  # its pictures are drawn
-        world = world_of(bench)
-        return lambda seed: world.examples(split_of(split), seed, n or NEEDLES, (side,), spec, multiple_choice)
+        return lambda seed: world_of(bench).examples(
+            split_of(split), seed, n or NEEDLES, (side,), spec, multiple_choice
+        )
     return lambda seed: islice(BENCHMARKS[bench](data, seed, left_out), n)
 
 

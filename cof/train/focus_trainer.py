@@ -1,7 +1,7 @@
 """A step of GRPO on rollouts of the focus loop, as TRL's GRPOTrainer.
 
 TRL owns the loop: which question comes when, the clipped loss and its KL to the start (low-variance estimator), optimizer,
-checkpoints. Ours are the rollouts (`environment.py`), their rewards over whole groups (`scoring/rewards.py`) and their
+checkpoints. Ours are the rollouts (`rollouts.py`), their rewards over whole groups (`scoring/rewards.py`) and their
 log-probabilities (`policy.py`). Loss falls on sampled tokens only. A group whose rollouts all earn the same teaches nothing: it
 is counted, and skipped.
 """
