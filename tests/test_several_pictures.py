@@ -191,7 +191,12 @@ def test_pages_of_several_pictures_have_each_with_its_boxes(files: list[Path]) -
 
 
 def test_an_evaluation_asks_about_both_at_every_resolution(files: list[Path], tmp_path: Path) -> None:
-    row = {"id": "1", "question": "Which is blue?", "images": [file.name for file in files], "answer": "blue"}
+    row = {
+        "id": "1",
+        "question": "<image>\n<image>\nIs <image 2> blue?",
+        "images": [file.name for file in files],
+        "answer": "blue",
+    }
     (tmp_path / "own.jsonl").write_text(json.dumps(row) + "\n")
     with listening(by_turn(SECOND, ANSWER)) as server:
         server.listing = models("m")
@@ -201,5 +206,6 @@ def test_an_evaluation_asks_about_both_at_every_resolution(files: list[Path], tm
     assert done.returncode == 0, done.stderr
     traces = [record.trace for record in records(tmp_path / "run")]
     assert [trace.answer for trace in traces] == ["blue", "blue"]
+    assert {trace.question.text for trace in traces} == {"Is picture 2 blue?"}
     assert [[view.region.width for view in trace.overviews] for trace in traces] == [[112, 112], [336, 336]]
     assert all([view.picture for view in trace.views] == [1] for trace in traces)

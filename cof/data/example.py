@@ -50,21 +50,6 @@ class Truth(Protocol):
         """What the question needs from `overview` by these view rules."""
         ...
 
-    def _several_at(self, spec: ViewSpec, resolution: int, source: Source) -> Example:
-        """`at` of a question about several pictures, each of which is made smaller where it is larger than `resolution`."""
-        question, rules = with_true_boxes(self.question), spec
-        sizes = [picture.size for picture in self.pictures]
-        shrunk = [boxes.shrink(size, resolution or max(size))[0] for size in sizes]
-        if source == "original":
-            most = min(spec.max_pixels, max(width * height for width, height in shrunk))
-            rules, shrunk = replace(spec, max_pixels=most, min_pixels=min(spec.min_pixels, most)), sizes
-        loads = [functools.partial(_sized, *each) for each in zip(self.pictures, shrunk, strict=True)]
-        scales = [(small[0] / size[0], small[1] / size[1]) for small, size in zip(shrunk, sizes, strict=True)]
-        targets = tuple(boxes.scale(box, *scales[box.picture]) for box in question.targets)
-        depth = question.depth if (shrunk, rules) == (sizes, spec) else None
-        asked = replace(question, targets=targets, depth=depth)
-        return replace(self, question=asked, load=loads[0], further=tuple(loads[1:]), spec=rules, known_size=shrunk[0])
-
     def shows_answer(self, view: Shown) -> bool:
         """Whether the answer can be read in `view`."""
         ...
@@ -150,6 +135,21 @@ class Example:
         if smaller or rules != spec:
             question = replace(question, depth=None)  # what was needed at another size
         return replace(shown, question=question)
+
+    def _several_at(self, spec: ViewSpec, resolution: int, source: Source) -> Example:
+        """`at` of a question about several pictures, each of which is made smaller where it is larger than `resolution`."""
+        question, rules = with_true_boxes(self.question), spec
+        sizes = [picture.size for picture in self.pictures]
+        shrunk = [boxes.shrink(size, resolution or max(size))[0] for size in sizes]
+        if source == "original":
+            most = min(spec.max_pixels, max(width * height for width, height in shrunk))
+            rules, shrunk = replace(spec, max_pixels=most, min_pixels=min(spec.min_pixels, most)), sizes
+        loads = [functools.partial(_sized, *each) for each in zip(self.pictures, shrunk, strict=True)]
+        scales = [(small[0] / size[0], small[1] / size[1]) for small, size in zip(shrunk, sizes, strict=True)]
+        targets = tuple(boxes.scale(box, *scales[box.picture]) for box in question.targets)
+        depth = question.depth if (shrunk, rules) == (sizes, spec) else None
+        asked = replace(question, targets=targets, depth=depth)
+        return replace(self, question=asked, load=loads[0], further=tuple(loads[1:]), spec=rules, known_size=shrunk[0])
 
     def shows_answer(self, view: Shown) -> bool | None:
         """Whether the answer can be seen in `view`: without a world's truth, all targets lie in it; None without targets."""

@@ -47,8 +47,16 @@ def test_tools_are_found_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["fly", "base", "known", "", "a b", "tests.tools.outside:NO_TOOL", "no.such:TOOL", "os:path"]
+    ("name", "told"),
+    [
+        ("fly", "want one of rotate, zoom, or module:name"),
+        ("base", "unknown tool"),
+        ("", "unknown tool"),
+        ("a b", "unknown tool"),
+        ("no.such:TOOL", "is not there"),
+        ("tests.tools.outside:NO_TOOL", "is int; want a value with name"),
+    ],
 )
-def test_what_is_no_tool_is_one_line(name: str) -> None:
-    with pytest.raises(InvalidConfig, match="there is no tool"):
+def test_what_is_no_tool_is_one_line(name: str, told: str) -> None:
+    with pytest.raises(InvalidConfig, match=told):
         tool_named(name)

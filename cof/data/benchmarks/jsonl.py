@@ -63,7 +63,7 @@ def item(row: Row) -> Example:
     named = pictures.given_several(row, _first(row, "image"), GET)
     names, (picture, *further) = tuple(name for name, _ in named), [picture for _, picture in named]
     truths = _truths(row)
-    text, choices = _asked(row, truths)
+    text, choices = _asked(row, truths, len(named))
     answers = _answers(row, truths, choices)
     question = Question(
         _identity(row),
@@ -114,9 +114,9 @@ def _inner(row: Row, outer: str, name: str) -> Any:
     return found.get(name) if isinstance(found, Mapping) else None
 
 
-def _asked(row: Row, truths: list[str]) -> tuple[str, tuple[str, ...]]:
+def _asked(row: Row, truths: list[str], pictures: int) -> tuple[str, tuple[str, ...]]:
     """The words of the question, and its choices, which may stand in the words."""
-    text = wording.bare(row, _words(row))
+    text = wording.bare(row, _words(row), pictures)
     given = _choices(row)
     return (text, given) if given else inline(row, text, truths)
 
