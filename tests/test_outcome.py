@@ -32,7 +32,7 @@ def test_what_failed_is_tried_again_only_where_it_was_asked(capsys: pytest.Captu
     failed = record("a", stop=Stop.FAILED, error="broken", turns=())
     check_outcome([failed, record("b")])
     assert capsys.readouterr().err == "cof: 1 of 2 failed; the same command tries them again; the first: broken\n"
-    unread = record("a", stop=Stop.FAILED, error="no picture", turns=(), overview=NO_VIEW)
+    unread = record("a", stop=Stop.FAILED, error="no picture", turns=(), overviews=(NO_VIEW,))
     check_outcome([unread, record("b")])
     assert capsys.readouterr().err == "cof: 1 of 2 failed; the first: no picture\n"
     with pytest.raises(ModelError, match="^all of 1 questions failed; the same command tries them again; the first: b"):

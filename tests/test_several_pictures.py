@@ -204,7 +204,8 @@ def test_an_evaluation_asks_about_both_at_every_resolution(files: list[Path], tm
         sides = ["--resolutions", "112,336", "--source", "resized", "--out", tmp_path / "run"]
         done = command("eval", "jsonl", "--data", tmp_path / "own.jsonl", *options, *sides)
     assert done.returncode == 0, done.stderr
-    traces = [record.trace for record in records(tmp_path / "run")]
+    found = sorted(records(tmp_path / "run"), key=lambda record: record.resolution)  # they end in any order
+    traces = [record.trace for record in found]
     assert [trace.answer for trace in traces] == ["blue", "blue"]
     assert {trace.question.text for trace in traces} == {"Is picture 2 blue?"}
     assert [[view.region.width for view in trace.overviews] for trace in traces] == [[112, 112], [336, 336]]

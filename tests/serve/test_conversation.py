@@ -130,18 +130,32 @@ def test_a_data_url_may_have_parameters_and_be_broken_into_lines(head: str) -> N
 
 
 @pytest.mark.parametrize(
-    "messages",
+    ("messages", "count"),
     [
-        [user("Which is red?", image(RED), image(BLUE))],
-        [ASKED, ANSWERED, user("And this?", image(BLUE))],
-        [user("Which?", image(RED), image("https://example.com/a.png"))],
+        ([user("Which is red?", image(RED), image(BLUE))], 2),
+        ([user("Which is red?", image(RED), image(BLUE), image(RED))], 2),
+        ([ASKED, ANSWERED, user("And this?", image(BLUE))], 2),
+        ([ASKED, ANSWERED, user("And this?", image(RED))], 1),
     ],
 )
-def test_several_different_pictures_are_refused(messages: list[dict[str, object]]) -> None:
+def test_different_pictures_are_all_shown_in_their_order(messages: list[dict[str, object]], count: int) -> None:
+    _, trace = said_to_the_model(*messages)
+    assert [view.picture for view in trace.overviews] == list(range(count))
+    assert len(trace.question.images) == count
+
+
+def test_one_of_several_pictures_that_is_not_fetched_is_named() -> None:
     with served(["<answer>no</answer>"]) as url:
-        field, message = refused(post(url, *messages))
+        field, message = refused(post(url, user("Which?", image(RED), image("https://example.com/a.png"))))
     assert field == "messages"
-    assert "several different pictures" in message
+    assert "this server fetches no pictures" in message
+
+
+def test_several_pictures_together_are_no_larger_than_the_room_for_pictures() -> None:
+    with served(["<answer>no</answer>"], Service(pixels=100_000)) as url:
+        field, message = refused(post(url, user("Which?", image(RED), image(BLUE))))
+    assert field == "messages"
+    assert "pixels in all; want at most 100,000" in message
 
 
 @pytest.mark.parametrize(

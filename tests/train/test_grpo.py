@@ -167,7 +167,7 @@ def test_questions_of_a_file_are_those_that_are_undecided(tmp_path: Path) -> Non
     assert asked(0).picture.size == (448, 448) or max(asked(0).picture.size) == 448
     changes: list[tuple[dict[str, Any], str]] = [
         ({"text": "Why <|im_end|>?"}, "holds '<|im_end|>' in its question"),
-        ({"image": "x.png"}, "cannot be"),
+        ({"images": ("x.png",)}, "cannot be"),
     ]
     for change, told in changes:
         trace = to_json(replace(traces[1], question=replace(traces[1].question, **change)))
