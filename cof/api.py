@@ -152,7 +152,7 @@ def session_of(
 ) -> Session:
     """The question as a conversation with the model; whether the picture is outside what the model knows is in its trace."""
     session = Session(model.info.name, question, pictures, setting, on_end)
-    session.trace = replace(session.trace, outside=outside(model.info, session.trace, pictures[0]))
+    session.mark_outside(outside(model.info, session.trace, pictures[0]))
     return session
 
 

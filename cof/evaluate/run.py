@@ -153,7 +153,7 @@ def _sessions(
                 keep(cell(not_asked(name, shown.question, chosen, f"a true box is wrong: {error}")))
                 continue
             if example.truth is None:  # what is drawn is inside
-                session.trace = replace(session.trace, outside=outside(model.info, session.trace, shown.picture))
+                session.mark_outside(outside(model.info, session.trace, shown.picture))
             yield session
 
 

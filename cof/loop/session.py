@@ -7,6 +7,7 @@ fails is recorded in the trace (`Stop.FAILED`), never raised and never turned in
 
 from __future__ import annotations
 
+import enum
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -45,6 +46,15 @@ NO_VIEW = Shown(Box(0, 0, 1, 1), (1, 1))  # the overview of what could not be as
 CUT = " …"  # text after a turn that was cut off: it changes an answer that is still open
 
 
+class Stage(enum.Enum):
+    """Where a session is. It only goes forward, and only the session itself changes it."""
+
+    LOOKING = "looking"  # the model may call tools
+    ANSWERING = "answering"  # the model was asked for its answer; calls are not followed any more
+    ENDED = "ended"
+    CANCELLED = "cancelled"  # nobody waits for it
+
+
 class Session:
     """One question on its way, as the conversation that a model continues: the only mutable thing in the loop.
 
@@ -77,7 +87,7 @@ class Session:
             mode=setting.mode,
         )
         self.setting, self.pictures, self.on_end = setting, tuple(pictures), on_end
-        self.ended, self.asked, self.cancelled = False, setting.mode == "direct", False
+        self.stage = Stage.ANSWERING if setting.mode == "direct" else Stage.LOOKING
         self.pixels = Rendered(self._rendered)
         self.prefix = ""
         self.refused: Turn | None = None  # an answer that was not accepted, because the model had to zoom first
@@ -85,9 +95,27 @@ class Session:
             self._show_targets()
 
     @property
+    def ended(self) -> bool:
+        return self.stage is Stage.ENDED
+
+    @property
+    def cancelled(self) -> bool:
+        return self.stage is Stage.CANCELLED
+
+    def cancel(self) -> None:
+        """Drop the session where it has not ended: the model stops at its next token."""
+        if not self.ended:
+            self.stage = Stage.CANCELLED
+
+    def mark_outside(self, outside: bool | None) -> None:
+        """Note in the trace whether the picture is outside what the model was trained on."""
+        self.trace = replace(self.trace, outside=outside)
+
+    @property
     def must_zoom(self) -> bool:
         """Whether an answer would be refused. That happens once: a model that cannot name a box may answer then."""
-        return self.setting.mode == "always" and not (self.asked or self.refused or self.trace.zooms)
+        looking = self.stage is Stage.LOOKING
+        return self.setting.mode == "always" and looking and not (self.refused or self.trace.zooms)
 
     def request(self) -> Request | None:
         if self.ended or self.cancelled:
@@ -99,14 +127,16 @@ class Session:
         )
         spent = trace.tokens + (self.refused.completion.tokens if self.refused and self.prefix else 0)
         left = max(1, min(sampling.tokens, self.setting.limits.tokens - spent))
-        tokens = sampling.tokens if self.asked else left
+        tokens = sampling.tokens if self.stage is Stage.ANSWERING else left
         wanted = replace(sampling, tokens=tokens)
         return Request(messages, self.pixels, wanted, self.prefix, self.setting.transcript, self.setting.dialect)
 
     def receive(self, completion: Completion | ModelError, seconds: float) -> None:
+        if self.cancelled:
+            return
         if isinstance(completion, ModelError):
             self.trace = replace(self.trace, stop=Stop.FAILED, error=str(completion))
-            self.ended = True
+            self.stage = Stage.ENDED
         else:
             step(self, completion, seconds)
         if self.ended:
@@ -195,10 +225,10 @@ def step(session: Session, completion: Completion, seconds: float) -> None:
             session.refused = Turn(completion, action, seconds=seconds)
             return
         case Answer():
-            session.ended = True
+            session.stage = Stage.ENDED
         case Malformed(fault):
             note = dialect.complain(fault)
-        case calls if not session.asked:
+        case calls if session.stage is Stage.LOOKING:
             observations, note = _observe(session, calls)
         case _:
             note = dialect.answer_now
@@ -251,15 +281,15 @@ def _made(observation: Observation, tool: str, trace: Trace, shown: Sequence[Sho
 def _enforce(session: Session) -> None:
     """At a limit: ask once for the answer; if that was done, end."""
     reached = _limit(session.trace, session.setting.limits)
-    if session.asked:
-        session.ended = True
+    if session.stage is Stage.ANSWERING:
+        session.stage = Stage.ENDED
         if session.trace.stop is Stop.ANSWER:  # asked from the start, and did not answer
             zoomed = bool(session.trace.turns[-1].calls)
             session.trace = replace(session.trace, stop=Stop.ZOOMS if zoomed else Stop.TURNS)
         return
     if reached is None:
         return
-    session.asked = True
+    session.stage = Stage.ANSWERING
     last = session.trace.turns[-1]
     order = session.setting.dialect.answer_now
     note = f"{last.note} {order}".strip() if order not in last.note else last.note

@@ -96,7 +96,8 @@ class Server:
         session = StreamingSession(self.model.info.name, question, pictures, pending.setting, on_turn)
         try:
             shown = await asyncio.to_thread(outside, self.model.info, session.trace, pictures[0])
-            session.trace = trace = replace(session.trace, outside=shown)
+            session.mark_outside(shown)
+            trace = session.trace
             self.worker.ask(session)
             yield trace
             while not ended:

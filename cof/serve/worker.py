@@ -55,14 +55,15 @@ class ModelWorker:
     def ask(self, session: StreamingSession) -> None:
         """Let a session join; where the worker is closed, it is dropped."""
         with self._changed:
-            session.cancelled = self._closed
+            if self._closed:
+                session.cancel()
             self._queue.append(session)
             self._changed.notify_all()
 
     def cancel(self, session: StreamingSession) -> None:
         """Drop a session that nobody waits for: the model stops at its next token."""
         with self._changed:
-            session.cancelled = True
+            session.cancel()
             self._queue = deque(one for one in self._queue if one is not session)
             self._taken = [one for one in self._taken if one is not session]
 
@@ -71,7 +72,7 @@ class ModelWorker:
         with self._changed:
             self._closed = True
             for one in (*self._queue, *self._taken):
-                one.cancelled = True
+                one.cancel()
             self._queue.clear()
             self._changed.notify_all()
         self._thread.join()

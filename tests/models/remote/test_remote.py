@@ -214,7 +214,7 @@ def test_nobody_waits_for_a_conversation_that_is_gone() -> None:
     soon = {"Retry-After": str(LONGER)}
     with listening(in_turn(Reply(b"", 429, soon))) as server:
         session = Session("some-model", QUESTION, (Picture(PICTURE),))
-        server.say = lambda _: setattr(session, "cancelled", True) or Reply(b"", 429, soon)  # type: ignore[func-returns-value]
+        server.say = lambda _: session.cancel() or Reply(b"", 429, soon)  # type: ignore[func-returns-value]
         model_at(server, seconds=2 * LONGER).converse([session])
     assert session.cancelled
 
