@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from PIL import Image
 
-from cof.loop.session import run_many
+from cof.loop.run import run_many
 from cof.models.opening import ModelRef, open_model
 from cof.needle.samples import jpeg_of, samples
 from cof.scoring.statistics import wilson

@@ -17,13 +17,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from cof.loop.session import Session, run_many
+from cof.loop.run import run_many
+from cof.loop.session import Session
 from cof.loop.setting import Setting
 from cof.models.base import Conversation, ModelInfo, Request
 from cof.models.encoding import views_in
 from cof.models.local.model import LocalModel
 from cof.needle.samples import samples
-from cof.types import Completion, Question, Sampling, Trace
+from cof.trace import Trace
+from cof.types import Completion, Question, Sampling
 from cof.vision.views import Picture
 
 QUESTIONS, BATCH, SIDE = 200, 32, 1792

@@ -21,12 +21,12 @@ from PIL import Image, ImageDraw
 
 from cof.data.worlds import Split
 from cof.errors import InvalidImage
+from cof.geometry import ViewSpec
 from cof.loop.setting import with_budget
 from cof.needle.drawing import draw_full, jpeg
 from cof.needle.outside import LIMIT, RANGES, measures, outside_score
 from cof.needle.scenes import Contents, make_scene
 from cof.scoring.statistics import wilson
-from cof.types import ViewSpec
 from cof.vision import views
 from cof.vision.load import load
 

@@ -20,8 +20,9 @@ from cof.agent.calls import Check, Cost, Locate, Look, Plan, Propose, Read, Repl
 from cof.agent.trajectory import Rules
 from cof.data.example import Example
 from cof.data.filters import Filters
+from cof.geometry import Box, ViewSpec
 from cof.runs import RunDir
-from cof.types import Box, Question, ViewSpec
+from cof.types import Question
 
 QUESTIONS, CONCURRENCY, LATENCY = 10_000, 64, 0.2  # latency in seconds
 PICTURE = Image.effect_noise((640, 480), 60).convert("RGB")

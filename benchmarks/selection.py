@@ -27,12 +27,12 @@ from cof.data.filters import Filters
 from cof.data.select import select, select_random
 from cof.data.traces import Kept, read_kept, write_kept
 from cof.data.worlds import world_of
+from cof.geometry import ViewSpec
 from cof.models.local.model import Card, LocalModel
 from cof.needle.experts import Experts
 from cof.needle.phrases import GRID
 from cof.runs import RunDir
 from cof.train.traces import TraceLessons
-from cof.types import ViewSpec
 
 SPEC = ViewSpec()
 AT_ONCE, ZOOMING, TAKEN, HELD_OUT = 950, 50, 50, 15  # trajectories; held out: of each number of zooms

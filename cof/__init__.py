@@ -27,27 +27,15 @@ from cof.errors import (
     MissingExtra,
     ModelError,
 )
-from cof.loop.session import run, run_many
+from cof.geometry import Box, Shown, ViewSpec
+from cof.loop.run import run, run_many
 from cof.loop.setting import Setting, setting_of
 from cof.models.base import Model, ModelInfo
 from cof.models.opening import ModelRef, open_model
 from cof.models.remote.model import RemoteModel
 from cof.models.scripted import ScriptedModel
-from cof.types import (
-    Answer,
-    Box,
-    Call,
-    Limits,
-    Malformed,
-    Observation,
-    Question,
-    Sampling,
-    Shown,
-    Stop,
-    Trace,
-    Turn,
-    ViewSpec,
-)
+from cof.trace import Observation, Trace, Turn
+from cof.types import Answer, Call, Limits, Malformed, Question, Sampling, Stop
 from cof.vision.load import load
 
 if TYPE_CHECKING:

@@ -24,12 +24,14 @@ from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.errors import InputError
 from cof.loop.question import question_of
-from cof.loop.session import Session, not_asked
+from cof.loop.run import not_asked
+from cof.loop.session import Session
 from cof.loop.setting import Mode, Setting, setting_of
 from cof.models.base import Model
 from cof.models.opening import NANO, ModelRef, open_model
 from cof.models.remote.model import SECONDS
-from cof.types import Limits, Question, Trace
+from cof.trace import Trace
+from cof.types import Limits, Question
 from cof.vision.addresses import shown, url_of
 from cof.vision.fetch import fetched
 from cof.vision.load import MEGAPIXELS, LoadLimits, limits_of, load

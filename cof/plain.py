@@ -8,27 +8,21 @@ from dataclasses import replace
 from typing import Any
 
 from cof.errors import InvalidBox, InvalidConfig, InvalidRun
+from cof.geometry import Box, Rotate, Shown, ViewSpec
+from cof.trace import TRACE_VERSION, Observation, Trace, Turn
 from cof.types import (
-    TRACE_VERSION,
     ZOOM,
     Action,
     Answer,
-    Box,
     Call,
     Completion,
     Exchange,
     Limits,
     Malformed,
-    Observation,
     Question,
-    Rotate,
     Sampling,
-    Shown,
     Stop,
-    Trace,
     Transcript,
-    Turn,
-    ViewSpec,
 )
 
 MOST_PIXELS = 200_000_000  # of a view in a trace from outside

@@ -1,6 +1,7 @@
 """What tests ask of the calls of a turn."""
 
-from cof.types import Action, Box
+from cof.geometry import Box
+from cof.types import Action
 
 
 def boxes_in(action: Action) -> tuple[Box, ...]:

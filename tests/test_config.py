@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from cof.config import dump_config, load_config, replace_fields
 from cof.errors import InvalidBox, InvalidConfig
-from cof.types import Box, Limits, ViewSpec
+from cof.geometry import Box, ViewSpec
+from cof.types import Limits
 
 
 @dataclass(frozen=True)

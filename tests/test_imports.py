@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / "cof").rglob("*.py"))
 ROOMS = (  # from the ground up; rooms on one floor may not import each other. "" is cof/__init__.py
     {"errors"},
+    {"geometry"},
     {"types"},
+    {"trace"},
     {"config", "plain", "registry", "runs"},
     {"vision"},
     {"tools"},

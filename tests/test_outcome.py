@@ -10,10 +10,12 @@ from PIL import Image
 from cof.cli.outcome import check_outcome
 from cof.errors import ModelError
 from cof.evaluate.run import Record
-from cof.loop.session import NO_VIEW, run
+from cof.loop.run import run
+from cof.loop.session import NO_VIEW
 from cof.loop.setting import Mode
 from cof.models.scripted import ScriptedModel
-from cof.types import Question, Stop, Trace
+from cof.trace import Trace
+from cof.types import Question, Stop
 
 
 def record(image: str, said: str = "<answer>red</answer>", arm: Mode = "focus", **changes: object) -> Record:

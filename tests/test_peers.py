@@ -14,8 +14,8 @@ from types import ModuleType
 import pytest
 
 from cof.data.benchmarks.known import BENCHMARKS
+from cof.geometry import ViewSpec
 from cof.needle.samples import samples, write
-from cof.types import ViewSpec
 
 PEERS = Path(__file__).parents[1] / "examples" / "peers"
 N = 4

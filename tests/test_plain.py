@@ -11,19 +11,11 @@ import pytest
 from hypothesis import given
 
 from cof.errors import InvalidBox, InvalidRun
+from cof.geometry import Box
 from cof.plain import checked_trace, question_from_json, to_json, trace_from_json
 from cof.tools.zoom import zooms
-from cof.types import (
-    Action,
-    Answer,
-    Box,
-    Completion,
-    Malformed,
-    Question,
-    Stop,
-    Trace,
-    Turn,
-)
+from cof.trace import Trace, Turn
+from cof.types import Action, Answer, Completion, Malformed, Question, Stop
 from tests.values import QUESTIONS, SIDE, TRACE, TRACES
 
 

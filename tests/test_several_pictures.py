@@ -21,15 +21,17 @@ from cof.data.traces import NAME as TRACES
 from cof.dialects.named import dialect_of
 from cof.errors import InputError
 from cof.evaluate.run import records
-from cof.loop.session import run
+from cof.geometry import Shown, ViewSpec
+from cof.loop.run import run
 from cof.loop.setting import Setting
 from cof.models.base import Request
 from cof.models.local.model import LocalModel
 from cof.models.scripted import ScriptedModel
 from cof.plain import to_json
 from cof.tools.zoom import zooms
+from cof.trace import Trace
 from cof.train.traces import TraceLessons
-from cof.types import Question, Shown, Trace, ViewSpec
+from cof.types import Question
 from tests.calls import boxes_in
 from tests.commands import cof as command
 from tests.models.remote.endpoints import by_turn, listening, models

@@ -12,8 +12,9 @@ from PIL import Image
 
 import cof
 from cof.dialects.named import dialect_of, names
+from cof.geometry import Box
 from cof.tools.zoom import zooms
-from cof.types import Answer, Box, Limits
+from cof.types import Answer, Limits
 from cof.vision import limits as within
 from cof.vision.load import load
 from tests.models.remote.endpoints import Reply, Say, listening

@@ -10,15 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cof.errors import InvalidBox
+from cof.geometry import Box, Shown
 from cof.tools.zoom import observed, zooms
-from cof.types import (
-    Answer,
-    Box,
-    Completion,
-    Shown,
-    Trace,
-    Turn,
-)
+from cof.trace import Trace, Turn
+from cof.types import Answer, Completion
 from tests.properties import cases
 from tests.values import CLOSE, SIDE, TRACE, TRACES, VIEWS
 

@@ -7,24 +7,9 @@ from typing import TypeVar
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from cof.types import (
-    Answer,
-    Box,
-    Call,
-    Completion,
-    Exchange,
-    Limits,
-    Malformed,
-    Observation,
-    Question,
-    Rotate,
-    Sampling,
-    Shown,
-    Stop,
-    Trace,
-    Turn,
-    ViewSpec,
-)
+from cof.geometry import Box, Rotate, Shown, ViewSpec
+from cof.trace import Observation, Trace, Turn
+from cof.types import Answer, Call, Completion, Exchange, Limits, Malformed, Question, Sampling, Stop
 from tests.properties import cases
 
 T = TypeVar("T")

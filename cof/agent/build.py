@@ -28,9 +28,11 @@ from cof.data.filters import FAILED, UNVERIFIED, Filters, counted, picture_hash
 from cof.data.pictures import can_open
 from cof.data.traces import Kept, write_kept
 from cof.errors import ModelError
+from cof.geometry import Box
 from cof.plain import to_json, trace_from_json
 from cof.runs import RunDir, publish, read_records
-from cof.types import Box, Question, Trace
+from cof.trace import Trace
+from cof.types import Question
 from cof.vision import boxes
 
 METHODS: dict[str, Callable[[Example, Rules], Search]] = {"search": search, "ground": ground}

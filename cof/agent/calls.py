@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cof.data.example import Example
-from cof.types import Box, Shown
+from cof.geometry import Box, Shown
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from cof.agent.calls import Check, Locate, Name, Place, Reply, RoleCall, Think, 
 from cof.agent.trajectory import Outcome, Rules, Search, confirmed, place, right, trajectory, tried
 from cof.data.example import Example
 from cof.errors import InvalidBox
-from cof.types import Box
+from cof.geometry import Box
 
 
 def ground(example: Example, rules: Rules) -> Search:

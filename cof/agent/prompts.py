@@ -11,7 +11,7 @@ from typing import Any
 
 from cof.dialects.base import Message
 from cof.errors import InvalidBox
-from cof.types import Box, Shown
+from cof.geometry import Box, Shown
 
 JSON_ONLY = "Reply with one JSON object and nothing else."
 

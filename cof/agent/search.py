@@ -33,7 +33,8 @@ from cof.agent.calls import (
 from cof.agent.trajectory import Outcome, Rules, Search, confirmed, place, right, trajectory, tried
 from cof.data.example import Example
 from cof.errors import InvalidBox
-from cof.types import Box, Shown, Trace
+from cof.geometry import Box, Shown
+from cof.trace import Trace
 
 
 def search(example: Example, rules: Rules) -> Search:

@@ -18,8 +18,8 @@ from cof.data.worlds import World
 from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.errors import InputError
+from cof.geometry import ViewSpec
 from cof.loop.setting import with_budget
-from cof.types import ViewSpec
 
 
 @dataclass(frozen=True)

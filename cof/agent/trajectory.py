@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from cof.agent.calls import Check, Place, Read, Reply, RoleCall, Try
 from cof.data.example import Example
 from cof.dialects.cof import COF
+from cof.geometry import Box, Shown
 from cof.scoring.answers import score
 from cof.tools.zoom import observed, zooms
-from cof.types import Answer, Box, Call, Completion, Limits, Sampling, Shown, Trace, Turn
+from cof.trace import Trace, Turn
+from cof.types import Answer, Call, Completion, Limits, Sampling
 from cof.vision import boxes, views
 
 AGENT = "search agent"  # the model's name in traces

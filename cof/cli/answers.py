@@ -7,7 +7,8 @@ from typing import Any
 from cof.cli.console import two_columns
 from cof.loop.notes import notes
 from cof.scoring.traces import listed
-from cof.types import Call, Observation, Trace
+from cof.trace import Observation, Trace
+from cof.types import Call
 from cof.vision.boxes import in_words, rounded
 
 COLUMN = 11  # characters of the first column

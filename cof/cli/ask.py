@@ -47,7 +47,8 @@ from cof.loop.setting import setting_of
 from cof.models.base import Model
 from cof.models.opening import NANO, ModelRef
 from cof.runs import publish
-from cof.types import Limits, Sampling, Trace
+from cof.trace import Trace
+from cof.types import Limits, Sampling
 from cof.view.page import trace_page
 from cof.vision.load import MEGAPIXELS, limits_of, read_stdin
 

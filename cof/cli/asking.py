@@ -20,10 +20,12 @@ from cof.api import opened_picture, session_of
 from cof.cli.console import say
 from cof.errors import InputError
 from cof.loop.question import question_of
-from cof.loop.session import Session, not_asked
+from cof.loop.run import not_asked
+from cof.loop.session import Session
 from cof.loop.setting import Setting
 from cof.models.base import Model
-from cof.types import Question, Trace
+from cof.trace import Trace
+from cof.types import Question
 from cof.vision.addresses import url_of
 from cof.vision.load import LoadLimits, pixels_of, read_stdin
 from cof.vision.views import Picture

@@ -36,10 +36,10 @@ from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.errors import InputError, InvalidConfig, InvalidImage, ModelError
+from cof.geometry import ViewSpec
 from cof.models.opening import ModelRef
 from cof.plain import to_json
 from cof.runs import RunDir, fingerprint, read_records
-from cof.types import ViewSpec
 from cof.view.browse import ShownTrace, write_pages
 from cof.vision.load import load
 from cof.vision.views import PAPER

@@ -11,9 +11,11 @@ from cof.dialects.authors import NO_TEXT, Taken, dialect_file, taken
 from cof.dialects.base import Message
 from cof.dialects.named import SUFFIX, dialect_of, names
 from cof.errors import InvalidConfig
+from cof.geometry import Box, Shown
 from cof.runs import publish
 from cof.tools.zoom import observed, zooms
-from cof.types import Answer, Box, Completion, Malformed, Question, Shown, Turn
+from cof.trace import Turn
+from cof.types import Answer, Completion, Malformed, Question
 from cof.vision import views
 from cof.vision.boxes import in_words
 

@@ -47,13 +47,14 @@ from cof.evaluate.inspect_log import PICTURES, write_logs
 from cof.evaluate.pairs import HEADINGS, VERDICTS, Pair, as_json, read_pairs
 from cof.evaluate.report import report
 from cof.evaluate.run import Plan, Record, evaluate, records, scored_by
+from cof.geometry import ViewSpec
 from cof.loop.setting import MODES, Mode, Setting, setting_of
 from cof.models.base import Model, ModelInfo, Usage
 from cof.models.opening import ModelRef, open_model
 from cof.plain import to_json
 from cof.runs import RunDir, fingerprint, publish
 from cof.scoring.judge import judged, remembered
-from cof.types import Limits, Metric, Sampling, ViewSpec
+from cof.types import Limits, Metric, Sampling
 
 NEEDLE = "needle"
 SIDE, SPLIT = 1792, "test"

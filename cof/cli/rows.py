@@ -24,7 +24,7 @@ from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.errors import InputError, InvalidConfig
 from cof.runs import naming
-from cof.types import Trace
+from cof.trace import Trace
 
 FORMS = {"sharegpt": write_sharegpt, "trl": write_trl, "verl": write_verl}
 COLUMNS = 80  # of a conversation that is shown

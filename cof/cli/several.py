@@ -14,7 +14,7 @@ from cof.errors import InputError, ModelError
 from cof.loop.notes import unreadable
 from cof.loop.setting import Setting
 from cof.models.base import Model
-from cof.types import Trace
+from cof.trace import Trace
 from cof.view.browse import Entry, ShownTrace, write_index, write_page, write_traces
 from cof.view.encoded import EncodedPicture
 

@@ -18,10 +18,10 @@ from cof.cli.options import needed
 from cof.cli.steps import reporting
 from cof.config import dump_config, load_config
 from cof.runs import RunDir, publish
+from cof.trace import Trace
 from cof.train.recipes import Recipe, supervised_recipe
 from cof.train.reinforce import ReinforceConfig
 from cof.train.start import check_start, maker_of, steps_done
-from cof.types import Trace
 from cof.view.browse import ShownTrace, write_pages
 
 app = typer.Typer(no_args_is_help=True, help="Train a model by a recipe.")

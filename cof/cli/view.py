@@ -17,7 +17,7 @@ from cof.errors import InputError, InvalidRun
 from cof.plain import checked_trace
 from cof.runs import read_records
 from cof.scoring.traces import score_trace
-from cof.types import Trace
+from cof.trace import Trace
 from cof.view.browse import ShownTrace, write_pages
 
 TRACES = "traces.jsonl"

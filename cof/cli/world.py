@@ -11,8 +11,8 @@ from rich.progress import Progress
 
 from cof.cli.options import Budget, split_of
 from cof.data.worlds import world_of
+from cof.geometry import ViewSpec
 from cof.loop.setting import with_budget
-from cof.types import ViewSpec
 
 app = typer.Typer(no_args_is_help=True)
 

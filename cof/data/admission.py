@@ -11,7 +11,7 @@ from cof.data.worlds import world_with
 from cof.dialects.control import spelt_in, spelt_in_question
 from cof.dialects.dialect import Dialect
 from cof.errors import InvalidConfig, InvalidImage
-from cof.types import Trace
+from cof.trace import Trace
 from cof.vision.load import pixels_of
 
 

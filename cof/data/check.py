@@ -22,7 +22,8 @@ from cof.data.traces import kept
 from cof.dialects.base import Message
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
-from cof.types import Question, Trace
+from cof.trace import Trace
+from cof.types import Question
 from cof.vision import views
 
 ROLE = 10  # columns of a role's name

@@ -24,8 +24,10 @@ from cof.data.benchmarks.rows import Row
 from cof.data.benchmarks.wording import PLACEHOLDER
 from cof.dialects.dialect import Dialect
 from cof.errors import InputError
+from cof.geometry import Box, Shown
 from cof.tools.zoom import observed
-from cof.types import ZOOM, Answer, Box, Call, Completion, Limits, Malformed, Question, Sampling, Shown, Trace, Turn
+from cof.trace import Trace, Turn
+from cof.types import ZOOM, Answer, Call, Completion, Limits, Malformed, Question, Sampling
 from cof.vision import views
 
 LETTERED = "{lettered}"  # in a dialect's `choose`: options are shown with their letters

@@ -11,7 +11,7 @@ from typing import Any
 
 from cof.errors import MissingExtra
 from cof.runs import publish
-from cof.types import Trace
+from cof.trace import Trace
 
 SHARES = (0.001, 0.01, 0.05, 0.2, 1.0)  # of the picture that a box covers: the upper ends of the classes
 

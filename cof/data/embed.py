@@ -14,7 +14,7 @@ from cof.data.pictures import pictures_in
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig, ModelError
 from cof.models.local.model import LocalModel
-from cof.types import Trace
+from cof.trace import Trace
 from cof.vision import views
 
 

@@ -16,9 +16,10 @@ from typing import Literal, Protocol
 from PIL import Image
 
 from cof.data.benchmarks.rows import Row
+from cof.geometry import Box, Shown, ViewSpec
 from cof.scoring.answers import metric_of
 from cof.scoring.grounding import truth_boxes
-from cof.types import Box, Question, Shown, ViewSpec
+from cof.types import Question
 from cof.vision import boxes, views
 from cof.vision.views import Picture
 

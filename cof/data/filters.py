@@ -11,7 +11,9 @@ from PIL import Image
 
 from cof.dialects.control import control_token
 from cof.dialects.named import dialect_of
-from cof.types import Action, Answer, Call, Shown, Trace
+from cof.geometry import Shown
+from cof.trace import Trace
+from cof.types import Action, Answer, Call
 from cof.vision import boxes as areas
 
 WHOLE_PICTURE = 0.8  # share of the picture that a look shows, from which it is no closer look

@@ -25,8 +25,9 @@ from cof.dialects.base import Message
 from cof.dialects.control import spelt_in
 from cof.dialects.named import dialect_of
 from cof.errors import InputError, InvalidImage, MissingExtra
+from cof.geometry import Shown
 from cof.runs import naming, publish
-from cof.types import Shown, Trace
+from cof.trace import Trace
 from cof.vision import views
 
 T = TypeVar("T")

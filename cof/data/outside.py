@@ -9,7 +9,7 @@ from PIL import Image
 
 from cof.data.worlds import is_registered, world_of
 from cof.models.base import ModelInfo
-from cof.types import Trace
+from cof.trace import Trace
 from cof.vision.views import Picture
 
 WORLDS = {"nano": "needle", "nano-sft": "needle"}  # the world of models and dialects that know it alone, by their names

@@ -8,7 +8,9 @@ from PIL import Image
 
 from cof.data.worlds import world_with
 from cof.errors import InvalidImage
-from cof.types import Question, Shown, Trace
+from cof.geometry import Shown
+from cof.trace import Trace
+from cof.types import Question
 from cof.vision.load import load
 
 

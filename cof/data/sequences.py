@@ -19,8 +19,10 @@ from transformers import PreTrainedTokenizerBase
 from cof.dialects.base import Message
 from cof.dialects.dialect import Dialect
 from cof.errors import InvalidConfig
+from cof.geometry import Shown
 from cof.models.encoding import IMAGE_PAD, rotary_positions, template_messages, token_ids, views_in, visual_repeats
-from cof.types import Malformed, Shown, Trace, Turn
+from cof.trace import Trace, Turn
+from cof.types import Malformed
 
 IGNORE = -100
 Encoded = tuple[

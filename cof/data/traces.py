@@ -13,7 +13,7 @@ from cof.data.benchmarks.rows import Row
 from cof.errors import InputError
 from cof.plain import to_json, trace_from_json
 from cof.runs import publish
-from cof.types import Trace
+from cof.trace import Trace
 
 NAME = "traces.jsonl"
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from cof import registry
 from cof.data.example import Example
-from cof.types import ViewSpec
+from cof.geometry import ViewSpec
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from cof.types import Shown
+from cof.geometry import Shown
 
 Part = str | Shown
 
@@ -19,3 +19,13 @@ class Message:
 
     role: Literal["system", "user", "assistant"]
     parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class FamilyTool:
+    """A further tool in a family's words: `tool` is its name in this package (`tools/known.py`), `name` the family's; each
+    of `arguments` is a pair of the tool's own argument and the family's word for it. `of` is what the call is about."""
+
+    tool: str
+    name: str
+    arguments: tuple[tuple[str, str], ...]

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from cof.dialects import frames, relaxed_json
 from cof.dialects.turns import NAMED_SHAPES, SAID, Span, Tags
 from cof.errors import InvalidBox
-from cof.types import ZOOM, Box, Call, Shown
+from cof.geometry import Box, Shown
+from cof.types import ZOOM, Call
 
 if TYPE_CHECKING:
     from cof.dialects.dialect import Dialect

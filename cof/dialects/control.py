@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 
-from cof.types import Question, Trace
+from cof.trace import Trace
+from cof.types import Question
 
 CONTROL = re.compile(
     r"<\|[A-Za-z0-9_/\"\-]{1,40}\|?>"  # Qwen, GLM, Llama 3, Phi: <|im_end|>, <|image_pad|>; Gemma 4: <|channel>

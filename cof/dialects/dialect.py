@@ -14,12 +14,14 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from cof.dialects import calls, frames, reading
-from cof.dialects.base import Message, Part
+from cof.dialects.base import FamilyTool, Message, Part
 from cof.dialects.frames import Order, Unit
 from cof.dialects.options import lettered
 from cof.dialects.turns import NAMED_SHAPES, SAID, Tags, grammar
 from cof.errors import InvalidConfig
-from cof.types import ZOOM, Action, Answer, Box, Call, Question, Shown, Trace, Turn, ViewSpec
+from cof.geometry import Box, Shown, ViewSpec
+from cof.trace import Trace, Turn
+from cof.types import ZOOM, Action, Answer, Call, Question
 from cof.vision.views import PAPER
 
 IMAGE, WORDS, QUESTION, FAULT = "{image}", "{words}", "{question}", "{fault}"
@@ -32,16 +34,6 @@ NEWER = (
     "max_side",
     "tools",
 )  # than evaluations that go on: hashed where they are not the default
-
-
-@dataclass(frozen=True)
-class FamilyTool:
-    """A further tool in a family's words: `tool` is its name in this package (`tools/known.py`), `name` the family's; each
-    of `arguments` is a pair of the tool's own argument and the family's word for it. `of` is what the call is about."""
-
-    tool: str
-    name: str
-    arguments: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)

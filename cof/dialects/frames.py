@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from cof.errors import InvalidBox
-from cof.types import Box, Shown
+from cof.geometry import Box, Shown
 from cof.vision import boxes
 
 Unit = Literal["pixel", "thousand", "unit", "unit or pixel"]

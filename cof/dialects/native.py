@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from cof.dialects.base import FamilyTool
 from cof.dialects.calls import named as calls_of
-from cof.dialects.dialect import Dialect, FamilyTool
+from cof.dialects.dialect import Dialect
 from cof.dialects.frames import Unit
 from cof.dialects.turns import Tags
 from cof.tools.known import tool_named

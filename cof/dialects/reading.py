@@ -16,7 +16,8 @@ from cof.dialects import calls, frames, turns
 from cof.dialects.calls import Fault
 from cof.dialects.turns import BRACE, NAMED_SHAPES, SAID, Span, Tags
 from cof.errors import InvalidBox
-from cof.types import Action, Answer, Box, Malformed, Shown
+from cof.geometry import Box, Shown
+from cof.types import Action, Answer, Malformed
 
 if TYPE_CHECKING:
     from cof.dialects.dialect import Dialect

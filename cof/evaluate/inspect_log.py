@@ -23,11 +23,13 @@ from cof.data.pictures import can_open, pictures_in
 from cof.errors import InvalidImage
 from cof.evaluate.report import report
 from cof.evaluate.run import Record, records
+from cof.geometry import Shown
 from cof.loop.session import NO_VIEW
 from cof.runs import publish
 from cof.scoring.answers import metric_of, score
 from cof.scoring.traces import Judgement, score_trace
-from cof.types import Answer, Call, Malformed, Shown, Stop, Trace, Turn
+from cof.trace import Trace, Turn
+from cof.types import Answer, Call, Malformed, Stop
 from cof.vision import boxes, views
 from cof.vision.urls import jpeg_url
 

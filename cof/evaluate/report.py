@@ -17,7 +17,8 @@ from cof.evaluate.run import Asked, Record
 from cof.scoring.answers import Score, metric_of, score
 from cof.scoring.statistics import graded, matthews, paired_bootstrap, wilson
 from cof.scoring.traces import Judgement, score_trace
-from cof.types import Metric, Stop, Trace
+from cof.trace import Trace
+from cof.types import Metric, Stop
 from cof.vision import boxes
 
 BASE = "direct"  # the arm that the others are compared with

@@ -15,13 +15,15 @@ from typing import Any
 from cof.data.example import NATIVE, Example, Source, with_true_boxes
 from cof.data.outside import outside
 from cof.errors import InputError, InvalidBox, InvalidImage, InvalidRun, MissingExtra
-from cof.loop.session import NO_VIEW, Session, not_asked
+from cof.loop.run import not_asked
+from cof.loop.session import NO_VIEW, Session
 from cof.loop.setting import Mode, Setting
 from cof.models.base import Model
 from cof.plain import to_json, trace_from_json
 from cof.runs import RunDir, read_records
 from cof.scoring.answers import metric_of
-from cof.types import Metric, Stop, Trace
+from cof.trace import Trace
+from cof.types import Metric, Stop
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ Everything is worked out from the trace, so that the console, JSON and pages say
 
 from __future__ import annotations
 
-from cof.types import Box, Malformed, Shown, Stop, Trace, Turn
+from cof.geometry import Box, Shown
+from cof.trace import Trace, Turn
+from cof.types import Malformed, Stop
 from cof.vision import boxes, views
 from cof.vision.limits import at_most
 

@@ -1,45 +1,28 @@
 """The focus loop: show, listen, zoom, until there is an answer or a named stop. The heart of the package.
 
-A `Session` is one question on its way; `run` and `run_many` let a model talk to one or many. A bad box or a malformed
-turn is told to the model and costs a turn; at a limit the model is told, and asked for its answer once. A model that
-fails is recorded in the trace (`Stop.FAILED`), never raised and never turned into an answer.
+A `Session` is one question on its way, which a model continues (`run.py`). A bad box or a malformed turn is told to the model
+and costs a turn; at a limit the model is told, and asked for its answer once. A model that fails is recorded in the trace (`Stop.FAILED`), never raised and never turned into an answer.
 """
 
 from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
 from PIL import Image
 
 from cof.errors import InputError, InvalidBox, ModelError
-from cof.loop.setting import Setting, setting_of
-from cof.models.base import Model, Request
+from cof.geometry import Box, Shown
+from cof.loop.setting import Setting
+from cof.models.base import Request
 from cof.tools.base import InvalidCall, State
 from cof.tools.known import tool_named
 from cof.tools.zoom import zooms
-from cof.types import (
-    ZOOM,
-    Action,
-    Answer,
-    Box,
-    Call,
-    Completion,
-    Limits,
-    Malformed,
-    Observation,
-    Question,
-    Shown,
-    Stop,
-    Trace,
-    Turn,
-)
+from cof.trace import Observation, Trace, Turn
+from cof.types import ZOOM, Action, Answer, Call, Completion, Limits, Malformed, Question, Stop
 from cof.vision import limits as within
-from cof.vision.load import load
 from cof.vision.views import Picture, Rendered
 
 NO_VIEW = Shown(Box(0, 0, 1, 1), (1, 1))  # the overview of what could not be asked at all: trying again is no use
@@ -156,61 +139,6 @@ class Session:
     def _rendered(self, view: Shown) -> Image.Image:
         first = self.trace.overviews[view.picture]
         return self.pictures[view.picture].show(view, first, self.setting.spec)
-
-
-Asked = Any  # a picture, as `load` takes it, or a list of several
-
-
-def run(model: Model, question: Question, asked: Asked, setting: Setting | None = None) -> Trace:
-    """Ask one question of a picture (any that `load` takes), or of a list of several.
-
-    Without a `setting` the model's own is taken (`setting_of`).
-    """
-    return run_many(model, [(question, asked)], setting)[0]
-
-
-def run_many(
-    model: Model,
-    asked: Iterable[tuple[Question, Asked]],
-    setting: Setting | None = None,
-    on_end: Callable[[Trace], None] = lambda _: None,
-) -> list[Trace]:
-    """Ask many questions, taken as the model has room; traces come back in order. `on_end` hears of each as it ends."""
-    ended: dict[int, Trace] = {}
-    chosen = setting_of(model) if setting is None else setting
-
-    def end(place: int, trace: Trace) -> None:
-        ended[place] = trace
-        on_end(trace)
-
-    model.converse(
-        Session(model.info.name, question, pictures_of(given), chosen, partial(end, place))
-        for place, (question, given) in enumerate(asked)
-    )
-    return [ended[place] for place in sorted(ended)]
-
-
-def pictures_of(asked: Asked) -> tuple[Picture, ...]:
-    """One picture or a list of several, loaded. Raises InvalidImage."""
-    return tuple(Picture(load(each)) for each in (asked if isinstance(asked, list | tuple) else [asked]))
-
-
-def not_asked(model: str, question: Question, setting: Setting, error: str) -> Trace:
-    """The trace of a question that could not be asked, as its picture cannot be read: failed, without a view."""
-    dialect, spec, sampling = setting.dialect.name, setting.spec, setting.sampling
-    return Trace(
-        question.id,
-        question,
-        model,
-        dialect,
-        spec,
-        sampling,
-        setting.limits,
-        (NO_VIEW,),
-        stop=Stop.FAILED,
-        error=error,
-        mode=setting.mode,
-    )
 
 
 def step(session: Session, completion: Completion, seconds: float) -> None:

@@ -12,8 +12,9 @@ from typing import Literal
 from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_for, dialect_of
+from cof.geometry import ViewSpec
 from cof.models.base import SERVED, Model, ModelInfo
-from cof.types import Limits, Sampling, ViewSpec
+from cof.types import Limits, Sampling
 
 Mode = Literal["focus", "direct", "always", "oracle"]
 MODES: tuple[Mode, ...] = ("focus", "direct", "always", "oracle")

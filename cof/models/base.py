@@ -16,7 +16,8 @@ from cof.dialects.base import Message
 from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.errors import ModelError
-from cof.types import Completion, Sampling, Shown, ViewSpec
+from cof.geometry import Shown, ViewSpec
+from cof.types import Completion, Sampling
 
 SERVED = "served"  # the dialect of a server of cof, which zooms by itself
 

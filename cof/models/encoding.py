@@ -19,8 +19,9 @@ from PIL import Image
 from cof.dialects.base import Message, Part
 from cof.dialects.control import control_token
 from cof.errors import ModelError
+from cof.geometry import Shown
 from cof.models.base import Request
-from cof.types import Completion, Shown, Transcript
+from cof.types import Completion, Transcript
 
 IMAGE_PAD = "<|image_pad|>"
 CUT = "\ud800"  # the mark: half a character, which is refused in texts

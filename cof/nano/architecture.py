@@ -22,10 +22,10 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from cof.dialects.cof import COF
 from cof.dialects.dialect import CHOICES
 from cof.errors import InvalidRun
+from cof.geometry import Box, Shown
 from cof.needle.phrases import GRID, PHRASES
 from cof.needle.scenes import BOARD, COLOURS, KINDS, PATTERNS
 from cof.tools.zoom import zooms
-from cof.types import Box, Shown
 
 SPECIAL = (
     "<|endoftext|>",

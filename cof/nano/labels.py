@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cof.geometry import Box, Shown
 from cof.needle.questions import FIND, LEGIBLE, LEGIBLE_MARK
 from cof.needle.scenes import BOARD, COLOURS, KINDS, MARKS, PATTERNS, Item, Scene
-from cof.types import Box, Shown
 from cof.vision import boxes
 
 IGNORE = -100

@@ -13,6 +13,7 @@ import numpy as np
 from cof.data.example import Example
 from cof.data.sequences import Dialogue
 from cof.dialects.cof import COF
+from cof.geometry import ViewSpec
 from cof.loop.setting import with_budget
 from cof.nano.recipes import Lesson
 from cof.nano.scenes import SupervisedScene
@@ -20,7 +21,7 @@ from cof.needle.demonstrations import ZOOM_OPENING, demonstrate, guess, recover,
 from cof.needle.questions import choices
 from cof.needle.samples import asked, truth_of
 from cof.needle.scenes import Scene, make_scene
-from cof.types import Question, ViewSpec
+from cof.types import Question
 
 
 @dataclass(frozen=True)

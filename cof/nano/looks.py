@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from cof.data.sequences import PackedRow
+from cof.geometry import Box
 from cof.nano.labels import TYPES
 from cof.needle.scenes import BOARD
-from cof.types import Box
 
 VISUAL, SHAPE, COLOUR = 0, 1, 2  # what a look is for: a thing in a picture, or a word of its name
 SAME_THING = 0.5  # IoU from which a token's box and a written box mean one thing

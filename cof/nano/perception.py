@@ -26,6 +26,7 @@ from transformers import (
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from cof.dialects.cof import COF
+from cof.geometry import Box, Shown, ViewSpec
 from cof.nano.architecture import make_nano, number_tokens
 from cof.nano.heads import PerceptionHeads, absolute_box_loss, relative_box_loss, truth_tensors
 from cof.nano.labels import TokenLabels, token_labels
@@ -34,7 +35,6 @@ from cof.needle.drawing import draw, jpeg
 from cof.needle.scenes import Contents, Scene, make_scene
 from cof.train.progress import Curves, Report, StepOrder, common_arguments, no_report, report_to
 from cof.train.start import last_checkpoint, maker_of, start_of
-from cof.types import Box, Shown, ViewSpec
 from cof.vision import boxes, views
 
 PREFIX = f"<|im_start|>system\n{COF.system}<|im_end|>\n<|im_start|>user\n<|vision_start|>"

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from cof.dialects.cof import COF
 from cof.errors import InvalidConfig
+from cof.geometry import ViewSpec
 from cof.needle.scenes import Contents
 from cof.train.recipes import Needed, Precision, SupervisedConfig, at_least_one
-from cof.types import ViewSpec
 
 
 @dataclass(frozen=True)

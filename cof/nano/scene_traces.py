@@ -12,10 +12,11 @@ from cof.data.example import Example
 from cof.data.sequences import dialogue_of
 from cof.dialects.cof import COF
 from cof.errors import InvalidConfig
+from cof.geometry import Shown, ViewSpec
 from cof.nano.scenes import SupervisedScene
 from cof.needle.samples import asked_again
+from cof.trace import Trace
 from cof.train.traces import nth, read_traces
-from cof.types import Shown, Trace, ViewSpec
 
 
 @dataclass(frozen=True)

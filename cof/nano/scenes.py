@@ -19,6 +19,7 @@ from cof.data import sequences
 from cof.data.example import Example
 from cof.data.sequences import Dialogue, pixel_tensors
 from cof.dialects.cof import COF
+from cof.geometry import Box, Shown
 from cof.models.encoding import IMAGE_PAD
 from cof.nano.architecture import number_tokens
 from cof.nano.heads import truth_tensors
@@ -27,7 +28,6 @@ from cof.nano.looks import Sight, Vocabulary, find_looks
 from cof.nano.perception import show
 from cof.needle.samples import SceneTruth, truth_of
 from cof.needle.scenes import BOARD, COLOURS, KINDS, Scene
-from cof.types import Box, Shown
 from cof.vision import boxes
 
 

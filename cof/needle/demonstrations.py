@@ -11,10 +11,12 @@ from dataclasses import replace
 import numpy as np
 
 from cof.dialects.cof import COF
+from cof.geometry import Box, Shown, ViewSpec
 from cof.needle.phrases import GRID, GUESS, NOT_HERE, READ, SEE, SMALL, evidence, label, too_small
 from cof.needle.questions import Needle
 from cof.tools.zoom import observed, zooms
-from cof.types import Answer, Box, Call, Completion, Shown, Turn, ViewSpec
+from cof.trace import Turn
+from cof.types import Answer, Call, Completion
 from cof.vision import boxes, views
 
 NEEDLE_TOKENS = 128  # more than any turn here needs: the longest has some 60

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from cof.geometry import Box
 from cof.needle.scenes import BOARD, COLOURS, Item, Scene
-from cof.types import Box
 from cof.vision import boxes
 
 SUPERSAMPLE = 3

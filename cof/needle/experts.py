@@ -35,11 +35,11 @@ from cof.agent.calls import (
     Try,
 )
 from cof.data.example import Example
+from cof.geometry import Box, Shown
 from cof.needle.phrases import evidence, label, too_small
 from cof.needle.questions import FIND, can_find, can_read
 from cof.needle.samples import SceneTruth, holds, truth_of
 from cof.needle.scenes import Item
-from cof.types import Box, Shown
 from cof.vision import boxes, views
 
 ENLARGE = "enlarge the box"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from cof.geometry import Shown
 from cof.needle.questions import Needle
-from cof.types import Shown
 from cof.vision import boxes
 
 GRID = 4  # pixels: boxes and places are named in multiples of this, each one token of nano's vocabulary

@@ -12,8 +12,8 @@ from typing import Literal
 
 import numpy as np
 
+from cof.geometry import Box, Shown, ViewSpec
 from cof.needle.scenes import COLOURS, MARKS, PATTERNS, Item, Scene
-from cof.types import Box, Shown, ViewSpec
 from cof.vision import boxes, views
 
 Attribute = Literal["mark", "colour", "pattern", "relation"]

@@ -21,11 +21,12 @@ from PIL import Image
 from cof.data.example import Example, Needs
 from cof.data.worlds import DEPTHS, SIDES, SPLITS, Split
 from cof.errors import InputError
+from cof.geometry import Box, Shown, ViewSpec
 from cof.needle.drawing import draw_full
 from cof.needle.questions import Needle, can_read, choices, needles, pick, route
 from cof.needle.scenes import HELD_OUT, Contents, Scene, make_scene
 from cof.runs import naming
-from cof.types import Box, Question, Shown, ViewSpec
+from cof.types import Question
 from cof.vision import boxes, views
 
 QUALITY = 92  # of the JPEG that every sampled picture goes through

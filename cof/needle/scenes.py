@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cof.data.worlds import SPLITS, Split
-from cof.types import Box
+from cof.geometry import Box
 from cof.vision import boxes
 
 COLOURS = {

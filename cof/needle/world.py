@@ -11,12 +11,12 @@ from PIL import Image
 from cof.data.example import Example
 from cof.data.worlds import Split
 from cof.errors import InvalidImage
+from cof.geometry import ViewSpec
 from cof.needle.experts import Experts
 from cof.needle.outside import LIMIT, outside_score
 from cof.needle.phrases import GRID
 from cof.needle.samples import asked, redraw, samples, scene_named, write
 from cof.needle.scenes import make_scene
-from cof.types import ViewSpec
 
 
 @dataclass(frozen=True)

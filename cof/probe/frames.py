@@ -15,7 +15,7 @@ from typing import Literal
 
 from cof.dialects.frames import Order, Unit
 from cof.errors import InvalidBox
-from cof.types import Box
+from cof.geometry import Box
 from cof.vision import boxes
 
 GOOD = 0.5  # median IoU from which a frame counts as found

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
-from cof.types import Box
+from cof.geometry import Box
 
 SIZES = ((672, 448), (448, 672), (1792, 1344), (2240, 672), (1344, 2688), (3136, 2240))
 COLOURS = {"red": (220, 30, 30), "blue": (30, 60, 220), "green": (20, 150, 60), "yellow": (245, 215, 30)}

@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_for, dialect_of
-from cof.loop.session import run
+from cof.loop.run import run
 from cof.loop.setting import TURN_TOKENS, setting_of
 from cof.models.base import SERVED
 from cof.models.remote.model import RemoteModel
 from cof.probe.frames import Frame
 from cof.probe.pictures import SMALL, ProbePicture, draw
 from cof.probe.rows import CheckRow, quoted
-from cof.types import Limits, Malformed, Question, Sampling, Trace
+from cof.trace import Trace
+from cof.types import Limits, Malformed, Question, Sampling
 
 SIZE = (3136, 2240)
 LIMITS = Limits(turns=4, zooms=2)

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from cof.geometry import Box
 from cof.scoring.grounding import best_iou, box_in, truth_boxes
 from cof.scoring.numbers import PERCENT, amount, number, signs_of, values
 from cof.scoring.options import chosen, is_option, option_of
 from cof.scoring.overlap import anls, near_number
 from cof.scoring.words import Words, core, statements, unmarked, words_of
-from cof.types import Box, Metric, Question
+from cof.types import Metric, Question
 
 RIGHT = 0.5  # an answer worth this or more counts as right: the threshold of ANLS, and that of IoU in detection
 

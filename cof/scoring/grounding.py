@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable
 
 from cof.errors import InputError, InvalidBox
-from cof.types import Box, Question
+from cof.geometry import Box
+from cof.types import Question
 from cof.vision import boxes
 
 _NUMBER = re.compile(r"(?<![\w.])-?\d{1,12}(?:\.\d{1,12})?(?![\w.]*\w)")

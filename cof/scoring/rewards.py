@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from cof.dialects.named import dialect_of
+from cof.geometry import Box
 from cof.scoring import adaptive, answers, overlap
 from cof.scoring.adaptive import Outcome
 from cof.scoring.traces import Judgement, score_trace
-from cof.types import Box, Malformed, Stop, Trace
+from cof.trace import Trace
+from cof.types import Malformed, Stop
 from cof.vision import boxes
 
 ALIKE = 1e-6  # rewards of a group that differ by less are the same

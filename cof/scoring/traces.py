@@ -7,7 +7,8 @@ from collections.abc import Callable
 from cof.dialects.named import dialect_of
 from cof.scoring.answers import Score, box_score, metric_of, score
 from cof.scoring.options import chosen
-from cof.types import Question, Stop, Trace
+from cof.trace import Trace
+from cof.types import Question, Stop
 
 Judgement = Callable[[Question, str | None], Score]
 

@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from cof.data.outside import OUTSIDE, knows_one_world
-from cof.loop.session import not_asked
+from cof.loop.run import not_asked
 from cof.loop.setting import Setting
 from cof.models.base import Model
 from cof.models.remote.model import OWNER
@@ -34,7 +34,8 @@ from cof.serve.request import ChatRequest
 from cof.serve.server import Server
 from cof.serve.service import UNFIT, Refused, Service, client_closed, no_model
 from cof.serve.wire import Form, Reply
-from cof.types import Stop, Trace
+from cof.trace import Trace
+from cof.types import Stop
 from cof.view.page import UNLISTED, template
 
 RETRY_AFTER = 1  # seconds

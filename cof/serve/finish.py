@@ -10,7 +10,7 @@ from cof.serve.request import ChatRequest
 from cof.serve.service import UNFIT, failed
 from cof.serve.structured import JSON_OBJECT, Unfit, filled, read
 from cof.serve.wire import Reply, thought_of
-from cof.types import Trace
+from cof.trace import Trace
 
 GREETING = (
     "Hello! I answer questions about a picture. Please send one with your question, and I will look at it closely."

@@ -34,7 +34,7 @@ from cof.serve.request import (
 )
 from cof.serve.service import Refused, bad
 from cof.serve.wire import Form, Reply, answered, extension, step, thoughts_of, usage
-from cof.types import Trace
+from cof.trace import Trace
 
 HELD_BY = {"input_text": "text", "output_text": "text", "input_image": "image_url", "refusal": "refusal"}
 NO_FILES = "no files are kept here; want the picture as a data URL in image_url"

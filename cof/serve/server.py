@@ -24,7 +24,8 @@ from cof.models.base import Model
 from cof.serve.picture_cache import POLL_SECONDS, HungUp, PictureCache
 from cof.serve.service import Refused, Service, bad, busy, client_closed
 from cof.serve.worker import ModelWorker, StreamingSession
-from cof.types import Question, Trace
+from cof.trace import Trace
+from cof.types import Question
 from cof.view.page import trace_page
 from cof.vision.load import pixels_of
 from cof.vision.views import Picture

@@ -18,7 +18,8 @@ from cof.scoring.traces import listed
 from cof.serve.fields import RequestObject
 from cof.serve.request import ChatRequest
 from cof.serve.service import Refused, failed
-from cof.types import Answer, Malformed, Stop, Trace, Turn
+from cof.trace import Trace, Turn
+from cof.types import Answer, Malformed, Stop
 from cof.vision.boxes import in_words, rounded
 
 FAILED = "the model failed; try again"

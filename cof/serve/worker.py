@@ -13,7 +13,8 @@ from cof.errors import ModelError
 from cof.loop.session import Session
 from cof.loop.setting import Setting
 from cof.models.base import Conversation, Model
-from cof.types import Completion, Question, Trace
+from cof.trace import Trace
+from cof.types import Completion, Question
 from cof.vision.views import Picture
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cof.errors import InputError
-from cof.types import Call, Limits, Observation, Shown, Trace
+from cof.geometry import Shown
+from cof.trace import Observation, Trace
+from cof.types import Call, Limits
 
 
 class InvalidCall(InputError):

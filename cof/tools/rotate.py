@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cof.geometry import Rotate
 from cof.tools.base import InvalidCall, State
-from cof.types import Call, Limits, Observation, Rotate
+from cof.trace import Observation
+from cof.types import Call, Limits
 
 QUARTERS = (90, 180, 270)
 

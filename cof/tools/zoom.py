@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cof.geometry import Box, Shown
 from cof.tools.base import InvalidCall, State
-from cof.types import ZOOM, Box, Call, Limits, Observation, Shown
+from cof.trace import Observation
+from cof.types import ZOOM, Call, Limits
 from cof.vision import limits as within
 
 BOX = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4}

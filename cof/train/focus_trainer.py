@@ -32,6 +32,7 @@ from cof.models.vllm import VllmModel
 from cof.runs import Journal
 from cof.scoring.judge import judged
 from cof.scoring.rewards import Rollout, advantages_of, graded, parts, total
+from cof.trace import Trace
 from cof.train.policy import Packed, learnt_tokens, loss_inputs, score
 from cof.train.progress import Curves, Loaded
 from cof.train.prompts import Prompts
@@ -39,7 +40,7 @@ from cof.train.reinforce import ReinforceConfig
 from cof.train.rollouts import Episode, play
 from cof.train.sft import lora
 from cof.train.watch import Watch, mean, measures
-from cof.types import Sampling, Stop, Trace
+from cof.types import Sampling, Stop
 
 Show = Callable[[int, Sequence[Trace]], None]
 

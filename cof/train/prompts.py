@@ -17,10 +17,11 @@ from cof.data.example import NATIVE, Example
 from cof.data.pictures import picture_of
 from cof.data.worlds import World
 from cof.errors import InvalidConfig
+from cof.geometry import ViewSpec
 from cof.loop.setting import with_budget
 from cof.plain import trace_from_json
 from cof.runs import read_records
-from cof.types import Question, ViewSpec
+from cof.types import Question
 
 FIRST = 1 << 53  # pictures from here on are asked about in reinforcement alone
 TRIES = 50  # pictures that are tried for a question

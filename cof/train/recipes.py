@@ -16,7 +16,7 @@ from cof.config import read_recipe
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
-from cof.types import ViewSpec
+from cof.geometry import ViewSpec
 
 Precision = Literal["bfloat16", "float32"]
 """The type of the forward pass. Weights are float32. A CPU without bfloat16 arithmetic is ten times slower in bfloat16."""

@@ -14,11 +14,13 @@ import numpy as np
 
 from cof.data.example import Example
 from cof.dialects.cof import COF
+from cof.geometry import Shown
 from cof.loop.session import Session
 from cof.loop.setting import Setting
 from cof.models.base import Model, Request
 from cof.models.encoding import Codec
-from cof.types import Question, Shown, Trace, Transcript
+from cof.trace import Trace
+from cof.types import Question, Transcript
 from cof.vision.views import Picture
 
 

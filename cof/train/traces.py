@@ -23,13 +23,15 @@ from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
+from cof.geometry import ViewSpec
 from cof.models.local.model import Card
 from cof.plain import trace_from_json
 from cof.runs import read_records
 from cof.scoring.traces import score_trace
+from cof.trace import Trace
 from cof.train.recipes import SupervisedConfig
 from cof.train.sft import Supervised
-from cof.types import Stop, Trace, ViewSpec
+from cof.types import Stop
 from cof.vision import views
 
 

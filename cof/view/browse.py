@@ -22,7 +22,7 @@ from cof.errors import InputError
 from cof.plain import to_json
 from cof.runs import publish
 from cof.scoring.traces import score_trace
-from cof.types import Trace
+from cof.trace import Trace
 from cof.view.encoded import EncodedPicture
 from cof.view.page import page_without_picture, template, trace_page
 

@@ -10,7 +10,8 @@ from functools import cached_property
 
 from PIL import Image
 
-from cof.types import Shown, Trace
+from cof.geometry import Shown
+from cof.trace import Trace
 from cof.vision import views
 from cof.vision.urls import jpeg_url, png_url
 

@@ -26,11 +26,13 @@ from PIL import Image
 from cof.data.outside import OUTSIDE
 from cof.data.pictures import pictures_in
 from cof.errors import InvalidImage
+from cof.geometry import Box, Shown
 from cof.loop.notes import limit_notes, stop_note
 from cof.loop.session import NO_VIEW
 from cof.scoring import answers
 from cof.scoring.traces import listed, score_trace
-from cof.types import Box, Call, Observation, Shown, Stop, Trace, Turn
+from cof.trace import Observation, Trace, Turn
+from cof.types import Call, Stop
 from cof.view.encoded import EncodedPicture, GreyPicture
 from cof.vision import boxes
 from cof.vision.load import load

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from cof.errors import InvalidBox, InvalidImage
-from cof.types import Box
+from cof.geometry import Box
 
 MAX_ASPECT = 200.0  # the Qwen2-VL image processor refuses pictures longer than 200 : 1
 

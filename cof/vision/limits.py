@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from cof.types import Box, Limits, Shown, Trace, ViewSpec
+from cof.geometry import Box, Shown, ViewSpec
+from cof.trace import Trace
+from cof.types import Limits
 from cof.vision import views
 
 

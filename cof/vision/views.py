@@ -13,7 +13,7 @@ from threading import Lock
 from PIL import Image
 
 from cof.errors import InvalidImage
-from cof.types import Box, Shown, ViewSpec
+from cof.geometry import Box, Shown, ViewSpec
 from cof.vision import boxes
 
 ZOOM_ASPECT = boxes.MAX_ASPECT / 4  # snapping to whole tokens may double a ratio twice: the overview's, and the zoom's

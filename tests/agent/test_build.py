@@ -24,12 +24,12 @@ from cof.data.formats import write_sharegpt
 from cof.data.traces import read_kept
 from cof.data.worlds import world_of
 from cof.errors import ModelError
+from cof.geometry import ViewSpec
 from cof.needle.experts import Experts
 from cof.needle.questions import route
 from cof.needle.samples import samples, truth_of, write
 from cof.plain import trace_from_json
 from cof.runs import RunDir, read_records
-from cof.types import ViewSpec
 from tests.killing import run_killed
 
 NEEDLE = world_of("needle")

@@ -9,7 +9,8 @@ from cof.agent.calls import Check, Locate, Name, Read, Reply, RoleCall, Think, T
 from cof.agent.ground import agrees, ground
 from cof.agent.trajectory import Outcome, Rules
 from cof.data.example import Example
-from cof.types import Box, Malformed, Question, ViewSpec
+from cof.geometry import Box, ViewSpec
+from cof.types import Malformed, Question
 
 EXAMPLE = Example(
     Question("q", ("",), "How many legs has the table by the door?", (), "4"),

@@ -37,9 +37,10 @@ from cof.agent.search import search
 from cof.agent.trajectory import Rules
 from cof.data.example import Example
 from cof.errors import ModelError
+from cof.geometry import Box, Shown, ViewSpec
 from cof.models.base import Request
 from cof.models.scripted import ScriptedModel
-from cof.types import Box, Question, Shown, ViewSpec
+from cof.types import Question
 from cof.vision import boxes, views
 from tests.calls import boxes_in
 

@@ -30,7 +30,8 @@ from cof.agent.search import search
 from cof.agent.trajectory import Outcome, Rules
 from cof.data.example import Example
 from cof.dialects.cof import COF
-from cof.types import Answer, Box, Question, ViewSpec
+from cof.geometry import Box, ViewSpec
+from cof.types import Answer, Question
 from cof.vision import boxes, views
 from tests.calls import boxes_in
 

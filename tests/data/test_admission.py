@@ -14,12 +14,14 @@ from cof.dialects.control import control_token
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
-from cof.loop.session import run
+from cof.geometry import Box, Shown, ViewSpec
+from cof.loop.run import run
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.scoring.rewards import formed
 from cof.tools.zoom import zooms
-from cof.types import Answer, Box, Completion, Question, Shown, Trace, ViewSpec
+from cof.trace import Trace
+from cof.types import Answer, Completion, Question
 from cof.vision.load import load
 
 SPEC = ViewSpec(max_pixels=168 * 112, zoom_min_pixels=56 * 56, zoom_max_pixels=84 * 84)

@@ -11,7 +11,7 @@ from cof.data.check import check, in_columns
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.errors import InputError
-from cof.types import Shown
+from cof.geometry import Shown
 from tests.data.benchmarks.copies import picture
 from tests.train.test_traces import write_traces
 

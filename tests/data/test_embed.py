@@ -10,12 +10,13 @@ import pytest
 from cof.data.embed import embed
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
-from cof.loop.session import run
+from cof.loop.run import run
 from cof.loop.setting import Setting
 from cof.models.local.model import LocalModel
 from cof.models.scripted import ScriptedModel
 from cof.needle.samples import samples
-from cof.types import Completion, Trace
+from cof.trace import Trace
+from cof.types import Completion
 
 
 def test_what_the_model_said_itself_is_easier_than_what_it_did_not() -> None:

@@ -10,10 +10,11 @@ from PIL import Image
 
 from cof.data.example import NATIVE, SOURCES, Example
 from cof.data.worlds import world_of
+from cof.geometry import Box, ViewSpec
 from cof.loop.setting import with_budget
 from cof.needle.questions import route
 from cof.needle.samples import truth_of
-from cof.types import Box, Question, ViewSpec
+from cof.types import Question
 
 SPEC = ViewSpec()
 WORLD = world_of("needle")

@@ -21,10 +21,12 @@ from cof.data.filters import (
     picture_hash,
 )
 from cof.dialects.cof import COF
+from cof.geometry import Box, ViewSpec
 from cof.needle.drawing import draw_full
 from cof.needle.scenes import make_scene
 from cof.tools.zoom import observed, zooms
-from cof.types import Answer, Box, Completion, Limits, Question, Sampling, Trace, Turn, ViewSpec
+from cof.trace import Trace, Turn
+from cof.types import Answer, Completion, Limits, Question, Sampling
 from cof.vision import views
 
 SPEC = ViewSpec()

@@ -21,7 +21,8 @@ from cof.data.worlds import world_of
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.errors import InputError
-from cof.loop.session import run
+from cof.geometry import Box, ViewSpec
+from cof.loop.run import run
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.needle.experts import Experts
@@ -29,7 +30,8 @@ from cof.needle.samples import samples
 from cof.plain import trace_from_json
 from cof.runs import RunDir, read_records
 from cof.tools.zoom import zooms
-from cof.types import Answer, Box, Question, Trace, ViewSpec
+from cof.trace import Trace
+from cof.types import Answer, Question
 from cof.vision import views
 from cof.vision.load import load
 

@@ -8,7 +8,8 @@ from cof.data import sequences
 from cof.dialects.base import Message
 from cof.dialects.cof import COF
 from cof.errors import InvalidConfig
-from cof.loop.session import run
+from cof.geometry import Box, ViewSpec
+from cof.loop.run import run
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.nano.architecture import make_nano, make_tokenizer
@@ -16,7 +17,7 @@ from cof.needle.demonstrations import ZOOM_OPENING, demonstrate, zoom_anyway
 from cof.needle.drawing import draw
 from cof.needle.questions import needles, route
 from cof.needle.scenes import make_scene
-from cof.types import Box, Limits, Question, ViewSpec
+from cof.types import Limits, Question
 from cof.vision import boxes, views
 
 SPEC, UNIT = ViewSpec(max_pixels=224 * 224, zoom_min_pixels=84 * 84, zoom_max_pixels=84 * 84), 896

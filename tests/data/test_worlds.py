@@ -13,15 +13,17 @@ import pytest
 from cof.data.pictures import can_open, picture_of
 from cof.data.worlds import is_world, world_of, world_with
 from cof.errors import InvalidConfig, InvalidImage
+from cof.geometry import ViewSpec
 from cof.train.prompts import WorldPrompts
-from cof.types import Question, ViewSpec
+from cof.types import Question
 
 DOTS = '''
 """A world of one dot: what colour is it?"""
 from PIL import Image
 from cof.agent.calls import Summarise
 from cof.data.example import Example, Needs
-from cof.types import Box, Question
+from cof.geometry import Box
+from cof.types import Question
 
 COLOURS = ("red", "blue")
 

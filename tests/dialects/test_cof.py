@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from cof.dialects.base import Message
 from cof.dialects.cof import COF
+from cof.geometry import Box, Shown
 from cof.tools.zoom import observed, zooms
-from cof.types import Answer, Box, Call, Completion, Malformed, Observation, Question, Shown, Turn
+from cof.trace import Observation, Turn
+from cof.types import Answer, Call, Completion, Malformed, Question
 from cof.vision import boxes
 from tests.calls import boxes_in
 from tests.properties import cases

@@ -10,8 +10,10 @@ from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_for, dialect_of, names
 from cof.dialects.options import lettered
 from cof.errors import InvalidConfig
+from cof.geometry import Box, Shown
 from cof.tools.zoom import observed, zooms
-from cof.types import Box, Completion, Question, Shown, Turn
+from cof.trace import Turn
+from cof.types import Completion, Question
 from cof.vision import views
 
 SIZE = (3840, 2160)

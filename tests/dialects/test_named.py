@@ -15,11 +15,13 @@ from cof.dialects import frames
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of, names
 from cof.errors import InvalidConfig
-from cof.loop.session import run
+from cof.geometry import Box, Shown
+from cof.loop.run import run
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.tools.zoom import observed, zooms
-from cof.types import Answer, Box, Completion, Malformed, Question, Shown, Turn
+from cof.trace import Turn
+from cof.types import Answer, Completion, Malformed, Question
 from cof.vision import views
 from tests.calls import boxes_in
 

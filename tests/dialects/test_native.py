@@ -14,8 +14,8 @@ from cof.dialects.named import dialect_of, names
 from cof.dialects.native import split_tool_calls, tools
 from cof.dialects.turns import NAMED_SHAPES
 from cof.errors import InvalidConfig
+from cof.geometry import Box
 from cof.tools.zoom import zooms
-from cof.types import Box
 from cof.vision import views
 from tests.properties import cases
 

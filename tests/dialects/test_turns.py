@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from cof.dialects import turns
 from cof.dialects.named import dialect_of, names
+from cof.geometry import Box, Shown
 from cof.tools.zoom import zooms
-from cof.types import Action, Answer, Box, Call, Malformed, Shown
+from cof.types import Action, Answer, Call, Malformed
 from cof.vision import views
 from tests.calls import boxes_in
 from tests.properties import cases

@@ -15,11 +15,12 @@ from cof.evaluate.compare import HEADINGS, cells, markdown, read_runs, rows_of
 from cof.evaluate.plots import draw
 from cof.evaluate.report import report
 from cof.evaluate.run import Record
-from cof.loop.session import run
+from cof.geometry import Box
+from cof.loop.run import run
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.scoring.answers import Score
-from cof.types import Box, Question, Stop
+from cof.types import Question, Stop
 
 PICTURE = Image.new("RGB", (448, 448), "white")
 ZOOM = '<think></think><tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [100, 100, 200, 200]}}</tool_call>'

@@ -17,11 +17,12 @@ from cof.data.example import Example
 from cof.data.worlds import world_of
 from cof.errors import InputError, InvalidImage
 from cof.evaluate.run import Plan, Record, evaluate, records, scored_by
+from cof.geometry import Box, ViewSpec
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.runs import RunDir
 from cof.scoring.traces import score_trace
-from cof.types import Box, Question, Stop, ViewSpec
+from cof.types import Question, Stop
 from tests.commands import cof
 from tests.killing import run_killed
 

@@ -20,6 +20,7 @@ from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of, names
 from cof.dialects.turns import NAMED_SHAPES, SAID, Tags
 from cof.errors import InputError, InvalidImage
+from cof.geometry import Box, Shown
 from cof.plain import to_json
 from cof.serve import request
 from cof.serve.conversation import conversation_in
@@ -28,7 +29,8 @@ from cof.serve.schema import plan_of
 from cof.serve.service import Refused
 from cof.serve.structured import problem_of
 from cof.tools.zoom import zooms
-from cof.types import Answer, Box, Completion, Malformed, Shown, Turn
+from cof.trace import Turn
+from cof.types import Answer, Completion, Malformed
 from cof.vision.load import pixels_of
 from tests.calls import boxes_in
 

@@ -15,13 +15,15 @@ from PIL import Image
 
 from cof.dialects.cof import COF
 from cof.errors import ModelError
-from cof.loop.session import run, run_many
+from cof.geometry import Box, ViewSpec
+from cof.loop.run import run, run_many
 from cof.loop.setting import Mode, Setting
 from cof.models.base import Request
 from cof.models.scripted import Line, ScriptedModel
 from cof.plain import to_json, trace_from_json
 from cof.tools.zoom import zooms
-from cof.types import Answer, Box, Completion, Limits, Malformed, Question, Sampling, Stop, Trace, ViewSpec
+from cof.trace import Trace
+from cof.types import Answer, Completion, Limits, Malformed, Question, Sampling, Stop
 from cof.vision import boxes, views
 from tests.properties import cases
 

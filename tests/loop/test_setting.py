@@ -11,11 +11,11 @@ from PIL import Image
 
 import cof
 from cof.dialects.named import dialect_of
+from cof.geometry import ViewSpec
 from cof.loop.setting import TURN_TOKENS, setting_of
 from cof.models.base import Conversation, ModelInfo
 from cof.models.remote.model import RemoteModel
 from cof.models.scripted import ScriptedModel
-from cof.types import ViewSpec
 from cof.vision.views import PAPER
 from tests.models.remote.endpoints import ANSWER, by_turn, listening, models
 

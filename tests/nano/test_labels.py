@@ -8,6 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cof.data.worlds import SPLITS
+from cof.geometry import Box, Shown, ViewSpec
 from cof.nano.labels import (
     BACKGROUND,
     BLURRED,
@@ -21,7 +22,6 @@ from cof.nano.labels import (
 )
 from cof.needle.questions import FIND, LEGIBLE, LEGIBLE_MARK
 from cof.needle.scenes import BOARD, COLOURS, KINDS, MARKS, PATTERNS, Contents, Item, Scene, make_scene
-from cof.types import Box, Shown, ViewSpec
 from cof.vision import boxes, views
 from tests.properties import cases
 

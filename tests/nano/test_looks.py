@@ -5,13 +5,13 @@ import pytest
 import torch
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from cof.geometry import ViewSpec
 from cof.nano.architecture import make_tokenizer
 from cof.nano.lessons import Demonstrations
 from cof.nano.looks import COLOUR, SHAPE, VISUAL, look_loss
 from cof.nano.recipes import Lesson
 from cof.nano.scenes import SceneBatches
 from cof.needle.scenes import COLOURS, KINDS
-from cof.types import ViewSpec
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,13 @@ from cof.data.filters import Filters
 from cof.data.sequences import IGNORE
 from cof.data.worlds import world_of
 from cof.errors import InvalidConfig
+from cof.geometry import ViewSpec
 from cof.nano.recipes import Dense, NanoSupervisedConfig
 from cof.nano.scene_traces import SceneTraces
 from cof.nano.scenes import SceneBatches
 from cof.needle.experts import Experts
 from cof.runs import RunDir
 from cof.train.traces import TraceLessons
-from cof.types import ViewSpec
 from tests.train.test_traces import SPEC, lessons, mixed
 
 __all__ = ["lessons"]  # a fixture

@@ -3,12 +3,13 @@ import pytest
 from PIL import Image
 
 from cof.dialects.cof import COF
+from cof.geometry import ViewSpec
 from cof.loop.session import Session
 from cof.loop.setting import Setting
 from cof.needle.demonstrations import ZOOM_OPENING, demonstrate, guess, recover, show_targets, zoom_anyway
 from cof.needle.questions import needles, route
 from cof.needle.scenes import make_scene
-from cof.types import Answer, Question, ViewSpec
+from cof.types import Answer, Question
 from cof.vision import boxes, views
 from cof.vision.views import Picture
 from tests.calls import boxes_in

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cof.data.worlds import SPLITS
+from cof.geometry import Box
 from cof.needle.drawing import draw, draw_full, jpeg
 from cof.needle.scenes import COLOURS, KINDS, MARKS, PATTERNS, Contents, Item, Scene, make_scene
-from cof.types import Box
 from cof.vision import boxes
 from tests.properties import cases
 

@@ -14,7 +14,8 @@ from PIL import Image, ImageDraw, ImageOps
 from cof.data.outside import outside
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidImage
-from cof.loop.session import run
+from cof.geometry import ViewSpec
+from cof.loop.run import run
 from cof.loop.setting import setting_of, with_budget
 from cof.models.base import ModelInfo
 from cof.models.remote.model import RemoteModel
@@ -22,7 +23,8 @@ from cof.models.scripted import ScriptedModel
 from cof.needle.drawing import draw_full, jpeg
 from cof.needle.outside import LIMIT, outside_score
 from cof.needle.scenes import Contents, make_scene
-from cof.types import Question, Trace, ViewSpec
+from cof.trace import Trace
+from cof.types import Question
 from cof.vision import views
 from cof.vision.load import load
 from cof.vision.views import Picture

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cof.data.worlds import SPLITS
+from cof.geometry import Box, Shown, ViewSpec
 from cof.needle.questions import FIND, LEGIBLE, LEGIBLE_MARK, Needle, choices, needles, pick, route
 from cof.needle.scenes import COLOURS, MARKS, PATTERNS, Contents, Item, Scene, make_scene
-from cof.types import Box, Shown, ViewSpec
 from cof.vision import boxes, views
 from tests.properties import cases
 

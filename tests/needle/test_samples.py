@@ -4,9 +4,9 @@ import json
 import pytest
 
 from cof.errors import InputError
+from cof.geometry import ViewSpec
 from cof.needle.samples import jpeg_of, samples, write
 from cof.scoring.answers import exact
-from cof.types import ViewSpec
 from cof.vision.load import load
 
 

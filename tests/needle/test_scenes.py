@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cof.data.worlds import SPLITS
+from cof.geometry import Box
 from cof.needle.scenes import BOARD, COLOURS, HELD_OUT, KINDS, MARKS, PATTERNS, Contents, Scene, make_scene
-from cof.types import Box
 from cof.vision import boxes
 from tests.properties import cases
 

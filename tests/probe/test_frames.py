@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
+from cof.geometry import Box
 from cof.probe.frames import Frame, NamedBox, frame_of
 from cof.probe.pictures import COLOURS, SIZES, drawn
-from cof.types import Box
 
 Numbers = Callable[[Box, tuple[int, int]], tuple[float, ...]]
 pictures_of = functools.cache(drawn)  # a seed's pictures are drawn once

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cof.errors import InputError
+from cof.geometry import Box
 from cof.scoring.answers import Score, metric_of, score
 from cof.scoring.grounding import box_in, truth_boxes
-from cof.types import Box, Metric, Question
+from cof.types import Metric, Question
 
 METRICS: tuple[Metric, ...] = get_args(Metric)
 TEXT = st.text(min_size=1).filter(lambda text: text.strip())

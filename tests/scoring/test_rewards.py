@@ -11,12 +11,14 @@ from PIL import Image
 
 from cof.dialects.cof import COF
 from cof.errors import ModelError
-from cof.loop.session import run
+from cof.geometry import Box, ViewSpec
+from cof.loop.run import run
 from cof.loop.setting import Setting
 from cof.models.scripted import Line, ScriptedModel
 from cof.scoring.answers import Score
 from cof.scoring.rewards import REWARDS, Rollout, Weights, advantages_of, graded, parts, total
-from cof.types import Box, Question, Trace, ViewSpec
+from cof.trace import Trace
+from cof.types import Question
 from cof.vision import boxes
 
 PICTURE = Image.new("RGB", (896, 896))

@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from cof.loop.session import run
+from cof.geometry import Box, ViewSpec
+from cof.loop.run import run
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.scoring.answers import Score
 from cof.scoring.traces import listed, score_trace
-from cof.types import Box, Question, Stop, Trace, ViewSpec
+from cof.trace import Trace
+from cof.types import Question, Stop
 
 PICTURE = Image.new("RGB", (896, 896))
 TARGET = Box(400, 400, 500, 500)  # source pixels; the overview shows them at half the size

@@ -11,7 +11,8 @@ import pytest
 from cof.dialects.cof import COF
 from cof.models.base import Request
 from cof.serve.service import Service
-from cof.types import Exchange, Trace
+from cof.trace import Trace
+from cof.types import Exchange
 from cof.view.page import page_without_picture
 from tests.patience import PATIENCE
 from tests.serve.asking import ASKED, BLUE, QUESTION, RED, content, image, post, refused, user

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cof.loop.session import run
+from cof.loop.run import run
 from cof.models.base import ModelInfo
 from cof.models.scripted import ScriptedModel
 from cof.serve.finish import reply

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cof.tools.base import State
-from cof.types import Call, Limits, Observation
+from cof.trace import Observation
+from cof.types import Call, Limits
 
 
 @dataclass(frozen=True)

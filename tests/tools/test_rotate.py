@@ -13,14 +13,16 @@ from PIL import Image, ImageChops
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.dialects.native import tools
-from cof.loop.session import run
+from cof.geometry import Box, Rotate, Shown
+from cof.loop.run import run
 from cof.loop.setting import Setting
 from cof.models.base import Request
 from cof.models.scripted import ScriptedModel
 from cof.plain import to_json, trace_from_json
 from cof.tools.base import InvalidCall, State
 from cof.tools.rotate import TOOL
-from cof.types import Box, Call, Limits, Question, Rotate, Shown, Stop, Trace
+from cof.trace import Trace
+from cof.types import Call, Limits, Question, Stop
 from cof.vision import views
 
 TOML = """

@@ -9,7 +9,7 @@ from PIL import Image
 
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
-from cof.loop.session import run
+from cof.loop.run import run
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.plain import to_json, trace_from_json

@@ -18,7 +18,8 @@ from cof.data.example import Example
 from cof.data.worlds import world_of
 from cof.errors import InvalidConfig
 from cof.evaluate.run import Plan, evaluate, records
-from cof.loop.session import run as run_session
+from cof.geometry import ViewSpec
+from cof.loop.run import run as run_session
 from cof.loop.setting import Setting
 from cof.models.local.model import LocalModel
 from cof.models.scripted import ScriptedModel
@@ -31,7 +32,6 @@ from cof.train.prompts import FilePrompts, WorldPrompts
 from cof.train.reinforce import ReinforceConfig
 from cof.train.rollouts import play
 from cof.train.start import last_checkpoint
-from cof.types import ViewSpec
 from tests.test_served import free_port
 from tests.train.test_resume import RECIPES
 

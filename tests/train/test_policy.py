@@ -11,7 +11,7 @@ import torch
 from cof.data.worlds import world_of
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
-from cof.loop.session import run_many
+from cof.loop.run import run_many
 from cof.loop.setting import Setting
 from cof.models.encoding import views_in
 from cof.models.local.model import LocalModel

@@ -18,7 +18,8 @@ from cof.data.sequences import IGNORE
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
-from cof.loop.session import run
+from cof.geometry import Box, ViewSpec
+from cof.loop.run import run
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.plain import to_json
@@ -26,7 +27,7 @@ from cof.tools.zoom import zooms
 from cof.train.recipes import SupervisedConfig
 from cof.train.sft import supervised_by
 from cof.train.traces import TraceLessons
-from cof.types import Answer, Box, Limits, Question, Stop, ViewSpec
+from cof.types import Answer, Limits, Question, Stop
 from cof.vision import views
 from cof.vision.load import load
 from tests.tiny import FAMILIES, write_checkpoint

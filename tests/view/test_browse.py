@@ -15,12 +15,14 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from cof.dialects.cof import COF
-from cof.loop.session import NO_VIEW, run
+from cof.geometry import Box, ViewSpec
+from cof.loop.run import run
+from cof.loop.session import NO_VIEW
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.plain import to_json
 from cof.tools.zoom import zooms
-from cof.types import Answer, Box, Limits, Question, Stop, ViewSpec
+from cof.types import Answer, Limits, Question, Stop
 from cof.view.browse import ShownTrace, write_pages
 from cof.vision import views
 from cof.vision.load import load

@@ -19,13 +19,15 @@ from PIL import Image, ImageChops
 from cof.data.outside import OUTSIDE
 from cof.dialects.cof import COF
 from cof.errors import InvalidImage, ModelError
-from cof.loop.session import run
+from cof.geometry import Box, ViewSpec
+from cof.loop.run import run
 from cof.loop.setting import Setting
 from cof.models.scripted import Line, ScriptedModel
 from cof.needle.drawing import draw_full
 from cof.needle.scenes import make_scene
 from cof.tools.zoom import zooms
-from cof.types import Action, Answer, Box, Limits, Malformed, Question, Trace, ViewSpec
+from cof.trace import Trace
+from cof.types import Action, Answer, Limits, Malformed, Question
 from cof.view import page as page_module
 from cof.view.encoded import EncodedPicture
 from cof.view.page import UNLISTED, page_without_picture, trace_page

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cof.errors import InputError, InvalidBox, InvalidImage
-from cof.types import Box
+from cof.geometry import Box
 from cof.vision import boxes
 from tests.properties import cases
 

@@ -11,12 +11,14 @@ from PIL import Image
 
 from cof.dialects.named import dialect_of, names
 from cof.errors import InvalidConfig
+from cof.geometry import Box, Shown, ViewSpec
 from cof.loop.notes import cut_turns, limit_notes, notes, stop_note, unreadable
-from cof.loop.session import run
+from cof.loop.run import run
 from cof.loop.setting import Setting, setting_of
 from cof.models.scripted import ScriptedModel
 from cof.tools.zoom import observed, zooms
-from cof.types import Box, Completion, Limits, Question, Sampling, Shown, Stop, Trace, Turn, ViewSpec
+from cof.trace import Trace, Turn
+from cof.types import Completion, Limits, Question, Sampling, Stop
 from cof.vision import boxes
 from cof.vision import limits as within
 from cof.vision.views import PAPER

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageDraw, ImageStat
 
 from cof.errors import InputError, InvalidBox, InvalidImage
-from cof.types import Box, Shown, ViewSpec
+from cof.geometry import Box, Shown, ViewSpec
 from cof.vision import boxes, views
 from cof.vision.load import LoadLimits, load
 from cof.vision.views import Picture

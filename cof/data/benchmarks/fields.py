@@ -12,7 +12,7 @@ from typing import Any
 
 from cof.data.benchmarks.rows import Row
 from cof.errors import InputError, InvalidBox
-from cof.types import Box
+from cof.geometry import Box
 
 SIMILAR = 0.82  # share of letters in common from which a name counts as misspelt
 

@@ -26,7 +26,8 @@ from cof.data.benchmarks.rows import Row
 from cof.data.example import Example
 from cof.dialects.cof import COF
 from cof.errors import InputError, InvalidBox
-from cof.types import Box, Metric, Question
+from cof.geometry import Box
+from cof.types import Metric, Question
 
 GET = "put it there, or give its path relative to the file"
 FIELDS = (  # ours, as documented

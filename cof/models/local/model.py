@@ -22,11 +22,11 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from cof.dialects.cof import COF
 from cof.errors import ModelError
+from cof.geometry import ViewSpec
 from cof.models.base import Conversation, ModelInfo, Usage
 from cof.models.encoding import IMAGE_PAD, Codec
 from cof.models.local.engine import Engine
 from cof.models.named import WANT, place_of, source_of
-from cof.types import ViewSpec
 from cof.vision.views import PAPER
 
 CARD = "cof.json"

@@ -12,9 +12,10 @@ from typing import Any
 from cof.dialects.base import Message, Part
 from cof.dialects.dialect import Dialect
 from cof.dialects.native import FOLLOWS, split_tool_calls, tools
+from cof.geometry import Shown
 from cof.models.base import Request
 from cof.models.remote.refusals import Unsupported
-from cof.types import Sampling, Shown
+from cof.types import Sampling
 from cof.vision.urls import Wire
 
 Urls = dict[Shown, str]  # the pictures of one conversation as data URLs, each encoded once

@@ -5,7 +5,8 @@ import pytest
 
 from cof.data.benchmarks import jsonl
 from cof.errors import InputError
-from cof.types import Box, Question
+from cof.geometry import Box
+from cof.types import Question
 from tests.data.benchmarks.copies import check, in_base64, one_line, picture, write_lines, write_tsv
 
 

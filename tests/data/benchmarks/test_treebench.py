@@ -2,7 +2,7 @@ import pytest
 
 from cof.data.benchmarks import treebench
 from cof.errors import InputError
-from cof.types import Box
+from cof.geometry import Box
 from tests.data.benchmarks.copies import check, in_base64, one_line, write_tsv
 
 COLUMNS = dict.fromkeys("ABCDEFGHIJK", "")

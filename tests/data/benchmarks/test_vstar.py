@@ -5,8 +5,8 @@ import pytest
 from cof.data.benchmarks import vstar
 from cof.data.benchmarks.left_out import LeftOut
 from cof.errors import InputError
+from cof.geometry import Box
 from cof.needle.samples import samples, write
-from cof.types import Box
 from tests.data.benchmarks.copies import check, in_base64, one_line, picture, write_lines, write_tsv
 
 ATTRIBUTE = {

@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 from cof.errors import InputError
-from cof.loop.session import Session, run_many
+from cof.loop.run import run_many
+from cof.loop.session import Session
 from cof.loop.setting import Mode, Setting
 from cof.models.base import Request, Usage, complete
 from cof.models.encoding import Codec
@@ -23,7 +24,8 @@ from cof.models.local.model import LocalModel
 from cof.needle.demonstrations import ZOOM_OPENING
 from cof.needle.samples import samples, truth_of
 from cof.plain import to_json, trace_from_json
-from cof.types import Sampling, Stop, Trace
+from cof.trace import Trace
+from cof.types import Sampling, Stop
 from cof.vision.views import Picture
 
 SAMPLES = list(samples("validation", 7, 6, 896))

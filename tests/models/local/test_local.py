@@ -16,13 +16,14 @@ from PIL import Image
 from cof.dialects.base import Message
 from cof.dialects.cof import COF
 from cof.errors import ModelError
-from cof.loop.session import run, run_many
+from cof.geometry import ViewSpec
+from cof.loop.run import run, run_many
 from cof.loop.setting import Setting
 from cof.models.base import Request, complete
 from cof.models.local.model import CARD, LocalModel
 from cof.models.scripted import ScriptedModel
 from cof.plain import to_json
-from cof.types import Completion, Limits, Question, Sampling, Stop, ViewSpec
+from cof.types import Completion, Limits, Question, Sampling, Stop
 from cof.vision import views
 from cof.vision.views import PAPER
 from tests.tiny import FAMILIES, write_checkpoint

@@ -11,12 +11,14 @@ import torch
 from PIL import Image
 
 from cof.errors import InvalidImage
+from cof.geometry import Shown, ViewSpec
 from cof.loop.session import Session
 from cof.loop.setting import Setting
 from cof.models.local.model import LocalModel
 from cof.needle.samples import samples
 from cof.serve.worker import ModelWorker, StreamingSession
-from cof.types import Sampling, Shown, Stop, Trace, ViewSpec
+from cof.trace import Trace
+from cof.types import Sampling, Stop
 from cof.vision.views import Picture
 from tests.patience import PATIENCE
 

@@ -18,7 +18,8 @@ import pytest
 from PIL import Image
 
 from cof.errors import InputError
-from cof.loop.session import Session, run, run_many
+from cof.loop.run import run, run_many
+from cof.loop.session import Session
 from cof.loop.setting import Setting
 from cof.models.remote.model import RemoteModel
 from cof.types import Question, Stop

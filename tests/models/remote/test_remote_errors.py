@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from cof.errors import InputError, ModelError
-from cof.loop.session import run, run_many
+from cof.loop.run import run, run_many
 from cof.loop.setting import Setting
 from cof.models.remote.endpoint import models_at
 from cof.types import Question, Stop

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cof.errors import InputError
-from cof.loop.session import run
+from cof.loop.run import run
 from cof.models.remote.endpoint import KEY
 from cof.models.remote.endpoint import Endpoint as Posting
 from cof.models.remote.model import RemoteModel

@@ -13,9 +13,10 @@ from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.dialects.native import FOLLOWS
-from cof.loop.session import run
+from cof.loop.run import run
 from cof.loop.setting import Setting
-from cof.types import Limits, Trace
+from cof.trace import Trace
+from cof.types import Limits
 from tests.models.remote.endpoints import (
     ANSWER,
     PICTURE,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cof.loop.session import run, run_many
+from cof.loop.run import run, run_many
 from cof.types import Question, Stop
 from tests.models.remote.endpoints import ANSWER, PICTURE, QUESTION, ZOOM, Reply, by_turn, listening, model_at, refusing
 

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from cof.loop.session import run, run_many
+from cof.loop.run import run, run_many
 from cof.models.remote.replicas import Replicas
 from cof.types import Question
 from tests.models.remote.endpoints import (
