@@ -1,8 +1,7 @@
 """Everything that happened between a question and its end: turns with what the tools gave back, and the trace of a run.
 
-A trace names regions of its pictures and renders again exactly. Derived figures (`answer`, `zooms`, `tokens`) are properties and
-are never stored. No I/O but in `Trace.save` and `to_html`, which reach up to the rooms that write JSON and pages, for people
-at a prompt.
+A trace names regions of its pictures and renders again exactly. Derived figures (`answer`, `zooms`, `tokens`) are properties
+and are never stored. No I/O but in `Trace.save` and `to_html`, which reach up to the rooms that write JSON and pages.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The focus loop: show, listen, zoom, until there is an answer or a named stop. The heart of the package.
 
 A `Session` is one question on its way, which a model continues (`run.py`). A bad box or a malformed turn is told to the model
-and costs a turn; at a limit the model is told, and asked for its answer once. A model that fails is recorded in the trace (`Stop.FAILED`), never raised and never turned into an answer.
+and costs a turn; at a limit the model is told, and asked for its answer once. A model that fails is recorded in the trace
+(`Stop.FAILED`), never raised and never turned into an answer.
 """
 
 from __future__ import annotations
