@@ -126,7 +126,7 @@ def test_names_and_questions_that_the_output_cannot_take_are_escaped(folder: Pat
             [*command[:5], text, *options, "--trace", "t.json"], capture_output=True, cwd=folder, env=environment
         )
     assert (written.returncode, written.stderr) == (0, b"")
-    assert json.loads((folder / "t.json").read_text())["question"]["image"] == str(folder / name)
+    assert json.loads((folder / "t.json").read_text())["question"]["images"][0] == str(folder / name)
 
 
 def test_a_folder_is_its_pictures_and_names_what_is_none(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
