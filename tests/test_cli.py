@@ -197,6 +197,7 @@ def test_a_build_in_which_everything_failed_says_so(tmp_path):
     assert json.loads((tmp_path / "run" / "stats.json").read_text())["dropped"]["failed"] == 1
 
 
+@pytest.mark.long
 def test_data_that_cannot_be_built_is_one_line(built, tmp_path):
     out = ["--out", tmp_path / "run"]
     refused(cof("data", "build", "--source", tmp_path / "none.jsonl", *out), "does not exist")

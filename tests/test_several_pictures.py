@@ -171,6 +171,7 @@ def test_labels_of_training_fall_on_turns_about_both_pictures(files: list[Path],
     assert second == pytest.approx(crop, abs=1e-4) != pytest.approx(first, abs=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("family", ["qwen2_5_vl"])
 def test_a_model_in_this_process_reads_both(family: str, files: list[Path], tmp_path: Path) -> None:
     """A tiny checkpoint with random weights: its words mean nothing, and its prompt has the tokens of both pictures."""

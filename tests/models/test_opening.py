@@ -87,6 +87,7 @@ def test_each_role_of_a_search_has_its_key(key_file: Path) -> None:
     assert (keys(one), keys(other)) == (["Bearer s3cret"], [None])
 
 
+@pytest.mark.long
 def test_a_judge_of_an_evaluation_has_its_key(key_file: Path, tmp_path: Path) -> None:
     def judged(*options: Any) -> Any:
         asked = ["--n", 1, "--side", 448, "--arms", "direct", "--url", model.url, "--model", "m"]

@@ -118,6 +118,7 @@ def expected(thing: Item | None, view: Shown) -> tuple[dict[str, int], Box | Non
     return told, part
 
 
+@pytest.mark.long
 @MANY
 @given(seen())
 def test_every_token_says_what_stands_there(case: tuple[Scene, Shown]) -> None:
@@ -135,6 +136,7 @@ def test_every_token_says_what_stands_there(case: tuple[Scene, Shown]) -> None:
             assert np.allclose(labels.box[token], box.as_tuple(), atol=1e-2)
 
 
+@pytest.mark.long
 @MANY
 @given(seen())
 def test_letters_are_told_where_they_can_be_read(case: tuple[Scene, Shown]) -> None:

@@ -191,6 +191,7 @@ def test_all_texts_count_towards_the_limit_of_a_server() -> None:
         assert "want at most 60" in refused(post(url, user("x" * 30, image()), ANSWERED, user("y" * 30)))[1]
 
 
+@pytest.mark.long
 def test_a_model_of_single_questions_says_what_was_left_out(url: str) -> None:
     """cof-nano was not trained on them, and answers worse with them."""
     from tests.serve.test_api import ANSWER, PLAZA

@@ -172,6 +172,7 @@ def test_no_name_of_a_run_or_an_arm_leads_out_of_the_folder_or_breaks_an_address
     assert [each.name for each in (tmp_path / "outer").iterdir()] == ["view"]
 
 
+@pytest.mark.long
 def test_a_run_that_lies_above_has_the_name_of_its_folder(runs: dict[str, list[ShownTrace]], tmp_path: Path) -> None:
     (tmp_path / "mine" / "below").mkdir(parents=True)
     line = json.dumps({"id": "0", "arm": "../../x", "trace": to_json(runs["bad"][0].trace)})
