@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -157,20 +156,22 @@ def _turn(data: dict[str, Any]) -> Turn:
 
 def _turn_2(data: dict[str, Any], shown: int) -> Turn:
     """A turn of version 2, whose one tool was the zoom; `shown` is the id of the first view in it."""
-    action = data["action"]
-    if action["type"] == "zoom":
-        thoughts = itertools.chain([action["thought"]], itertools.repeat(""))
-        asked = zip(action["boxes"], thoughts, strict=False)
-        calls = tuple(Call(ZOOM, {"box": Box(**box)}, action["label"], thought) for box, thought in asked)
-    views = [replace(_shown(view), id=shown + n, made_by=ZOOM) for n, view in enumerate(data["views"])]
+    views = (replace(_shown(view), id=shown + n, made_by=ZOOM) for n, view in enumerate(data["views"]))
     return Turn(
         _completion(data["completion"]),
-        calls if action["type"] == "zoom" else _action(action),
+        _action_2(data["action"]),
         tuple(Observation((view,)) for view in views),
         data["note"],
         data["seconds"],
         data["given"],
     )
+
+
+def _action_2(data: dict[str, Any]) -> Action:
+    if data["type"] != "zoom":
+        return _action(data)
+    boxes = enumerate(data["boxes"])
+    return tuple(Call(ZOOM, {"box": Box(**box)}, data["label"], "" if n else data["thought"]) for n, box in boxes)
 
 
 def _completion(data: dict[str, Any]) -> Completion:

@@ -14,7 +14,7 @@ from cof.dialects.cof import COF
 from cof.geometry import Box, Shown
 from cof.scoring.answers import score
 from cof.tools.zoom import observed, zooms
-from cof.trace import Trace, Turn
+from cof.trace import Observation, Trace, Turn
 from cof.types import Answer, Call, Completion, Limits, Sampling
 from cof.vision import boxes, views
 
@@ -90,13 +90,13 @@ def trajectory(example: Example, chain: Sequence[Place], thoughts: Sequence[str]
     *before, last = thoughts
     first = example.overview
     looks = [
-        _turn(zooms([each.box], each.thing, thought), (each.view,), first)
-        for each, thought in zip(chain, before, strict=True)
+        _turn(zooms([each.box], each.thing, thought), observed([each.view], number), first)
+        for number, (each, thought) in enumerate(zip(chain, before, strict=True), 1)
     ]
     answer = _turn(Answer(example.question.answer or "", last), (), first)
     asked = example.question
     return Trace(asked.id, asked, AGENT, COF.name, example.spec, Sampling(), Limits(), (first,), (*looks, answer))
 
 
-def _turn(action: Answer | tuple[Call, ...], shown: tuple[Shown, ...], first: Shown) -> Turn:
-    return Turn(Completion(COF.write(action, (first,))), action, observed(shown))
+def _turn(action: Answer | tuple[Call, ...], observations: tuple[Observation, ...], first: Shown) -> Turn:
+    return Turn(Completion(COF.write(action, (first,))), action, observations)

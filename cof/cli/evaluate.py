@@ -296,6 +296,5 @@ def _measure(
         answers = [(record.trace.question, record.trace.answer) for record in found]
         scored = judged(judge, answers, run.journal("verdicts"))
         if missing := sum(asked.answer is not None and scored(asked, said).value is None for asked, said in answers):
-            reason = f"{missing} answers have no verdict of the judge; the same command asks it again"
-            print(reason, file=sys.stderr)
+            print(f"{missing} answers have no verdict of the judge; the same command asks it again", file=sys.stderr)
         return report(found, scored), found

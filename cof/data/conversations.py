@@ -133,8 +133,8 @@ def _turns(row: Row, exchanges: Sequence[tuple[Said, Said]], first: Shown, diale
                 if number < len(exchanges) and len(reply.pictures) != len(shown):
                     came = f"asks for {len(shown)} crops and is shown {len(reply.pictures)}"
                     raise InputError(f"{row.place}, turn {number} {came}; want as many")
+        turns.append(Turn(Completion(said.text), action, observed(shown, 1 + len(seen))))
         seen += shown
-        turns.append(Turn(Completion(said.text), action, observed(shown)))
     return turns
 
 

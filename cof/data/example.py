@@ -110,47 +110,28 @@ class Example:
         is known of the question at that size, its depth is None. Raises InvalidImage where the picture must be read and
         cannot be, InputError where a true box is none.
         """
-        if self.further:
-            return self._several_at(spec, resolution, source)
-        shrunk, factor = boxes.shrink(self.size, resolution or max(self.size))
-        smaller = source == "resized" and shrunk != self.size
-        if source == "original":
-            most = min(spec.max_pixels, shrunk[0] * shrunk[1])
-            rules = replace(spec, max_pixels=most, min_pixels=min(spec.min_pixels, most))
-        else:
-            rules = spec
-        size = shrunk if smaller else self.size
-        shown = replace(
-            self,
-            question=with_true_boxes(self.question),
-            load=functools.partial(_resized, self, size) if smaller else functools.partial(_whole, self),
-            spec=rules,
-            known_size=size,
-        )
-        if self.truth is not None:
-            return _needing(shown, self.truth.resized(factor) if smaller else self.truth)
-        question = shown.question
-        if smaller:
-            sx, sy = size[0] / self.size[0], size[1] / self.size[1]
-            question = replace(question, targets=tuple(boxes.scale(box, sx, sy) for box in question.targets))
-        if smaller or rules != spec:
-            question = replace(question, depth=None)  # what was needed at another size
-        return replace(shown, question=question)
-
-    def _several_at(self, spec: ViewSpec, resolution: int, source: Source) -> Example:
-        """`at` of a question about several pictures, each of which is made smaller where it is larger than `resolution`."""
-        question, rules = with_true_boxes(self.question), spec
-        sizes = [picture.size for picture in self.pictures]
-        shrunk = [boxes.shrink(size, resolution or max(size))[0] for size in sizes]
+        sizes = (self.size, *(picture.size for picture in self.pictures[1:])) if self.further else (self.size,)
+        shrunk = tuple(boxes.shrink(size, resolution or max(size))[0] for size in sizes)
+        rules, asked_sizes = spec, shrunk
         if source == "original":
             most = min(spec.max_pixels, max(width * height for width, height in shrunk))
-            rules, shrunk = replace(spec, max_pixels=most, min_pixels=min(spec.min_pixels, most)), sizes
-        loads = [functools.partial(_sized, *each) for each in zip(self.pictures, shrunk, strict=True)]
-        scales = [(small[0] / size[0], small[1] / size[1]) for small, size in zip(shrunk, sizes, strict=True)]
-        targets = tuple(boxes.scale(box, *scales[box.picture]) for box in question.targets)
-        depth = question.depth if (shrunk, rules) == (sizes, spec) else None
-        asked = replace(question, targets=targets, depth=depth)
-        return replace(self, question=asked, load=loads[0], further=tuple(loads[1:]), spec=rules, known_size=shrunk[0])
+            rules = replace(spec, max_pixels=most, min_pixels=min(spec.min_pixels, most))
+            asked_sizes = sizes
+        first, *further = (functools.partial(_sized, self, number, size) for number, size in enumerate(asked_sizes))
+        question = with_true_boxes(self.question)
+        shown = replace(
+            self, question=question, load=first, further=tuple(further), spec=rules, known_size=asked_sizes[0]
+        )
+        if self.truth is not None:
+            factor = boxes.shrink(self.size, resolution or max(self.size))[1]
+            return _needing(shown, self.truth if asked_sizes == sizes else self.truth.resized(factor))
+        if asked_sizes != sizes:
+            scales = [(small[0] / size[0], small[1] / size[1]) for small, size in zip(asked_sizes, sizes, strict=True)]
+            targets = tuple(boxes.scale(box, *scales[box.picture]) for box in question.targets)
+            question = replace(question, targets=targets)
+        if (asked_sizes, rules) != (sizes, spec):
+            question = replace(question, depth=None)  # what was needed at another size
+        return replace(shown, question=question)
 
     def shows_answer(self, view: Shown) -> bool | None:
         """Whether the answer can be seen in `view`: without a world's truth, all targets lie in it; None without targets."""
@@ -177,13 +158,7 @@ def _needing(shown: Example, truth: Truth) -> Example:
     return replace(shown, question=question, truth=truth)
 
 
-def _sized(picture: Picture, size: tuple[int, int]) -> Image.Image:
+def _sized(example: Example, number: int, size: tuple[int, int]) -> Image.Image:
+    """The picture of the example with that number, made smaller where `size` is."""
+    picture = example.pictures[number]
     return picture.image if size == picture.size else picture.image.resize(size, Image.Resampling.LANCZOS)
-
-
-def _whole(example: Example) -> Image.Image:
-    return example.picture.image
-
-
-def _resized(example: Example, size: tuple[int, int]) -> Image.Image:
-    return example.picture.image.resize(size, Image.Resampling.LANCZOS)

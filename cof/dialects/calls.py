@@ -8,6 +8,7 @@ a `Fault`; nothing is evaluated.
 from __future__ import annotations
 
 import json
+import math
 import re
 import reprlib
 from collections.abc import Sequence
@@ -23,9 +24,7 @@ from cof.types import ZOOM, Call
 if TYPE_CHECKING:
     from cof.dialects.dialect import Dialect
 
-PICTURE = (
-    "picture"  # the key that names the picture of a box where the family has none of its own; pictures count from 1
-)
+PICTURE = "picture"  # the key of a box's picture, counted from 1, where the family has no key of its own
 ORIGINAL = "original_image"  # the name of the first picture; of several the second is original_image_2
 _ORIGINAL, _OBSERVATION = re.compile(rf"{ORIGINAL}(?:_(\d{{1,6}}))?"), re.compile(r"observation_(\d{1,6})")
 Y_FIRST = "box_2d"  # Gemini's key of boxes in thousandths, y first (ai.google.dev/gemini-api/docs/image-understanding)
@@ -34,9 +33,7 @@ _WHOLE = re.compile(r"\d{1,6}")
 _FLAT = re.compile(r"\{[^{}]*+\}")
 _OPENER = re.compile(r"\{|<function=|<arg_key>")  # the first of them says which form a named call has
 
-NamedCall = tuple[
-    str, Any
-]  # the family's name of a tool, "" where calls have no names, and the arguments as they were written
+NamedCall = tuple[str, Any]  # the family's name of a tool, "" where calls have none, and the arguments as written
 
 
 class Fault(Exception):
@@ -53,12 +50,12 @@ def calls_of(dialect: Dialect, spans: Sequence[Span], shown: Sequence[Shown], th
     written = [each for span in spans for each in _written(dialect, span)]
     if not written:
         raise Fault("the call names no box; want one")
-    found = list[Call]()
+    found = dict[tuple[str, str], Call]()
     for name, arguments in written:
         call = _call(dialect, name, arguments, shown)
-        if not any((call.tool, call.arguments) == (other.tool, other.arguments) for other in found):
-            found.append(call)
-    return (replace(found[0], thought=thought), *found[1:])
+        found.setdefault((call.tool, repr(call.arguments)), call)  # arguments need not be hashable
+    first, *others = found.values()
+    return (replace(first, thought=thought), *others)
 
 
 def _call(dialect: Dialect, name: str, arguments: dict[str, Any], shown: Sequence[Shown]) -> Call:
@@ -69,10 +66,27 @@ def _call(dialect: Dialect, name: str, arguments: dict[str, Any], shown: Sequenc
     if other is None:
         box, subject = _box(dialect, arguments, shown)
         return Call(ZOOM, {"box": box} | ({"of": subject} if shown[subject].edits else {}), label)
-    own: dict[str, Any] = {key: arguments[word] for key, word in other.arguments if word in arguments}
+    own: dict[str, Any] = {key: _kept(arguments[word]) for key, word in other.arguments if word in arguments}
     if "of" in own:
         own["of"] = _subject(dialect, dict(other.arguments)["of"], own["of"], shown)
     return Call(other.tool, own, label)
+
+
+def _kept(value: Any, deeper: int = relaxed_json.DEEPEST) -> Any:
+    """An argument of a further tool as a trace can keep it: half characters are replaced. Raises Fault on what is no JSON, or
+    nested too deep."""
+    match value:
+        case str():
+            return value.encode(errors="replace").decode()
+        case None | bool() | int():
+            return value
+        case float() if math.isfinite(value):
+            return value
+        case list() if deeper:
+            return [_kept(each, deeper - 1) for each in value]
+        case dict() if deeper:
+            return {_kept(key): _kept(each, deeper - 1) for key, each in value.items()}
+    raise Fault("an argument of the call is infinite or nested too deep; want plain JSON")
 
 
 def named(body: str, label: str = "", whole: bool = True) -> list[NamedCall]:

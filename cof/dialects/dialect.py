@@ -27,13 +27,8 @@ from cof.vision.views import PAPER
 IMAGE, WORDS, QUESTION, FAULT = "{image}", "{words}", "{question}", "{fault}"
 CHOICES, LETTERED = "{choices}", "{lettered}"
 SEVERAL = 'There are {count} pictures. A box is in the first one, unless its call says "{key}": 2 or another number.'
-NEWER = (
-    "native",
-    "order",
-    "pad",
-    "max_side",
-    "tools",
-)  # than evaluations that go on: hashed where they are not the default
+# newer than evaluations that go on: hashed where they are not the default
+NEWER = ("native", "order", "pad", "max_side", "tools")
 
 
 @dataclass(frozen=True)
@@ -233,11 +228,11 @@ class Dialect:
         return reading.well_formed(self, text)
 
     def _reply(self, question: Question, turn: Turn, shown: int) -> tuple[Message, ...]:
-        told = "\n".join(filter(None, (*(each.words for each in turn.observations), turn.note)))
+        words = "\n".join(filter(None, (*(each.words for each in turn.observations), turn.note)))
         if not turn.views:
-            return (Message("user", (told,)),) if told else ()
+            return (Message("user", (words,)),) if words else ()
         width, height = turn.views[0].size
-        values = {"n": shown + 1, "before": shown, "width": width, "height": height, "words": told or self.closer}
+        values = {"n": shown + 1, "before": shown, "width": width, "height": height, "words": words or self.closer}
         values |= {"question": question.text.strip()} | _options(question)
         before, after = (_fill(part, values) for part in self.reply.split(IMAGE))
         parts: tuple[Part, ...] = (before, *turn.views, after)

@@ -1,4 +1,4 @@
-"""Native tool calls: the declaration of the zoom tool for a server, and a turn split into its words and its calls.
+"""Native tool calls: the declaration of a family's tools for a server, and a turn split into its words and its calls.
 
 `split_tool_calls` is the inverse of `Dialect.join`. A turn that cannot be split without loss stays text, so that a server
 never gets a call that is not JSON.
@@ -15,8 +15,8 @@ from cof.dialects.dialect import Dialect
 from cof.dialects.frames import Unit
 from cof.dialects.turns import Tags
 from cof.tools.known import tool_named
+from cof.types import ZOOM
 
-ABOUT = "Shows a part of a picture enlarged."
 FOLLOWS = "The picture is in the next message."  # a tool's reply where the picture itself stands in a user turn
 LABEL = "What the part shows."
 OF = "Which of the pictures so far it is about."
@@ -61,7 +61,10 @@ def _zoom(dialect: Dialect) -> dict[str, Any]:
         arguments[dialect.source] = {"type": kind, "description": said}
     needed = [dialect.box, *([dialect.source] if dialect.source else [])]
     schema = {"type": "object", "properties": arguments, "required": needed}
-    return {"type": "function", "function": {"name": dialect.tool, "description": ABOUT, "parameters": schema}}
+    return {
+        "type": "function",
+        "function": {"name": dialect.tool, "description": tool_named(ZOOM).about, "parameters": schema},
+    }
 
 
 def split_tool_calls(dialect: Dialect, text: str) -> tuple[str, tuple[tuple[str, str], ...]]:

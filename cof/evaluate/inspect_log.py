@@ -39,7 +39,8 @@ SIDE = 1024  # most pixels of a picture's longer side in a log
 QUALITY = 85
 PICTURES = 100  # samples of a log that carry pictures, where nobody says: 4 to 5 MB with nano's views
 ID_LETTERS = 22  # as many as its own ids have
-LIMITS = {Stop.TURNS: "turn", Stop.TOKENS: "token", Stop.SECONDS: "time", Stop.ZOOMS: "custom", Stop.PIXELS: "custom"}
+CUSTOM = (Stop.ZOOMS, Stop.CALLS, Stop.PIXELS)  # limits that inspect-ai has no name for
+LIMITS = {Stop.TURNS: "turn", Stop.TOKENS: "token", Stop.SECONDS: "time"} | dict.fromkeys(CUSTOM, "custom")
 FIGURES = ("accuracy", "right", "low", "high", "zooms", "zoomed", "visual_tokens", "text_tokens", "mcc", "failed")
 
 Json = dict[str, Any]

@@ -5,6 +5,8 @@ Everything is worked out from the trace, so that the console, JSON and pages say
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cof.geometry import Box, Shown
 from cof.trace import Trace, Turn
 from cof.types import Malformed, Stop
@@ -79,7 +81,8 @@ def _overview(trace: Trace) -> str:
     if trace.overview.pixels >= natural.pixels:
         return ""
     crops = f" keeps room for {trace.limits.zooms} crops" if trace.limits.zooms else " leaves no more"
-    kept = f"the limit pixels = {trace.limits.pixels:,}{crops}"
+    several = f", and {len(trace.overviews)} pictures share the rest" if len(trace.overviews) > 1 else ""
+    kept = f"the limit pixels = {trace.limits.pixels:,}{crops}{several}"
     return f"The overview has {_size(trace.overview)} pixels instead of {_size(natural)}: {kept}."
 
 
@@ -91,7 +94,8 @@ def _crops(trace: Trace) -> tuple[str, ...]:
         if view.pixels >= views.zoom(box, first, trace.spec).pixels:
             continue
         cap = trace.limits.crop_pixels
-        by_cap = cap is not None and view == views.zoom(box, first, at_most(trace.spec, cap))
+        upright = replace(view, edits=(), size=view.unedited)
+        by_cap = cap is not None and upright == views.zoom(box, first, at_most(trace.spec, cap))
         capped, shared = capped + by_cap, shared + (not by_cap)
     limits = trace.limits
     cap_name = "crop_pixels (--budget or --crop-budget)"
@@ -106,18 +110,23 @@ def _shrunk(count: int, trace: Trace, limit: str, value: int | None) -> str:
 
 
 def _not_shown(trace: Trace) -> str:
-    count = sum(len(turn.refused) for turn in trace.model_turns if not _complained(turn, trace))
+    refused = [call for turn in trace.model_turns if not _complained(turn, trace) for call in turn.refused]
+    count = len(refused)
     if not count or trace.mode == "direct" or trace.stop in (Stop.ANSWER, Stop.FAILED):
         return ""
     name = trace.stop.value
-    requested = f"{count} requested box{'es' * (count != 1)}"
-    return f"{requested} {_was(count)} not shown: the limit {name} = {getattr(trace.limits, name):,} was reached."
+    limit = f"the limit {name} = {getattr(trace.limits, name):,} was reached"
+    if all(call.box for call in refused):
+        return f"{count} requested box{'es' * (count != 1)} {_was(count)} not shown: {limit}."
+    return f"{count} call{'s' * (count != 1)} {_was(count)} not followed: {limit}."
 
 
 def _complained(turn: Turn, trace: Trace) -> bool:
-    """Whether a refused call was told its fault: its box lies outside, or its arguments are wrong. No limit did that."""
-    boxes_of = [call.box for call in turn.refused[:1]]
-    return any(box is None or _outside(box, trace) for box in boxes_of)
+    """Whether a call was refused for its own fault, which no limit did: its box lies outside, or its arguments are wrong."""
+    return any(
+        _outside(call.box, trace) if call.box else trace.tools.get(call.tool, 0) < trace.limits.of(call.tool)
+        for call in turn.refused[:1]
+    )
 
 
 def _outside(box: Box, trace: Trace) -> bool:

@@ -188,12 +188,14 @@ def _observe(session: Session, calls: Sequence[Call]) -> tuple[tuple[Observation
     trace, found = session.trace, list[Observation]()
     used = Counter(trace.tools)
     for call in calls:
+        if used[call.tool] >= trace.limits.of(call.tool):
+            break
         shown = tuple(view for each in found for view in each.shown)
         try:
             observation = tool_named(call.tool).run(call, State(trace, shown), trace.limits)
         except (InvalidBox, InvalidCall) as error:
             return tuple(found), session.setting.dialect.complain(str(error))
-        if observation is None or used[call.tool] >= trace.limits.of(call.tool):
+        if observation is None:
             break
         used[call.tool] += 1
         found.append(_made(observation, call.tool, trace, shown))

@@ -20,7 +20,7 @@ SYSTEM = ("system", "developer")
 
 
 @dataclass(frozen=True)
-class Dialogue:
+class RequestContent:
     """The content of the messages, sorted by its use.
 
     `text` is the question, and `earlier` are the exchanges before it. `pictures` are the different addresses of pictures, in
@@ -39,7 +39,7 @@ class Dialogue:
         return (self.system, self.text, *(text for each in self.earlier for text in (each.question, each.answer)))
 
 
-def conversation_in(messages: Sequence[ChatMessage], field: str) -> Dialogue:
+def conversation_in(messages: Sequence[ChatMessage], field: str) -> RequestContent:
     """The content of a request whose messages are in `field`. Messages of one role in a row are one turn.
 
     Raises Refused.
@@ -57,7 +57,7 @@ def conversation_in(messages: Sequence[ChatMessage], field: str) -> Dialogue:
     if not texts[-1]:
         raise bad("the last user message asks nothing; want a text in it", field)
     images = [image for message in exchanged for image in _images(message)]
-    found = Dialogue(
+    found = RequestContent(
         system,
         earlier,
         texts[-1],

@@ -9,7 +9,7 @@ from cof.serve.prepare import Output, Prepared
 from cof.serve.request import ChatRequest
 from cof.serve.service import UNFIT, failed
 from cof.serve.structured import JSON_OBJECT, Unfit, filled, read
-from cof.serve.wire import Reply, thought_of
+from cof.serve.wire import Reply
 from cof.trace import Trace
 
 GREETING = (
@@ -40,7 +40,7 @@ def _before(answer: str, stops: tuple[str, ...]) -> str:
 
 
 def _as_json(output: Output, answer: str, trace: Trace) -> str:
-    thoughts = [thought for turn in trace.model_turns if (thought := thought_of(turn))]
+    thoughts = [thought for turn in trace.model_turns if (thought := turn.thought)]
     try:
         return filled(output.schema, output.plan, answer, thoughts) if output.plan else read(output.schema, answer)
     except Unfit as error:

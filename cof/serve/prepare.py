@@ -17,7 +17,7 @@ from cof.dialects.control import control_token
 from cof.errors import InputError, InvalidImage
 from cof.loop.question import question_of
 from cof.loop.setting import Setting, setting_of, turn_tokens_of
-from cof.serve.conversation import WANTED, Dialogue, conversation_in
+from cof.serve.conversation import WANTED, RequestContent, conversation_in
 from cof.serve.fetch import fetched
 from cof.serve.request import ChatRequest, ResponseFormat
 from cof.serve.schema import SchemaPlan, Slot, plan_of, slot_in
@@ -114,7 +114,7 @@ def _output(wanted: ResponseFormat | None, field: str) -> Output | None:
 
 
 def _question(
-    wanted: ChatRequest, dialogue: Dialogue, output: Output | None, alone: str, form: Form
+    wanted: ChatRequest, dialogue: RequestContent, output: Output | None, alone: str, form: Form
 ) -> tuple[Question, tuple[str, ...]]:
     """The question as the model is asked it, and sentences about what was left out. Raises Refused.
 
@@ -163,7 +163,7 @@ def _choices(wanted: ChatRequest, slot: Slot | None) -> Sequence[str]:
 
 
 def _check_lengths(
-    service: Service, wanted: ChatRequest, dialogue: Dialogue, choices: Sequence[str], field: str
+    service: Service, wanted: ChatRequest, dialogue: RequestContent, choices: Sequence[str], field: str
 ) -> None:
     """Raises Refused where the question with its choices, or all texts of the request, are too long."""
     asked = sum(map(len, (dialogue.text, *choices)))

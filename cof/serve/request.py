@@ -66,6 +66,7 @@ class RequestLimits(RequestObject):
 
     turns: int | None = Field(default=None, ge=1)
     zooms: int | None = Field(default=None, ge=0)
+    calls: int | None = Field(default=None, ge=0)
     tokens: int | None = Field(default=None, ge=1)
     pixels: int | None = Field(default=None, ge=0)
     crop_pixels: int | None = Field(default=None, ge=1)

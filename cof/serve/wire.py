@@ -165,11 +165,6 @@ def thoughts_of(trace: Trace) -> list[str]:
     return [f"{OUTSIDE}\n{thoughts[0]}".strip(), *thoughts[1:]] if trace.outside and thoughts else thoughts
 
 
-def thought_of(turn: Turn) -> str:
-    """The thought of a turn, "" where it has none."""
-    return turn.thought
-
-
 def _with_looks(turn: Turn) -> str:
     match turn.action:
         case Answer(_, thought):

@@ -32,16 +32,16 @@ class Zoom:
         view = within.crop(call.box, state.trace, state.shown)
         if view is None:
             return None
-        shown = replace(view, edits=edits)
-        return Observation((replace(shown, size=shown.unedited),))
+        turned = replace(view, edits=edits)
+        return Observation((replace(turned, size=turned.unedited),))  # quarters swap width and height, either way
 
 
 TOOL = Zoom()
 
 
-def observed(views: Iterable[Shown]) -> tuple[Observation, ...]:
-    """What zooms gave back that showed `views`, one each."""
-    return tuple(Observation((replace(view, made_by=ZOOM),)) for view in views)
+def observed(views: Iterable[Shown], first: int = 1) -> tuple[Observation, ...]:
+    """What zooms gave back that showed `views`, one each; `first` is the id of the first of them in its run."""
+    return tuple(Observation((replace(view, id=first + n, made_by=ZOOM),)) for n, view in enumerate(views))
 
 
 def zooms(boxes: Iterable[Box], label: str = "", thought: str = "") -> tuple[Call, ...]:

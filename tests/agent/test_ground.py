@@ -60,6 +60,8 @@ def test_every_thing_that_is_confirmed_is_looked_at() -> None:
         ("4", "It has four."),
     ]
     assert found.rounds == 1
+    assert found.trace is not None
+    assert [(view.id, view.made_by) for view in found.trace.views] == [(1, "zoom"), (2, "zoom")]
 
 
 def test_a_thing_that_is_not_confirmed_is_not_looked_at() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.dialects.native import tools
 from cof.geometry import Box, Rotate, Shown
+from cof.loop.notes import limit_notes
 from cof.loop.run import run
 from cof.loop.setting import Setting
 from cof.models.base import Request
@@ -104,6 +106,20 @@ def test_its_calls_have_a_limit_of_their_own(tmp_path: Path) -> None:
     setting = Setting(dialect=rotating(tmp_path), limits=Limits(calls=1))
     trace = run(ScriptedModel([call(90), call(180), ANSWER]), QUESTION, picture(), setting)
     assert (trace.stop, trace.answer, dict(trace.tools)) == (Stop.CALLS, "K", {"rotate": 1})
+    assert "1 call was not followed: the limit calls = 1 was reached." in limit_notes(trace)
+
+
+@pytest.mark.parametrize("angle", ["[" * 600 + "]" * 600, "1e999", '{"a": [1e999]}'])
+def test_arguments_that_no_trace_can_keep_are_told(angle: str, tmp_path: Path) -> None:
+    trace = run(ScriptedModel([call(angle), ANSWER]), QUESTION, picture(), Setting(dialect=rotating(tmp_path)))
+    assert (trace.answer, trace.turns[0].kind) == ("K", "malformed")
+    json.dumps(to_json(trace), allow_nan=False)
+
+
+def test_half_a_character_in_an_argument_is_replaced(tmp_path: Path) -> None:
+    trace = run(ScriptedModel([call('"a \\ud800"'), ANSWER]), QUESTION, picture(), Setting(dialect=rotating(tmp_path)))
+    assert trace.turns[0].calls[0].arguments == {"degrees": "a ?"}
+    json.dumps(to_json(trace), ensure_ascii=False).encode()
 
 
 def test_a_subject_that_was_never_shown_is_told() -> None:

@@ -14,7 +14,7 @@ from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
 from cof.plain import to_json, trace_from_json
 from cof.tools.known import tool_named
-from cof.types import Question
+from cof.types import Limits, Question, Stop
 from tests.tools.outside import MEASURE
 
 TOML = """
@@ -38,6 +38,16 @@ def test_a_tool_from_outside_is_run_counted_and_shown(tmp_path: Path) -> None:
     assert model.requests[1].messages[-1].parts == ("It has 30 x 20 pixels.",)
     assert trace_from_json(to_json(trace)) == trace
     assert "It has 30 x 20 pixels." in trace.to_html(image)
+
+
+def test_a_tool_is_not_run_beyond_its_limit(tmp_path: Path) -> None:
+    (tmp_path / "measuring.toml").write_text(TOML)
+    ran = MEASURE.runs
+    setting = Setting(dialect=dialect_of(str(tmp_path / "measuring.toml")), limits=Limits(calls=0))
+    trace = run(
+        ScriptedModel([CALL, ANSWER]), Question("1", ("",), "How wide is it?"), Image.new("RGB", (30, 20)), setting
+    )
+    assert (trace.stop, dict(trace.tools), MEASURE.runs) == (Stop.CALLS, {}, ran)
 
 
 def test_tools_are_found_by_name() -> None:
