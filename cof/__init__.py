@@ -28,6 +28,7 @@ from cof.errors import (
     ModelError,
 )
 from cof.geometry import Box, Shown, ViewSpec
+from cof.loop.policies.base import Next, Policy
 from cof.loop.run import run, run_many
 from cof.loop.setting import Setting, setting_of
 from cof.models.base import Model, ModelInfo
@@ -60,7 +61,9 @@ __all__ = [
     "ModelError",
     "ModelInfo",
     "ModelRef",
+    "Next",
     "Observation",
+    "Policy",
     "Question",
     "RemoteModel",
     "Sampling",

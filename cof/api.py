@@ -23,10 +23,12 @@ from cof.data.outside import outside
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.errors import InputError
+from cof.loop.policies.base import Policy
+from cof.loop.policies.known import OWN, policy_for_asking
 from cof.loop.question import question_of
 from cof.loop.run import not_asked
 from cof.loop.session import Session
-from cof.loop.setting import Mode, Setting, setting_of
+from cof.loop.setting import Setting, setting_of
 from cof.models.base import Model
 from cof.models.opening import NANO, ModelRef, open_model
 from cof.models.remote.model import SECONDS
@@ -37,7 +39,6 @@ from cof.vision.fetch import fetched
 from cof.vision.load import MEGAPIXELS, LoadLimits, limits_of, load
 from cof.vision.views import Picture
 
-ASKING: tuple[Mode, ...] = ("focus", "direct", "always")  # the modes that need no true boxes
 LEAST_BUDGET = 4  # visual tokens
 LOADED_MODELS = 4  # models that are kept loaded
 
@@ -52,7 +53,7 @@ def ask(
     key: str | None = None,
     dialect: str | Dialect | None = None,
     budget: int | None = None,
-    mode: Mode = "focus",
+    policy: str | Policy = OWN,
     limits: Limits | Mapping[str, float] = Limits(),
     adapter: str | None = None,
     fetch: bool = False,
@@ -69,8 +70,9 @@ def ask(
     file or a Dialect; without it the model's name decides. nano knows the drawn needle world alone: `.outside` is True where
     the picture is none of it.
 
-    `budget` is the most visual tokens of the overview and of each crop. `mode` is "focus" (the model chooses to zoom),
-    "direct" (it may not) or "always" (it must). `limits` is a Limits, or its fields by name, such as {"zooms": 2}.
+    `budget` is the most visual tokens of the overview and of each crop. `policy` decides what is looked at: "own" (the model
+    chooses to zoom), "direct" (it may not), "always" (it must), an installed one, `module:NAME`, or a Policy. `limits` is a
+    Limits, or its fields by name, such as {"zooms": 2}.
     `max_megapixels` is the largest picture that is read.
 
     Raises InvalidImage, InputError, MissingExtra or ModelError; a model that fails while it answers gives a trace with the
@@ -78,7 +80,7 @@ def ask(
     """
     chosen = _limits(limits)
     loaded = _opened(model, url, key, adapter, chosen.seconds)
-    setting = _setting(loaded, dialect, budget, mode, chosen)
+    setting = _setting(loaded, dialect, budget, policy, chosen)
     session = _session(loaded, (image, question, choices), setting, fetch, limits_of(max_megapixels))
     loaded.converse([session])
     return session.trace
@@ -97,7 +99,7 @@ def ask_many(
     key: str | None = None,
     dialect: str | Dialect | None = None,
     budget: int | None = None,
-    mode: Mode = "focus",
+    policy: str | Policy = OWN,
     limits: Limits | Mapping[str, float] = Limits(),
     adapter: str | None = None,
     fetch: bool = False,
@@ -110,7 +112,7 @@ def ask_many(
     """
     chosen = _limits(limits)
     loaded = _opened(model, url, key, adapter, chosen.seconds)
-    setting = _setting(loaded, dialect, budget, mode, chosen)
+    setting = _setting(loaded, dialect, budget, policy, chosen)
     traces, largest = dict[int, Trace](), limits_of(max_megapixels)
     if not isinstance(asked, Iterable):
         raise InputError(f"the questions are {type(asked).__name__}; want a list of (image, question)")
@@ -183,11 +185,10 @@ def _setting(
     model: Model,
     dialect: str | Dialect | None,
     budget: int | None,
-    mode: Mode,
+    policy: str | Policy,
     limits: Limits,
 ) -> Setting:
-    if mode not in ASKING:
-        raise InputError(f"mode {mode!r} is not known; want one of {', '.join(ASKING)}")
+    decides = policy if isinstance(policy, Policy) else policy_for_asking(policy)
     if budget is not None and (type(budget) is not int or budget < LEAST_BUDGET):
         raise InputError(
             f"budget {budget!r} is no count of visual tokens; want a whole number from {LEAST_BUDGET}, or None"
@@ -196,7 +197,7 @@ def _setting(
         raise InputError(f"dialect is {type(dialect).__name__}; want a family's name, a TOML file's path, or a Dialect")
     spoken = dialect_of(dialect) if isinstance(dialect, str) else dialect
     chosen = setting_of(model, limits, None, budget, spoken)
-    return replace(chosen, mode=mode)
+    return replace(chosen, policy=decides)
 
 
 def _limits(limits: Limits | Mapping[str, float]) -> Limits:

@@ -25,6 +25,7 @@ from cof.types import (
 )
 
 MOST_PIXELS = 200_000_000  # of a view in a trace from outside
+POLICY_OF_MODE = {"focus": "own"}  # what has another name since version 2
 LONGEST = 10_000_000  # pixels of a side of a picture there
 
 
@@ -55,8 +56,7 @@ def trace_from_json(data: dict[str, Any]) -> Trace:
     version = data.get("version")
     if version not in (2, TRACE_VERSION):
         raise InvalidRun(f"trace of version {version}; want version {TRACE_VERSION} or 2, write it anew")
-    first = {"overviews": [data["overview"]]} if version == 2 else {}
-    given = {name: value for name, value in data.items() if name != "overview"} | first
+    given = _of_version_2(data) if version == 2 else data
     turns, shown = list[Turn](), len(given["overviews"])
     for turn in data["turns"]:
         turns.append(_turn_2(turn, shown) if version == 2 else _turn(turn))
@@ -103,7 +103,7 @@ def _check_texts(trace: Trace) -> None:
     said = [each for part in parts for name, each in vars(part).items() if name != "arguments"]
     written_by_tools = [each.words for turn in trace.turns for each in turn.observations]
     written = [text for turn in trace.turns for text in (turn.completion.text, turn.note)]
-    own = (trace.id, trace.model, trace.dialect, trace.mode, question.id, *question.images, question.text)
+    own = (trace.id, trace.model, trace.dialect, trace.policy, question.id, *question.images, question.text)
     maybe = (question.answer or "", question.category or "", trace.error or "")
     for text in (
         *own,
@@ -152,6 +152,13 @@ def _turn(data: dict[str, Any]) -> Turn:
         data["seconds"],
         data["given"],
     )
+
+
+def _of_version_2(data: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a trace of version 2 by today's names: it had one overview, and a policy was a mode."""
+    given = {name: value for name, value in data.items() if name not in ("overview", "mode")}
+    policy = POLICY_OF_MODE.get(data.get("mode", "focus"), data.get("mode"))
+    return given | {"overviews": [data["overview"]], "policy": policy, "may_call": policy != "direct"}
 
 
 def _turn_2(data: dict[str, Any], shown: int) -> Turn:

@@ -85,9 +85,9 @@ class Trace:
     """Everything that happened between a question and its end. `overviews` are the pictures as first
     shown; `error` only if failed.
 
-    `mode` says whether the model could choose to zoom ("focus"), could not ("direct"), had to ("always"), or was shown the
-    true boxes first ("oracle"). `outside` says whether the picture is none of the kind that the model was trained on; None
-    where the model makes no such claim.
+    `policy` is the name of what decided where to look, and `may_call` whether the model was offered its tools; without them
+    the question itself asked for the answer at once. `outside` says whether the picture is none of the kind that the model
+    was trained on; None where the model makes no such claim.
     """
 
     id: str
@@ -101,7 +101,8 @@ class Trace:
     turns: tuple[Turn, ...] = ()
     stop: Stop = Stop.ANSWER
     error: str | None = None
-    mode: str = "focus"
+    policy: str = "own"
+    may_call: bool = True
     outside: bool | None = None
     version: int = field(default=TRACE_VERSION)
 

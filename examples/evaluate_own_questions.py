@@ -28,7 +28,7 @@ def main() -> None:
     RUN.parent.mkdir(exist_ok=True)
     data = RUN.with_suffix(".jsonl")
     data.write_text("".join(json.dumps(row) + "\n" for row in rows()))
-    command = [sys.executable, "-m", "cof", "eval", "jsonl", "--data", data, "--arms", "direct,focus", "--out", RUN]
+    command = [sys.executable, "-m", "cof", "eval", "jsonl", "--data", data, "--arms", "direct,own", "--out", RUN]
     subprocess.run(list(map(str, command)), check=True)
     for arm, figures in json.loads((RUN / "report.json").read_text())["arms"].items():
         print(f"{arm}: {figures['accuracy']:.0%} of {figures['n']} right, {figures['zooms']:.1f} zooms each")

@@ -60,7 +60,10 @@ def test_bad_arguments_are_one_line(tmp_path):
     refused(cof("ask", PICTURE, "What?", "--choice", "red", "--choice", "red "), "different")
     refused(cof("eval", "needle", "--data", tmp_path, "--out", tmp_path / "run"), "--data does not apply")
     refused(cof("eval", "jsonl", "--data", tmp_path, "--side", "9", "--out", tmp_path / "run"), "needle alone")
-    refused(cof("eval", "needle", "--arms", "fast", "--out", tmp_path / "run"), "focus, direct")
+    refused(
+        cof("eval", "needle", "--arms", "fast", "--out", tmp_path / "run"),
+        "unknown policy 'fast'; want one of always, direct, oracle, own",
+    )
     refused(cof("world", "sample", "--side", "3", "--out", tmp_path / "w"), "28")
     refused(cof("train", "sft", "--config", tmp_path / "none.toml", "--out", tmp_path / "t"), "none.toml")
 

@@ -25,10 +25,10 @@ PICTURE = ROOT / "examples" / "plaza.jpg"
 
 def test_an_evaluation_is_spread_over_replicas(tmp_path: Path) -> None:
     with listening(by_turn(ZOOM, ANSWER)) as one, listening(by_turn(ZOOM, ANSWER)) as other:
-        options = ["--n", 6, "--side", 448, "--arms", "focus", "--concurrency", 2, "--out", tmp_path / "run"]
+        options = ["--n", 6, "--side", 448, "--arms", "own", "--concurrency", 2, "--out", tmp_path / "run"]
         done = cof("eval", "needle", "--url", one.url, "--url", other.url, "--model", "m", *options)
     assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "run" / "report.json").read_text())["arms"]["focus"]["failed"] == 0
+    assert json.loads((tmp_path / "run" / "report.json").read_text())["arms"]["own"]["failed"] == 0
     assert min(len(one.asked), len(other.asked)) >= 4
     assert len(one.asked) + len(other.asked) == 12
 
@@ -38,7 +38,7 @@ def test_a_metric_scores_every_question_and_is_named(tmp_path: Path) -> None:
     lines = [{"question": "What does it say?", "image": str(PICTURE), "answer": truth} for truth in ("Boa", "B", "xyz")]
     (tmp_path / "open.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (tmp_path / "options.jsonl").write_text(json.dumps(lines[1] | {"choices": ["B", "C"]}) + "\n")
-    run = ["--model", "m", "--dialect", "cof", "--arms", "focus", "--out", tmp_path / "run"]
+    run = ["--model", "m", "--dialect", "cof", "--arms", "own", "--out", tmp_path / "run"]
     with listening(by_turn("<think>So.</think><answer>Bo</answer>")) as server:
         url = ["eval", "jsonl", "--url", server.url, *run, "--data"]
         refused = [
@@ -57,7 +57,7 @@ def test_a_metric_scores_every_question_and_is_named(tmp_path: Path) -> None:
         assert (each.returncode, each.stderr.count("\n")) == (2, 1), each.stderr
         assert word in each.stderr
     assert done.returncode == 0, done.stderr
-    arm = json.loads((tmp_path / "run" / "report.json").read_text())["arms"]["focus"]
+    arm = json.loads((tmp_path / "run" / "report.json").read_text())["arms"]["own"]
     assert (arm["metric"], arm["n"]) == ("anls", 3)
     assert abs(arm["accuracy"] - (2 / 3 + 1 / 2 + 0) / 3) < 1e-9
     assert "38.9 anls" in done.stdout
@@ -102,7 +102,7 @@ def forms(asked: list[Asked]) -> set[str]:
     return {form.decode() for each in asked for form in re.findall(rb"data:image/(\w+);", each.raw)}
 
 
-NEEDLES = ["needle", "--n", 1, "--side", 1792, "--arms", "focus", "--dialect", "plain"]
+NEEDLES = ["needle", "--n", 1, "--side", 1792, "--arms", "own", "--dialect", "plain"]
 
 
 def test_an_evaluation_sends_png_and_records_the_wire(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_the_python_of_the_docs_can_be_run(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_an_evaluation_in_which_nothing_could_be_read_says_so(tmp_path: Path) -> None:
-    run = ["--model", "m", "--arms", "focus", "--n", 2, "--side", 448, "--out"]
+    run = ["--model", "m", "--arms", "own", "--n", 2, "--side", 448, "--out"]
     with listening(by_turn("<zap>B</zap>")) as server:
         done = cof("eval", "needle", "--url", server.url, "--dialect", "cof", *run, tmp_path / "none")
     assert done.returncode == 1, done.stdout
@@ -241,7 +241,7 @@ def test_an_evaluation_in_which_nothing_could_be_read_says_so(tmp_path: Path) ->
         "cof: no turn of 2 questions could be read, so that no figure counts; in the first, none of "
     )
     assert "in the dialect 'cof'; the last was '<zap>B</zap>'; want the model's own --dialect, or plain" in last
-    assert "focus" in done.stdout
+    assert "own" in done.stdout
     with listening(in_turn(*[Reply("<zap>B</zap>")] * 2, *[Reply(ANSWER)] * 20)) as server:
         done = cof("eval", "needle", "--url", server.url, "--dialect", "cof", *run, tmp_path / "some")
     assert done.returncode == 0, done.stderr
@@ -249,7 +249,7 @@ def test_an_evaluation_in_which_nothing_could_be_read_says_so(tmp_path: Path) ->
     with listening(by_turn("<zap>B</zap>")) as server:
         order = json.dumps(dialect_of("cof").answer_now)[1:-1]
         server.say = lambda body: Reply("<zap>B</zap>" if order in json.dumps(body) else ANSWER)
-        both = ["--arms", "direct,focus", "--out", tmp_path / "both"]
+        both = ["--arms", "direct,own", "--out", tmp_path / "both"]
         done = cof("eval", "needle", "--url", server.url, "--dialect", "cof", *run[:2], *run[4:-1], *both)
     assert done.returncode == 0, done.stderr
     assert "no turn of 2 questions in the arm direct could be read; in the first, none of 1 " in done.stderr
@@ -267,7 +267,7 @@ def test_pictures_that_cannot_be_read_are_no_failure_of_the_model(tmp_path: Path
     assert "tries them again" not in done.stderr
     (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(line | {"image": i}) for i in ("a.png", str(PICTURE))))
     with listening(lambda _: Reply(b'{"error": {"message": "out of memory"}}', 400)) as server:
-        done = cof("eval", "jsonl", "--url", server.url, *options[:-1], tmp_path / "both", "--arms", "focus")
+        done = cof("eval", "jsonl", "--url", server.url, *options[:-1], tmp_path / "both", "--arms", "own")
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert "all of 2 questions failed; the same command tries them again; the first of the model: " in last
@@ -278,11 +278,11 @@ def test_boxes_are_scored_in_a_dialect_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "theirs.toml").write_text('name = "theirs"\nlike = "qwen3-vl"\nsystem = "Look."\n')
     line = {"question": "Where?", "image": str(PICTURE), "answer": "0, 0, 600, 400", "metric": "iou"}
     (tmp_path / "boxes.jsonl").write_text(json.dumps(line) + "\n")
-    options = ["--model", "m", "--arms", "focus", "--dialect", tmp_path / "theirs.toml", "--out", tmp_path / "run"]
+    options = ["--model", "m", "--arms", "own", "--dialect", tmp_path / "theirs.toml", "--out", tmp_path / "run"]
     with listening(by_turn("<answer>[0, 0, 999, 999]</answer>")) as server:
         done = cof("eval", "jsonl", "--data", tmp_path / "boxes.jsonl", "--url", server.url, *options)
     assert done.returncode == 0, done.stderr
-    arm = json.loads((tmp_path / "run" / "report.json").read_text())["arms"]["focus"]
+    arm = json.loads((tmp_path / "run" / "report.json").read_text())["arms"]["own"]
     assert (arm["metric"], arm["n"]) == ("iou", 1)
     assert arm["accuracy"] > 0
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["setting"]["dialect"] == str(

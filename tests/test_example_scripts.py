@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cof.probe.pictures import draw
-from tests.models.remote.endpoints import listening, models
+from tests.models.remote.endpoints import Reply, listening, models
 from tests.probe.seeing import Seeing, thousandths
 
 ROOT = Path(__file__).parent.parent
@@ -52,6 +52,14 @@ def test_a_model_of_your_own_is_shown_the_crop_that_it_named(run: Run) -> None:
     assert run("own_model.py") == "its mean brightness is 196 of 255\n"
 
 
+def test_a_policy_of_your_own_shows_the_quarters(run: Run, tmp_path: Path) -> None:
+    draw((1600, 1200), "red", random.Random(1)).image.save(tmp_path / "photo.png")
+    with listening(lambda _: Reply("<answer>red</answer>")) as server:
+        server.listing = models("some-model")
+        said = run("own_policy.py", "photo.png", "What colour is it?", server.url)
+    assert said == "4 crops; answer red\n"
+
+
 def test_a_dialect_of_your_own_is_read(run: Run) -> None:
     looked, answer = run("own_dialect.py").splitlines()
     assert looked.startswith("looked at Box(x0=864.0, y0=864.0, ")
@@ -76,7 +84,7 @@ def test_a_picture_is_asked_about_without_an_endpoint(run: Run) -> None:
 @pytest.mark.long
 def test_questions_of_your_own_are_evaluated(run: Run) -> None:
     first = run("evaluate_own_questions.py")
-    assert "focus: 100% of 2 right, 1.5 zooms each\n" in first
+    assert "own: 100% of 2 right, 1.5 zooms each\n" in first
     assert run("evaluate_own_questions.py").splitlines()[-2:] == first.splitlines()[-2:]
 
 

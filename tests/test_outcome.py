@@ -12,13 +12,12 @@ from cof.errors import ModelError
 from cof.evaluate.run import Record
 from cof.loop.run import run
 from cof.loop.session import NO_VIEW
-from cof.loop.setting import Mode
 from cof.models.scripted import ScriptedModel
 from cof.trace import Trace
 from cof.types import Question, Stop
 
 
-def record(image: str, said: str = "<answer>red</answer>", arm: Mode = "focus", **changes: object) -> Record:
+def record(image: str, said: str = "<answer>red</answer>", arm: str = "own", **changes: object) -> Record:
     trace: Trace = run(ScriptedModel([said]), Question(image, (image,), "What?"), Image.new("RGB", (60, 40)))
     return Record(arm, 0, 0, image, replace(trace, **changes))  # type: ignore[arg-type]
 

@@ -94,7 +94,8 @@ def test_make_takes_the_first_python_that_runs(tmp_path: Path) -> None:
     ):
         (tmp_path / name).write_text(f"#!/bin/sh\n{says}\n")
         (tmp_path / name).chmod(0o755)
-    path = os.environ | {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    path = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # of a make around this
+    path["PATH"] = f"{tmp_path}:/usr/bin:/bin"
     shown = done("make", "-n", "demo", f"VENV={tmp_path}/venv", cwd=ROOT, env=path)
     assert f"\npython3.12 -m venv {tmp_path}/venv\n" in shown
 
@@ -170,9 +171,9 @@ def endpoint_only(python: Path, folder: Path) -> None:
         endpoint.listing = models("some-model")
         at = ["--dialect", "cof", "--url", endpoint.url]
         assert "answer     B\n" in done(*cof, "ask", picture, "What?", *at, cwd=folder)
-        needles = ["eval", "needle", "--n", 2, "--side", 448, "--arms", "focus", "--out", "run", *at]
+        needles = ["eval", "needle", "--n", 2, "--side", 448, "--arms", "own", "--out", "run", *at]
         done(*cof, *needles, cwd=folder)
-        assert "focus" in done(*cof, "report", "run", cwd=folder)
+        assert "own" in done(*cof, "report", "run", cwd=folder)
         port = free_port()
         up = ["--upstream", endpoint.url, "--dialect", "cof", "--port", port]
         server = subprocess.Popen(

@@ -75,7 +75,7 @@ def test_a_trace_of_another_shape_is_an_error() -> None:
     "changed",
     [
         {"id": None},
-        {"mode": 5},
+        {"policy": 5},
         {"question": {"images": [5]}},
         {"question": {"answer": [1]}},
         {"question": {"choices": [1, 2]}},

@@ -97,7 +97,7 @@ def test_limits_budget_and_mode_reach_the_run() -> None:
     assert trace.limits == cof.Limits(zooms=1, turns=2)
     trace = cof.ask(picture(), "What?", model=cof.ScriptedModel([CALL, SAID]), budget=64)
     assert max(view.pixels for view in (trace.overview, *trace.views)) <= 64 * 28**2
-    assert cof.ask(picture(), "What?", model=cof.ScriptedModel([SAID]), mode="direct").mode == "direct"
+    assert cof.ask(picture(), "What?", model=cof.ScriptedModel([SAID]), policy="direct").policy == "direct"
     assert cof.ask(picture(), "What?", model=cof.ScriptedModel([SAID]), limits=cof.Limits(turns=3)).limits.turns == 3
 
 
@@ -115,8 +115,8 @@ def test_limits_budget_and_mode_reach_the_run() -> None:
         (("IMAGE", "What?"), {"limits": {"zoom": 1}}, "zooms"),
         (("IMAGE", "What?"), {"limits": 3}, "want a Limits"),
         (("IMAGE", "What?"), {"limits": {"zooms": "many"}}, "zooms"),
-        (("IMAGE", "What?"), {"mode": "fast"}, "want one of focus"),
-        (("IMAGE", "What?"), {"mode": "oracle"}, "want one of focus"),
+        (("IMAGE", "What?"), {"policy": "fast"}, "want one of always"),
+        (("IMAGE", "What?"), {"policy": "oracle"}, "want one of own"),
         (("IMAGE", "What?"), {"budget": 2}, "visual tokens"),
         (("IMAGE", "What?"), {"budget": "many"}, "visual tokens"),
         (("IMAGE", "What?"), {"dialect": "klingon"}, "no dialect 'klingon'"),

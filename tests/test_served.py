@@ -73,8 +73,8 @@ def test_an_evaluation_over_the_wire_counts_what_the_server_counts(url: str, tmp
     done = subprocess.run(command, capture_output=True, text=True, timeout=1000)
     assert done.returncode == 0, done.stderr
     arms = json.loads((tmp_path / "run" / "report.json").read_text())["arms"]
-    assert arms["focus"]["n"] == arms["direct"]["n"] == 3
-    assert arms["focus"]["failed"] == 0
+    assert arms["own"]["n"] == arms["direct"]["n"] == 3
+    assert arms["own"]["failed"] == 0
     assert "sampled 0" not in done.stderr
 
 

@@ -203,7 +203,7 @@ def test_an_evaluation_asks_about_both_at_every_resolution(files: list[Path], tm
     (tmp_path / "own.jsonl").write_text(json.dumps(row) + "\n")
     with listening(by_turn(SECOND, ANSWER)) as server:
         server.listing = models("m")
-        options = ["--url", server.url, "--model", "m", "--dialect", "cof", "--arms", "focus"]
+        options = ["--url", server.url, "--model", "m", "--dialect", "cof", "--arms", "own"]
         sides = ["--resolutions", "112,336", "--source", "resized", "--out", tmp_path / "run"]
         done = command("eval", "jsonl", "--data", tmp_path / "own.jsonl", *options, *sides)
     assert done.returncode == 0, done.stderr

@@ -61,7 +61,7 @@ def arm(**changes: Any) -> dict[str, Any]:
 
 def report(**changes: Any) -> dict[str, Any]:
     pair = {"difference": 0.046, "low": 0.011, "high": 0.08, "n": 150}
-    return {"arms": {"direct": arm(**changes), "focus": arm(**changes)}, "pairs": {"focus-direct": pair}}
+    return {"arms": {"direct": arm(**changes), "own": arm(**changes)}, "pairs": {"own-direct": pair}}
 
 
 def shown(capsys: pytest.CaptureFixture[str]) -> str:
@@ -79,9 +79,9 @@ def test_an_evaluation_is_one_line_an_arm_and_the_difference(capsys: pytest.Capt
         "             accuracy           95%         visual",
         "arm       n         %      interval  zooms  tokens  failed",
         "direct  150      44.7  36.9 to 52.7   0.80     301       2",
-        "focus   150      44.7  36.9 to 52.7   0.80     301       2",
+        "own     150      44.7  36.9 to 52.7   0.80     301       2",
         "",
-        "focus - direct: +4.6 points (1.1 to 8.0), n = 150",
+        "own - direct: +4.6 points (1.1 to 8.0), n = 150",
     ]
 
 
@@ -108,7 +108,7 @@ def test_every_figure_is_there_within_80_columns(metric: str, capsys: pytest.Cap
 )
 def test_an_odd_name_breaks_no_table(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     figures = report()
-    figures["arms"] = {name or "arm": figures["arms"]["focus"]}
+    figures["arms"] = {name or "arm": figures["arms"]["own"]}
     figures["arms"][name or "arm"]["by_category"] = {name: LARGE, "other": LARGE}
     for named in (False, True):
         rows = rows_of(name, figures)
@@ -155,17 +155,15 @@ def test_details_say_why_runs_stopped_and_leave_out_groups_without_figures(capsy
 
 
 def test_runs_are_headings_and_their_resolutions_are_details(capsys: pytest.CaptureFixture[str]) -> None:
-    pairs = [
-        Pair("after", "before", "focus", heading, 90, 100, -0.0001, -0.08, 0.0301) for heading in ("all", "224 px")
-    ]
+    pairs = [Pair("after", "before", "own", heading, 90, 100, -0.0001, -0.08, 0.0301) for heading in ("all", "224 px")]
     first, second = run_pairs(pairs, details=True)
-    assert first == "after - before, focus: +0.0 points (-8.0 to 3.0), n = 90 of 100"
-    assert second.startswith("after - before, focus at 224 px: ")
+    assert first == "after - before, own: +0.0 points (-8.0 to 3.0), n = 90 of 100"
+    assert second.startswith("after - before, own at 224 px: ")
     assert run_pairs(pairs, details=False) == [first]
     rows = [*rows_of("before", report()), *rows_of("after", report())]
     print_brief(rows, [first], named=True)
     labels = [line.split()[0] for line in shown(capsys).splitlines()[2:8]]
-    assert labels == ["before", "direct", "focus", "after", "direct", "focus"]
+    assert labels == ["before", "direct", "own", "after", "direct", "own"]
     assert (
         pair_line("a", {"difference": 0.1, "low": 0.0, "high": 0.2, "n": 5}, 5)
         == "a: +10.0 points (0.0 to 20.0), n = 5"
@@ -182,5 +180,5 @@ def test_published_figures_are_a_detail(tmp_path: Path, capsys: pytest.CaptureFi
     assert "CoF-7B" not in brief
     print_details(rows, named=False)
     details = shown(capsys)
-    assert "CoF-7B (published), focus" in details
+    assert "CoF-7B (published), own" in details
     assert re.search(r"2560 px +191 +89\.5 ", details)

@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -25,9 +26,12 @@ from cof.cli.options import (
     Budget,
     CropBudget,
     DialectName,
+    FetchFlag,
     KeyFile,
     LimitItems,
+    Megapixels,
     ModelName,
+    PolicyName,
     TurnTokens,
     Urls,
     WireName,
@@ -41,6 +45,7 @@ from cof.data.outside import OUTSIDE
 from cof.dialects.named import dialect_of
 from cof.errors import CofError, InputError, ModelError
 from cof.loop.notes import unreadable
+from cof.loop.policies.known import OWN, policy_for_asking
 from cof.loop.question import question_of
 from cof.loop.session import Session
 from cof.loop.setting import setting_of
@@ -48,76 +53,92 @@ from cof.models.base import Model
 from cof.models.opening import NANO, ModelRef
 from cof.runs import publish
 from cof.trace import Trace
-from cof.types import Limits, Sampling
+from cof.types import Limits, Question, Sampling
 from cof.view.page import trace_page
-from cof.vision.load import MEGAPIXELS, limits_of, read_stdin
+from cof.vision.load import MEGAPIXELS, LoadLimits, limits_of, read_stdin
+from cof.vision.views import Picture
+
+Words = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PICTURE... QUESTION",
+        help="Picture files, folders of them, - for standard input, or URLs with --fetch; last the question.",
+    ),
+]
+Further = Annotated[
+    list[str], typer.Option("--question", "-q", help="A further question about every picture; repeatable.")
+]
+QuestionFile = Annotated[Path | None, typer.Option(help="A file of further questions, one a line.")]
+Choices = Annotated[list[str], typer.Option("--choice", help="A possible answer; repeatable.")]
+Together = Annotated[bool, typer.Option("--together", help="Ask one question about all the pictures together.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for each answer.")]
+TracePath = Annotated[
+    Path | None,
+    typer.Option(
+        "--trace",
+        help="Write the trace page to this HTML file, or the trace to a .json file; of several answers, to a folder.",
+    ),
+]
 
 
 def ask(
-    words: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PICTURE... QUESTION",
-            help="Picture files, folders of them, - for standard input, or URLs with --fetch; last the question.",
-        ),
-    ],
-    question: Annotated[
-        list[str], typer.Option("--question", "-q", help="A further question about every picture; repeatable.")
-    ] = [],  # noqa: B006
-    questions: Annotated[Path | None, typer.Option(help="A file of further questions, one a line.")] = None,
-    choice: Annotated[list[str], typer.Option("--choice", help="A possible answer; repeatable.")] = [],  # noqa: B006
+    words: Words,
+    question: Further = [],  # noqa: B006
+    questions: QuestionFile = None,
+    choice: Choices = [],  # noqa: B006
     model: ModelName = None,
     adapter: Adapter = None,
     url: Urls = [],  # noqa: B006
     key_file: KeyFile = None,
     wire: WireName = None,
     dialect: DialectName = None,
+    policy: PolicyName = OWN,
     limit: LimitItems = [],  # noqa: B006
     budget: Budget = None,
     crop_budget: CropBudget = None,
     turn_tokens: TurnTokens = None,
-    fetch: Annotated[bool, typer.Option("--fetch", help="Allow a picture to be an http(s) URL.")] = False,
-    max_megapixels: Annotated[float, typer.Option(help="The largest picture that is read.")] = MEGAPIXELS,
-    together: Annotated[
-        bool, typer.Option("--together", help="Ask one question about all the pictures together.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each answer.")] = False,
-    trace: Annotated[
-        Path | None,
-        typer.Option(
-            "--trace",
-            help="Write the trace page to this HTML file, or the trace to a .json file; of several answers, to a folder.",
-        ),
-    ] = None,
+    fetch: FetchFlag = False,
+    max_megapixels: Megapixels = MEGAPIXELS,
+    together: Together = False,
+    as_json: AsJson = False,
+    trace: TracePath = None,
 ) -> None:
     """Ask questions about pictures, and see where the model looked. The model is loaded once."""
     status.show(f"cof: opening {url[0]} ..." if url else f"cof: loading {model or NANO} ...")
     with _error_as_json(as_json):
-        limits, spoken = replace_fields(Limits(), limit), None if dialect is None else dialect_of(dialect)
-        images, texts = split_words(words, [*question, *questions_in(questions)])
-        largest, single = limits_of(max_megapixels), is_single(images, texts, together)
-        if single:
-            named = pictures_in(images, largest) if together else images
-            given = [read_stdin(largest) if image == STDIN else image for image in named]
-            names, pictures = opened_pictures(given, fetch, largest)
-        else:
-            questionnaire = Questionnaire(pictures_in(images, largest), texts, choice, fetch, largest)
-            check_folder(trace, questionnaire.total)
-        asked = [
-            question_of(names if single else [""], text, choice) for text in texts
-        ]  # refused before the model is loaded
+        limits, decides = replace_fields(Limits(), limit), policy_for_asking(policy)
+        spoken = None if dialect is None else dialect_of(dialect)
         sampling = Sampling(tokens=turn_tokens) if turn_tokens else None
-        ref = ModelRef(model, tuple(url), None, key_file, wire_of(wire), limits.seconds, adapter)
-        loaded = opened(ref)
-        setting = setting_of(loaded, limits, sampling, budget, spoken, crop_budget)
+        images, texts = split_words(words, [*question, *questions_in(questions)])
+        asked = _asked(images, texts, choice, together, fetch, limits_of(max_megapixels))
+        if isinstance(asked, Questionnaire):
+            check_folder(trace, asked.total)
+        loaded = opened(ModelRef(model, tuple(url), None, key_file, wire_of(wire), limits.seconds, adapter))
+        setting = replace(setting_of(loaded, limits, sampling, budget, spoken, crop_budget), policy=decides)
         if url and spoken is None:
             print_dialect(loaded, setting.dialect)
-        if single:
-            found = _answered(loaded, session_of(loaded, asked[0], pictures, setting), quiet=as_json)
-    if single:
-        _finish(found, [picture.image for picture in pictures], as_json, trace)
+        if not isinstance(asked, Questionnaire):
+            found = _answered(loaded, session_of(loaded, *asked, setting), quiet=as_json)
+    if isinstance(asked, Questionnaire):
+        ask_several(loaded, asked, setting, as_json, trace)
     else:
-        ask_several(loaded, questionnaire, setting, as_json, trace)
+        _finish(found, [picture.image for picture in asked[1]], as_json, trace)
+
+
+def _asked(
+    images: list[str], texts: list[str], choices: list[str], together: bool, fetch: bool, largest: LoadLimits
+) -> tuple[Question, tuple[Picture, ...]] | Questionnaire:
+    """One question with its pictures, or several; read and refused before a model is loaded."""
+    if not is_single(images, texts, together):
+        several = Questionnaire(pictures_in(images, largest), texts, choices, fetch, largest)
+        for text in texts:
+            question_of([""], text, choices)
+        return several
+    named = pictures_in(images, largest) if together else images
+    names, pictures = opened_pictures(
+        [read_stdin(largest) if each == STDIN else each for each in named], fetch, largest
+    )
+    return question_of(names, texts[0], choices), pictures
 
 
 def _finish(found: Trace, pictures: Sequence[Image.Image], as_json: bool, page: Path | None) -> None:

@@ -48,7 +48,8 @@ from cof.evaluate.pairs import HEADINGS, VERDICTS, Pair, as_json, read_pairs
 from cof.evaluate.report import report
 from cof.evaluate.run import Plan, Record, evaluate, records, scored_by
 from cof.geometry import ViewSpec
-from cof.loop.setting import MODES, Mode, Setting, setting_of
+from cof.loop.policies.known import BUILT_IN, policy_named
+from cof.loop.setting import Setting, setting_of
 from cof.models.base import Model, ModelInfo, Usage
 from cof.models.opening import ModelRef, open_model
 from cof.plain import to_json
@@ -82,7 +83,9 @@ def evaluation(
     key_file: KeyFile = None,
     wire: WireName = None,
     dialect: DialectName = None,
-    arms: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(MODES)}.")] = "direct,focus",
+    arms: Annotated[str, typer.Option(help=f"Comma-separated policies: {', '.join(BUILT_IN)}, or module:NAME.")] = (
+        "direct,own"
+    ),
     resolutions: Annotated[str, typer.Option(help="Longer sides in pixels, comma-separated; else as they are.")] = "",
     source: Annotated[str, typer.Option(help="resized: all from the smaller picture; original: only the overview.")] = (
         "original"
@@ -199,11 +202,14 @@ def _write_comparison(rows: Sequence[Row], pairs: Sequence[Pair], out: Path) -> 
     print(f"written to {out}: {', '.join(names)}")
 
 
-def _arms(text: str) -> tuple[Mode, ...]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names or not set(names) <= set(MODES):
-        raise InvalidConfig(f"--arms {text!r} is not understood; want some of {', '.join(MODES)}, comma-separated")
-    return tuple(mode for mode in MODES if mode in names)
+def _arms(text: str) -> tuple[str, ...]:
+    """The names of policies, each once; those of this package first."""
+    names = dict.fromkeys(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise InvalidConfig(f"--arms {text!r} names none; want some of {', '.join(BUILT_IN)}, comma-separated")
+    for name in names:
+        policy_named(name)
+    return (*(name for name in BUILT_IN if name in names), *(name for name in names if name not in BUILT_IN))
 
 
 def _resolutions(text: str) -> tuple[int, ...]:
@@ -272,7 +278,7 @@ def _manifest(info: ModelInfo, setting: Setting, data: Path | None) -> dict[str,
         "model": info.name,
         "weights": info.fingerprint,
         "wire": info.wire,
-        "setting": to_json(setting) | {"mode": None, "dialect": setting.dialect.name},
+        "setting": to_json(setting) | {"policy": None, "dialect": setting.dialect.name},
         "prompts": setting.dialect.fingerprint(),
         "data": None if data is None else fingerprint(data),
         "versions": {"cof": cof.__version__} | {name: version(name) for name in VERSIONED if find_spec(name)},

@@ -18,6 +18,7 @@ from cof.data.worlds import SPLITS, Split
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_for
 from cof.errors import InputError, InvalidConfig, MissingExtra
+from cof.loop.policies.known import ALWAYS, DIRECT, OWN
 from cof.models.base import SERVED, MeteredModel, Model
 from cof.models.opening import NANO, ModelRef, open_local, open_model
 from cof.models.remote.endpoint import KEY
@@ -58,6 +59,12 @@ DialectName = Annotated[
     str | None,
     typer.Option("--dialect", help="How the model speaks: `cof dialect list`, or a TOML file; else by its name."),
 ]
+PolicyName = Annotated[
+    str,
+    typer.Option("--policy", help=f"What decides where to look: {OWN}, {DIRECT}, {ALWAYS}, or module:NAME."),
+]
+Megapixels = Annotated[float, typer.Option("--max-megapixels", help="The largest picture that is read.")]
+FetchFlag = Annotated[bool, typer.Option("--fetch", help="Allow a picture to be an http(s) URL.")]
 Adapter = Annotated[str | None, typer.Option("--adapter", help="A LoRA folder or hub id.")]
 LimitItems = Annotated[
     list[str],

@@ -36,7 +36,7 @@ def view(
     found: dict[str, list[ShownTrace]] = {}
     for run, called in zip(runs, _names(runs), strict=True):
         for name, shown in _read(run, called):
-            if (not arm or shown.trace.mode in arm) and (not wrong or _wrong(shown)):
+            if (not arm or shown.trace.policy in arm) and (not wrong or _wrong(shown)):
                 found.setdefault(name, []).append(shown)
     found = _first(found, n)
     if not found:

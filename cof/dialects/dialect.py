@@ -148,7 +148,7 @@ class Dialect:
 
     def conversation(self, trace: Trace) -> tuple[Message, ...]:
         """The whole conversation of a trace."""
-        return self.messages(trace.question, trace.overviews, trace.turns, trace.mode == "direct")
+        return self.messages(trace.question, trace.overviews, trace.turns, not trace.may_call)
 
     def ask(self, question: Question, direct: bool = False) -> str:
         """The user's words: the question, its choices, and the order to answer at once where `direct`."""
@@ -242,7 +242,7 @@ class Dialect:
         """The family's name of a call's tool, and the arguments in the family's words."""
         named = {self.label: call.label} if call.label and self.label else {}
         if call.box is None or call.tool != ZOOM:
-            tool = next(tool for tool in self.tools if tool.tool == call.tool)
+            tool = self._tool_of(call)
             own = {word: call.arguments[key] for key, word in tool.arguments if key in call.arguments}
             return tool.name, own | named
         picture = call.box.picture
@@ -251,6 +251,14 @@ class Dialect:
         first: Any = {"zero": picture, "one": picture + 1, "name": calls.original(picture)}[self.sources]
         which = {self.source: first} if self.source else {calls.PICTURE: picture + 1} if picture else {}
         return self.tool, {self.box: found} | named | which
+
+    def _tool_of(self, call: Call) -> FamilyTool:
+        for tool in self.tools:
+            if tool.tool == call.tool:
+                return tool
+        raise InvalidConfig(
+            f"the dialect {self.name} has no tool {call.tool!r}; want it in [[tools]] of a dialect file"
+        )
 
     def _calls(self, named: Sequence[tuple[str, dict[str, Any]]]) -> str:
         tags, arguments = Tags.of(self.call), [arguments for _, arguments in named]

@@ -21,7 +21,7 @@ def published(manifest: dict[str, Any], report: dict[str, Any]) -> list[tuple[st
         return []
     base = [("Qwen2.5-VL-7B", "direct", side, _figures(right)) for side, right in zip(SIDES, QWEN_7B, strict=True)]
     rows = zip(SIDES, COF_7B, COF_7B_ZOOMS, strict=True)
-    return base + [("CoF-7B", "focus", side, _figures(right) | {"zooms": zooms}) for side, right, zooms in rows]
+    return base + [("CoF-7B", "own", side, _figures(right) | {"zooms": zooms}) for side, right, zooms in rows]
 
 
 def _figures(percent: float) -> dict[str, Any]:

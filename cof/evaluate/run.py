@@ -15,9 +15,10 @@ from typing import Any
 from cof.data.example import NATIVE, Example, Source, with_true_boxes
 from cof.data.outside import outside
 from cof.errors import InputError, InvalidBox, InvalidImage, InvalidRun, MissingExtra
+from cof.loop.policies.known import DIRECT, OWN, policy_named
 from cof.loop.run import not_asked
 from cof.loop.session import NO_VIEW, Session
-from cof.loop.setting import Mode, Setting
+from cof.loop.setting import Setting
 from cof.models.base import Model
 from cof.plain import to_json, trace_from_json
 from cof.runs import RunDir, read_records
@@ -28,9 +29,12 @@ from cof.types import Metric, Stop
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked of every example. `resolutions` are longer sides in pixels, or NATIVE; pictures are never enlarged."""
+    """What is asked of every example, in each of the `arms`, which are policies by name.
 
-    arms: tuple[Mode, ...] = ("direct", "focus")
+    `resolutions` are longer sides in pixels, or NATIVE; pictures are never enlarged.
+    """
+
+    arms: tuple[str, ...] = (DIRECT, OWN)
     resolutions: tuple[int, ...] = (NATIVE,)
     source: Source = "original"
     seeds: tuple[int, ...] = (0,)
@@ -43,7 +47,7 @@ Asked = tuple[int, int, str]  # resolution, seed, id of the question
 class Record:
     """One trace of an evaluation, and which cell of the plan it fills. `group` names the question that it counts for."""
 
-    arm: Mode
+    arm: str
     resolution: int
     seed: int
     group: str
@@ -109,7 +113,7 @@ def records(folder: Path) -> Iterator[Record]:
     yield from (record for name, record in failed.items() if name not in done)
 
 
-def _id(arm: Mode, resolution: int, seed: int, question: str) -> str:
+def _id(arm: str, resolution: int, seed: int, question: str) -> str:
     return f"{arm}/{resolution}/{seed}/{question}"
 
 
@@ -148,7 +152,9 @@ def _sessions(
         shown = example.at(setting.spec, resolution, plan.source)
         for arm in arms:
             cell = partial(Record, arm, resolution, seed, group)
-            chosen = replace(setting, spec=shown.spec, mode=arm, sampling=replace(setting.sampling, seed=seed))
+            chosen = replace(
+                setting, spec=shown.spec, policy=policy_named(arm), sampling=replace(setting.sampling, seed=seed)
+            )
             try:
                 session = Session(name, shown.question, shown.pictures, chosen, partial(_kept, keep, cell))
             except InvalidBox as error:  # the oracle's box lies outside the picture

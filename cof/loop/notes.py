@@ -36,7 +36,7 @@ def stop_note(trace: Trace) -> str:
         return "The run failed before there was an answer."
     if trace.stop is Stop.ANSWER:
         return "The model answered of its own accord."
-    if trace.mode == "direct":
+    if not trace.may_call:
         asked = "asked to zoom" if trace.stop is Stop.ZOOMS else "gave no answer that could be read"
         return f"The model had to answer at once, and {asked}."
     limit = f"{getattr(trace.limits, trace.stop.value):,}{TOGETHER if trace.stop is Stop.PIXELS else ''}"
@@ -112,7 +112,7 @@ def _shrunk(count: int, trace: Trace, limit: str, value: int | None) -> str:
 def _not_shown(trace: Trace) -> str:
     refused = [call for turn in trace.model_turns if not _complained(turn, trace) for call in turn.refused]
     count = len(refused)
-    if not count or trace.mode == "direct" or trace.stop in (Stop.ANSWER, Stop.FAILED):
+    if not count or not trace.may_call or trace.stop in (Stop.ANSWER, Stop.FAILED):
         return ""
     name = trace.stop.value
     limit = f"the limit {name} = {getattr(trace.limits, name):,} was reached"

@@ -65,5 +65,6 @@ def not_asked(model: str, question: Question, setting: Setting, error: str) -> T
         (NO_VIEW,),
         stop=Stop.FAILED,
         error=error,
-        mode=setting.mode,
+        policy=setting.policy.name,
+        may_call=setting.policy.offers_tools,
     )

@@ -16,17 +16,18 @@ from PIL import Image
 
 from cof.errors import InputError, InvalidBox, ModelError
 from cof.geometry import Box, Shown
+from cof.loop.policies.base import Looks, Next
 from cof.loop.setting import Setting
 from cof.models.base import Request
 from cof.tools.base import InvalidCall, State
 from cof.tools.known import tool_named
-from cof.tools.zoom import zooms
 from cof.trace import Observation, Trace, Turn
 from cof.types import ZOOM, Action, Answer, Call, Completion, Limits, Malformed, Question, Stop
 from cof.vision import limits as within
 from cof.vision.views import Picture, Rendered
 
 NO_VIEW = Shown(Box(0, 0, 1, 1), (1, 1))  # the overview of what could not be asked at all: trying again is no use
+LOOKS = 256  # turns of a run in which a policy still looks: one that never ends is stopped
 CUT = " …"  # text after a turn that was cut off: it changes an answer that is still open
 
 
@@ -58,6 +59,7 @@ class Session:
             raise InputError(
                 f"the dialect {setting.dialect.name} cannot name one of several pictures in a call; {want}"
             )
+        policy = setting.policy
         first = within.overviews([picture.size for picture in pictures], setting.spec, setting.limits)
         self.trace = Trace(
             question.id,
@@ -68,15 +70,15 @@ class Session:
             setting.sampling,
             setting.limits,
             first,
-            mode=setting.mode,
+            policy=policy.name,
+            may_call=policy.offers_tools,
         )
         self.setting, self.pictures, self.on_end = setting, tuple(pictures), on_end
-        self.stage = Stage.ANSWERING if setting.mode == "direct" else Stage.LOOKING
+        self.stage = Stage.LOOKING
         self.pixels = Rendered(self._rendered)
         self.prefix = ""
-        self.refused: Turn | None = None  # an answer that was not accepted, because the model had to zoom first
-        if setting.mode == "oracle":
-            self._show_targets()
+        self.refused: Turn | None = None  # an answer that the policy did not accept
+        _advance(self)
 
     @property
     def ended(self) -> bool:
@@ -96,19 +98,17 @@ class Session:
         self.trace = replace(self.trace, outside=outside)
 
     @property
-    def must_zoom(self) -> bool:
-        """Whether an answer would be refused. That happens once: a model that cannot name a box may answer then."""
-        looking = self.stage is Stage.LOOKING
-        return self.setting.mode == "always" and looking and not (self.refused or self.trace.zooms)
+    def accepts(self) -> bool:
+        """Whether an answer ends the session. One is refused at most: a model that cannot name a box may answer then."""
+        asked = self.stage is not Stage.LOOKING or self.refused is not None
+        return asked or self.setting.policy.accepts(self.trace)
 
     def request(self) -> Request | None:
         if self.ended or self.cancelled:
             return None
         trace, sampling = self.trace, self.setting.sampling
         self.pixels.add(*trace.overviews, *trace.views)
-        messages = self.setting.dialect.messages(
-            trace.question, trace.overviews, trace.turns, self.setting.mode == "direct"
-        )
+        messages = self.setting.dialect.conversation(trace)
         spent = trace.tokens + (self.refused.completion.tokens if self.refused and self.prefix else 0)
         left = max(1, min(sampling.tokens, self.setting.limits.tokens - spent))
         tokens = sampling.tokens if self.stage is Stage.ANSWERING else left
@@ -127,16 +127,6 @@ class Session:
             self.pixels.clear()
             self.on_end(self.trace)
 
-    def _show_targets(self) -> None:
-        targets = self.trace.question.targets
-        for coming, box in zip(reversed(range(len(targets))), targets, strict=True):
-            look, view = zooms([box]), within.crop(box, self.trace, coming=coming)
-            if view is None:
-                return
-            text = self.setting.dialect.write(look, self.trace.overviews)
-            turn = Turn(Completion(text), look, (_made(Observation((view,)), ZOOM, self.trace, ()),), given=True)
-            self.trace = replace(self.trace, turns=(*self.trace.turns, turn))
-
     def _rendered(self, view: Shown) -> Image.Image:
         first = self.trace.overviews[view.picture]
         return self.pictures[view.picture].show(view, first, self.setting.spec)
@@ -149,7 +139,7 @@ def step(session: Session, completion: Completion, seconds: float) -> None:
     observations: tuple[Observation, ...] = ()
     note = ""
     match action:
-        case Answer() if session.must_zoom:
+        case Answer() if not session.accepts:
             session.prefix = session.setting.zoom_opening or dialect.begin_call()
             session.refused = Turn(completion, action, seconds=seconds)
             return
@@ -168,6 +158,37 @@ def step(session: Session, completion: Completion, seconds: float) -> None:
     session.trace = replace(trace, turns=(*trace.turns, Turn(completion, action, observations, note, seconds)))
     if not session.ended:
         _enforce(session)
+        _advance(session)
+
+
+def _advance(session: Session) -> None:
+    """Do what the policy decides, until the model's turn comes or the limits leave no room for another look."""
+    while session.stage is Stage.LOOKING:
+        decided = session.setting.policy.next(session.trace)
+        if decided is Next.ANSWER:
+            session.stage = Stage.ANSWERING
+            _order(session)
+        elif isinstance(decided, Next) or not _look(session, decided):
+            return
+
+
+def _look(session: Session, looks: Looks) -> bool:
+    """Make the turns that a policy decided, as far as limits allow; whether all were made, and there were any.
+
+    Raises InvalidBox or InvalidCall where one of them cannot be followed.
+    """
+    for coming, calls in zip(reversed(range(len(looks))), looks, strict=True):
+        trace, found = session.trace, list[Observation]()
+        for call in calls:
+            shown = tuple(view for each in found for view in each.shown)
+            observation = tool_named(call.tool).run(call, State(trace, shown, coming), trace.limits)
+            if observation is None:
+                return False
+            found.append(_made(observation, call.tool, trace, shown))
+        said = Completion(session.setting.dialect.write(calls, trace.overviews))
+        turn = Turn(said, calls, tuple(found), given=True)
+        session.trace = replace(trace, turns=(*trace.turns, turn))
+    return len(looks) > 0 and len(session.trace.turns) < LOOKS
 
 
 def _read(session: Session, completion: Completion) -> Action:
@@ -221,11 +242,18 @@ def _enforce(session: Session) -> None:
     if reached is None:
         return
     session.stage = Stage.ANSWERING
-    last = session.trace.turns[-1]
+    session.trace = replace(session.trace, stop=reached)
+    _order(session)
+
+
+def _order(session: Session) -> None:
+    """Ask for the answer after the last turn. Where there is none, the question has asked for it."""
+    if not session.trace.turns:
+        return
+    *before, last = session.trace.turns
     order = session.setting.dialect.answer_now
     note = f"{last.note} {order}".strip() if order not in last.note else last.note
-    turns = (*session.trace.turns[:-1], replace(last, note=note))
-    session.trace = replace(session.trace, turns=turns, stop=reached)
+    session.trace = replace(session.trace, turns=(*before, replace(last, note=note)))
 
 
 def _limit(trace: Trace, limits: Limits) -> Stop | None:

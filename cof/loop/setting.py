@@ -1,4 +1,4 @@
-"""How a run is set up: view rules, limits, sampling, arm and dialect as one value, and that value for a given model.
+"""How a run is set up: view rules, limits, sampling, policy and dialect as one value, and that value for a given model.
 
 `setting_of` is the one place that decides it from a model, so that `run`, `ask`, the server and evaluations show a model
 the same pixels. Omits what a limit leaves of a picture (`limits.py`).
@@ -7,17 +7,16 @@ the same pixels. Omits what a limit leaves of a picture (`limits.py`).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from cof.dialects.cof import COF
 from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_for, dialect_of
 from cof.geometry import ViewSpec
+from cof.loop.policies.base import Policy
+from cof.loop.policies.own import POLICY as OWN
 from cof.models.base import SERVED, Model, ModelInfo
 from cof.types import Limits, Sampling
 
-Mode = Literal["focus", "direct", "always", "oracle"]
-MODES: tuple[Mode, ...] = ("focus", "direct", "always", "oracle")
 TURN_TOKENS = 4096  # most tokens of a turn: room for a model that thinks at length
 
 
@@ -25,16 +24,15 @@ TURN_TOKENS = 4096  # most tokens of a turn: room for a model that thinks at len
 class Setting:
     """What a run is given besides its question.
 
-    `mode`: the model chooses whether to zoom ("focus"); may not ("direct"); has an answer without a zoom refused once
-    ("always"); or is shown the question's true boxes before it speaks, and then chooses ("oracle"). `zoom_opening` is
-    how a turn begins that is made to zoom: where empty, with the bare call; a model that was trained to think first may
-    need its own words. `transcript` asks for every turn's tokens.
+    `policy` decides what is looked at: by default the model does. `zoom_opening` is how a turn begins after an answer that the
+    policy refused: where empty, with the bare call; a model that was trained to think first may need its own words.
+    `transcript` asks for every turn's tokens.
     """
 
     spec: ViewSpec = ViewSpec()
     limits: Limits = Limits()
     sampling: Sampling = Sampling()
-    mode: Mode = "focus"
+    policy: Policy = OWN
     dialect: Dialect = COF
     zoom_opening: str = ""
     transcript: bool = False

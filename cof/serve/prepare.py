@@ -15,6 +15,7 @@ from cof.data.outside import knows_one_world
 from cof.dialects.base import JSON_REQUEST
 from cof.dialects.control import control_token
 from cof.errors import InputError, InvalidImage
+from cof.loop.policies.known import policy_named
 from cof.loop.question import question_of
 from cof.loop.setting import Setting, setting_of, turn_tokens_of
 from cof.serve.conversation import WANTED, RequestContent, conversation_in
@@ -191,7 +192,7 @@ def _setting(server: Server, wanted: ChatRequest, low: bool) -> Setting:
     if budgets:
         budget = min(*budgets, setting.spec.max_pixels // one)
         setting = setting_of(server.model, limits, sampling, budget, server.service.dialect)
-    return replace(setting, mode=wanted.cof.mode)
+    return replace(setting, policy=policy_named(wanted.cof.policy))
 
 
 async def _files(server: Server, urls: Sequence[str], alone: str) -> tuple[bytes, ...]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from cof.loop.policies.known import OWN, for_asking
 from cof.serve.fields import (
     NO_EFFORT,
     NO_LOGPROBS,
@@ -76,14 +77,21 @@ class RequestLimits(RequestObject):
 class Extension(RequestObject):
     """What OpenAI's form has no place for. `budget` is the most visual tokens of the overview and of each crop.
 
-    With `letter` the answer is the letter of its choice, from A on. The mode "direct" forbids zooms.
+    With `letter` the answer is the letter of its choice, from A on. `policy` is that of `cof ask --policy`, but no Python path.
     """
 
     limits: RequestLimits = RequestLimits()
     choices: list[str] = Field(default_factory=list, max_length=26)
     budget: int | None = Field(default=None, ge=4)
-    mode: Literal["focus", "direct"] = "focus"
+    policy: str = Field(default=OWN, json_schema_extra=lambda schema: schema.update(enum=list(for_asking())))
     letter: bool = False
+
+    @field_validator("policy")
+    @classmethod
+    def known_policy(cls, name: str) -> str:
+        if name not in for_asking():
+            raise ValueError(f"want one of {', '.join(for_asking())}")
+        return name
 
     @model_validator(mode="after")
     def lettered(self) -> Extension:

@@ -22,10 +22,14 @@ class InvalidCall(InputError):
 
 @dataclass(frozen=True)
 class State:
-    """What happened before a call: the `trace` up to its turn, and what earlier calls of the turn have `shown`."""
+    """What happened before a call: the `trace` up to its turn, and what earlier calls of the turn have `shown`.
+
+    `coming` turns of a policy follow, which need room beside what the model may still ask for.
+    """
 
     trace: Trace
     shown: tuple[Shown, ...] = ()
+    coming: int = 0
 
     @property
     def everything(self) -> Sequence[Shown]:

@@ -29,7 +29,7 @@ class Zoom:
         if call.box is None:
             raise InvalidCall("the call names no box; want one")
         edits = state.subject(call).edits
-        view = within.crop(call.box, state.trace, state.shown)
+        view = within.crop(call.box, state.trace, state.shown, state.coming)
         if view is None:
             return None
         turned = replace(view, edits=edits)

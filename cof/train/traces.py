@@ -1,7 +1,7 @@
 """Supervised conversations from a file of traces, about any pictures.
 
-Only runs that ended by themselves with an answer, the right one where the truth is known, in the modes "focus" and
-"direct", are learnt from.
+Only runs that ended by themselves with an answer, the right one where the truth is known, by the policies own and
+direct, are learnt from.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from cof.dialects.dialect import Dialect
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
 from cof.geometry import ViewSpec
+from cof.loop.policies.known import DIRECT, OWN
 from cof.models.local.model import Card
 from cof.plain import trace_from_json
 from cof.runs import read_records
@@ -107,5 +108,5 @@ def nth(seed: int, index: int, count: int) -> int:
 
 
 def _exemplary(trace: Trace) -> bool:
-    by_itself = trace.stop is Stop.ANSWER and trace.mode in ("focus", "direct")
+    by_itself = trace.stop is Stop.ANSWER and trace.policy in (OWN, DIRECT)
     return by_itself and score_trace(trace).right is not False

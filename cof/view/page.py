@@ -223,7 +223,7 @@ def _settings(trace: Trace) -> dict[str, dict[str, object]]:
     """What the run was given, by heading; of the picture's path only its name, as a page travels."""
     question = trace.question
     names = {name: value for name, value in (("trace", trace.id), ("question", question.id)) if value != UNNAMED}
-    about = {"arm": trace.mode, "category": question.category, "depth": question.depth}
+    about = {"arm": trace.policy, "category": question.category, "depth": question.depth}
     picture = ", ".join(name for image in question.images if (name := PurePath(image).name)) or None
     run = names | {"model": trace.model, "dialect": trace.dialect, "picture": picture}
     return {

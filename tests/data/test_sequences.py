@@ -9,6 +9,7 @@ from cof.dialects.base import Message
 from cof.dialects.cof import COF
 from cof.errors import InvalidConfig
 from cof.geometry import Box, ViewSpec
+from cof.loop.policies.known import policy_named
 from cof.loop.run import run
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
@@ -135,7 +136,7 @@ def test_a_call_that_could_not_be_followed_gets_no_loss_and_the_turns_after_it_d
 def test_turns_that_were_given_get_no_loss(tokenizer):
     question = Question("q", ("",), "Which?", targets=(Box(20, 20, 80, 80),))
     image = Image.new("RGB", (448, 448))
-    trace = run(ScriptedModel(["", LOOK, SEEN]), question, image, Setting(SPEC, mode="oracle"))
+    trace = run(ScriptedModel(["", LOOK, SEEN]), question, image, Setting(SPEC, policy=policy_named("oracle")))
     assert trace.turns[0].given
     assert trained_by(sequences.dialogue_of(trace, COF), tokenizer) == [LOOK, SEEN]
 

@@ -52,7 +52,7 @@ print([bool(sample.error) for sample in log.samples])
 
 def made(
     folder: Path,
-    plan: Plan = Plan(("focus",)),
+    plan: Plan = Plan(("own",)),
     answers: tuple[str | None, ...] = ("blue", "red"),
     fields: Mapping[str, Any] = {},
     **options: Any,
@@ -113,7 +113,7 @@ def test_a_graded_metric_is_its_own_scorer_and_every_truth_a_target(tmp_path: Pa
 
 @pytest.mark.parametrize("source", ["original", "resized"])
 def test_pictures_are_those_that_the_model_saw(tmp_path: Path, source: Source) -> None:
-    log = log_of(made(tmp_path / "run", Plan(("focus",), (224, 448), source)), tmp_path / "logs", pictures=2)
+    log = log_of(made(tmp_path / "run", Plan(("own",), (224, 448), source)), tmp_path / "logs", pictures=2)
     assert [sample["id"] for sample in log["samples"]] == ["224/q0", "224/q1", "448/q0", "448/q1"]
     sizes = [[size(part) for part in parts(sample) if part["type"] == "image"] for sample in log["samples"]]
     assert [len(found) for found in sizes] == [2, 2, 0, 0]
@@ -131,7 +131,7 @@ def test_a_picture_that_is_gone_is_told_in_words(tmp_path: Path) -> None:
 def test_failures_unscored_answers_and_limits_are_no_wrong_answers(tmp_path: Path) -> None:
     run = made(tmp_path / "run", answers=("blue", None), limits=Limits(zooms=0))
     lost = replace(next(records(run)).trace, id="q2", turns=(), stop=Stop.FAILED, error="broken", overviews=(NO_VIEW,))
-    line = {"id": "f", "arm": "focus", "resolution": 0, "seed": 0, "group": "q2", "trace": to_json(lost)}
+    line = {"id": "f", "arm": "own", "resolution": 0, "seed": 0, "group": "q2", "trace": to_json(lost)}
     with (run / "traces.jsonl").open("a") as lines:
         lines.write(json.dumps(line) + "\n")
     log = log_of(run, tmp_path / "logs")
@@ -144,7 +144,7 @@ def test_failures_unscored_answers_and_limits_are_no_wrong_answers(tmp_path: Pat
 
 
 def test_an_arm_is_a_log_and_writing_again_replaces_it(tmp_path: Path) -> None:
-    run = made(tmp_path / "run", Plan(("direct", "focus")))
+    run = made(tmp_path / "run", Plan(("direct", "own")))
     first = write_logs(run, tmp_path / "logs")
     assert len(first) == 2
     assert write_logs(run, tmp_path / "logs") == first
@@ -169,7 +169,7 @@ def test_inspect_reads_it_back(tmp_path: Path) -> None:
     write_logs(run, tmp_path / "logs")
     command = [os.environ["COF_INSPECT_PYTHON"], "-c", READ, str(tmp_path / "logs")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["jsonl-focus success 0.5 2 2", "zoom blue 1.0", "[False, False]"]
+    assert done.stdout.splitlines() == ["jsonl-own success 0.5 2 2", "zoom blue 1.0", "[False, False]"]
 
 
 def parts(sample: dict[str, Any]) -> list[dict[str, Any]]:

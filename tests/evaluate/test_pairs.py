@@ -30,14 +30,14 @@ def folder(path, *records):
 
 
 def answers(letters, side=448):
-    return [record("focus", str(n), letter, resolution=side) for n, letter in enumerate(letters)]
+    return [record("own", str(n), letter, resolution=side) for n, letter in enumerate(letters)]
 
 
 def test_the_difference_is_that_of_the_questions_both_were_asked(tmp_path):
-    base = folder(tmp_path / "base", *answers("AABB"), record("focus", "only here", "A"))
+    base = folder(tmp_path / "base", *answers("AABB"), record("own", "only here", "A"))
     other = folder(tmp_path / "other", *answers("AAAB"), record("direct", "0", "A"))
     ((pair,), _) = read_pairs([base, other])
-    assert (pair.run, pair.base, pair.arm, pair.heading, pair.n) == ("other", "base", "focus", "all", 4)
+    assert (pair.run, pair.base, pair.arm, pair.heading, pair.n) == ("other", "base", "own", "all", 4)
     assert pair.difference == pytest.approx(0.25)
     assert pair.low == 0.0 < pair.high <= 1.0
     back = read_pairs([other, base])[0][0]
@@ -50,7 +50,7 @@ def test_the_difference_is_that_of_the_questions_both_were_asked(tmp_path):
 
 def test_graded_values_are_compared_by_the_same_metric_and_truths_alone(tmp_path):
     def asked(*said, metric="anls", aliases=()):
-        found = [measured("focus", str(n), text, metric) for n, text in enumerate(said)]
+        found = [measured("own", str(n), text, metric) for n, text in enumerate(said)]
         questions = [replace(one.trace.question, aliases=aliases) for one in found]
         return [
             replace(one, trace=replace(one.trace, question=each)) for one, each in zip(found, questions, strict=True)
@@ -81,9 +81,9 @@ def test_several_resolutions_have_a_row_each_and_a_question_counts_once_in_all(t
 def test_option_cycles_and_seeds_of_a_question_count_as_one(tmp_path):
     def asked(letters, group):
         cycles = [
-            record("focus", f"{n // 2}-{n % 2}", letter, group=f"{group}{n // 2}") for n, letter in enumerate(letters)
+            record("own", f"{n // 2}-{n % 2}", letter, group=f"{group}{n // 2}") for n, letter in enumerate(letters)
         ]
-        return [*cycles, record("focus", "0-0", letters[0], seed=1, group=f"{group}0")]
+        return [*cycles, record("own", "0-0", letters[0], seed=1, group=f"{group}0")]
 
     base = folder(tmp_path / "base", *asked("BBAA", "one picture "))
     other = folder(tmp_path / "other", *asked("ABAA", "another "))  # groups are named by each run for itself
@@ -103,7 +103,7 @@ def test_another_judge_or_other_choices_are_nothing_to_compare(tmp_path):
     base = folder(tmp_path / "base", *answers("AB"))
     judged = folder(tmp_path / "judged", *answers("AA"))
     (judged / "verdicts.jsonl").write_text('{"id": "k", "judge": "one", "right": true}\n')
-    chosen = record("focus", "0", "A", resolution=448)
+    chosen = record("own", "0", "A", resolution=448)
     question = replace(chosen.trace.question, choices=("A", "B"))
     offered = folder(tmp_path / "offered", replace(chosen, trace=replace(chosen.trace, question=question)))
     assert read_pairs([base, judged, offered]) == (
@@ -116,11 +116,11 @@ def test_another_judge_or_other_choices_are_nothing_to_compare(tmp_path):
 
 
 def test_what_failed_or_is_another_question_is_in_no_pair(tmp_path):
-    changed = record("focus", "1", "A")
+    changed = record("own", "1", "A")
     question = replace(changed.trace.question, text="another?")
     changed = replace(changed, trace=replace(changed.trace, question=question))
-    base = folder(tmp_path / "base", record("focus", "0", "B"), record("focus", "1", "A"), failed("2"))
-    other = folder(tmp_path / "other", record("focus", "0", "A"), changed, record("focus", "2", "A"))
+    base = folder(tmp_path / "base", record("own", "0", "B"), record("own", "1", "A"), failed("2"))
+    other = folder(tmp_path / "other", record("own", "0", "A"), changed, record("own", "2", "A"))
     ((pair,), _) = read_pairs([base, other])
     assert (pair.n, pair.asked, pair.difference) == (1, 3, 1.0)
     assert "1 of 3" in pair.cells
@@ -148,23 +148,23 @@ def test_what_one_run_alone_has_is_in_no_mean(tmp_path):
     base = folder(tmp_path / "base", record("direct", "0", "B"), *answers("BB"))
     one = folder(tmp_path / "one", record("direct", "0", "A"), *answers("AA"))
     two = folder(tmp_path / "two", *answers("B"))
-    assert the_mean(base, one, two) == ("focus", 1, 2, 0.5)
+    assert the_mean(base, one, two) == ("own", 1, 2, 0.5)
     broken = folder(tmp_path / "broken", *answers("B"), replace(failed("1"), resolution=448))
-    assert the_mean(base, one, broken) == ("focus", 1, 2, 0.5)
-    changed = record("focus", "1", "B", resolution=448)
+    assert the_mean(base, one, broken) == ("own", 1, 2, 0.5)
+    changed = record("own", "1", "B", resolution=448)
     changed = replace(changed, trace=replace(changed.trace, question=replace(changed.trace.question, text="another?")))
     other = folder(tmp_path / "other", *answers("B"), changed)
-    assert the_mean(base, one, other) == ("focus", 1, 2, 0.5)
+    assert the_mean(base, one, other) == ("own", 1, 2, 0.5)
     apart = folder(tmp_path / "apart", record("direct", "0", "B"))
     assert read_pairs([base, two, apart], mean=True)[1] == [NO_MEAN]
 
 
 def test_questions_of_a_mean_are_those_of_the_first_run_whatever_the_others_call_them(tmp_path):
     def asked(letters, group):
-        return [record("focus", f"{n // 2}-{n % 2}", said, group=f"{group}{n // 2}") for n, said in enumerate(letters)]
+        return [record("own", f"{n // 2}-{n % 2}", said, group=f"{group}{n // 2}") for n, said in enumerate(letters)]
 
     runs = [folder(tmp_path / name, *asked(said, name)) for name, said in (("x", "BBBB"), ("y", "AABB"), ("z", "AAAB"))]
-    assert the_mean(*runs) == ("focus", 2, 2, 0.625)
+    assert the_mean(*runs) == ("own", 2, 2, 0.625)
 
 
 def test_without_traces_or_company_there_is_nothing_to_pair(tmp_path):

@@ -46,7 +46,7 @@ def run_of(
 
 
 def test_every_cell_is_filled_once_and_nothing_is_asked_twice(tmp_path: Path) -> None:
-    plan = Plan(("direct", "focus"), (224, 448), "resized", (1, 2))
+    plan = Plan(("direct", "own"), (224, 448), "resized", (1, 2))
     first, asked = run_of(tmp_path / "run", plan)
     assert len(first) == len({record.id for record in first}) == 2 * 2 * 2 * N
     assert len(asked.requests) == len(first)
@@ -67,9 +67,9 @@ def test_a_picture_is_read_once_for_all_its_cells(tmp_path: Path) -> None:
 
             yield replace(example, load=read)
 
-    run_of(tmp_path / "run", Plan(("direct", "focus"), (224, 448)), counted)
+    run_of(tmp_path / "run", Plan(("direct", "own"), (224, 448)), counted)
     assert len(reads) == len({*reads}) == N
-    run_of(tmp_path / "run", Plan(("direct", "focus"), (224, 448)), counted)
+    run_of(tmp_path / "run", Plan(("direct", "own"), (224, 448)), counted)
     assert len(reads) == N
 
 
@@ -85,7 +85,7 @@ def test_a_true_box_shrinks_with_the_picture(tmp_path: Path, source: Any, resolu
     )
     width, height = {0: (616, 308), 224: (224, 112), 448: (448, 224)}[resolution]  # of the overview
     said = f"<answer>[{width / 4}, {height / 4}, {3 * width / 4}, {3 * height / 4}]</answer>"
-    ((record,), _) = run_of(tmp_path / "run", Plan(("focus",), (resolution,), source), lambda _: [example], (said,))
+    ((record,), _) = run_of(tmp_path / "run", Plan(("own",), (resolution,), source), lambda _: [example], (said,))
     assert score_trace(record.trace).value == pytest.approx(1.0)
 
 
@@ -118,7 +118,7 @@ def test_a_metric_must_fit_the_question() -> None:
 def test_what_a_resolution_means(tmp_path, source, resolution, region, overview, target) -> None:
     """A picture of 896 x 448 px: "resized" makes the picture itself smaller, "original" only the overview; never larger."""
     example = Example(Question("q", ("",), "?", targets=(Box(40, 20, 80, 40),)), lambda: Image.new("RGB", (896, 448)))
-    ((record,), _) = run_of(tmp_path / "run", Plan(("focus",), (resolution,), source), lambda _: [example])
+    ((record,), _) = run_of(tmp_path / "run", Plan(("own",), (resolution,), source), lambda _: [example])
     assert record.trace.overview.region == Box(0, 0, *region)
     assert record.trace.overview.size == overview
     assert record.trace.question.targets == (target,)
@@ -145,7 +145,7 @@ def test_a_picture_that_cannot_be_read_fails_in_every_cell_and_nothing_else_does
         yield Example(Question("torn", ("",), "?"), broken)
         yield from examples(seed)
 
-    traces, _ = run_of(tmp_path / "run", Plan(("direct", "focus")), found)
+    traces, _ = run_of(tmp_path / "run", Plan(("direct", "own")), found)
     failed = [record for record in traces if record.trace.stop is Stop.FAILED]
     assert [(record.group, record.trace.error) for record in failed] == [("torn", "it is torn")] * 2
     assert len(traces) == 2 * (N + 1)
@@ -161,8 +161,8 @@ def test_a_picture_that_cannot_be_read_is_not_tried_again(tmp_path: Path) -> Non
     def found(_: int) -> Iterator[Example]:
         yield Example(Question("torn", ("",), "?"), broken)
 
-    first, _ = run_of(tmp_path / "run", Plan(("direct", "focus")), found)
-    again, _ = run_of(tmp_path / "run", Plan(("direct", "focus")), found)
+    first, _ = run_of(tmp_path / "run", Plan(("direct", "own")), found)
+    again, _ = run_of(tmp_path / "run", Plan(("direct", "own")), found)
     assert reads == ["torn"]
     assert again == first
     assert len(first) == 2
@@ -194,7 +194,7 @@ def test_an_evaluation_killed_at_random_moments_ends_as_an_unbroken_one(tmp_path
         json.dumps(untimed(json.loads((tmp_path / name / "report.json").read_text()))) for name in ("whole", "broken")
     ]
     assert reports[0] == reports[1]
-    assert json.loads(reports[0])["arms"]["focus"]["samples"] == 12
+    assert json.loads(reports[0])["arms"]["own"]["samples"] == 12
 
 
 @pytest.mark.long

@@ -153,7 +153,7 @@ def _requests() -> Iterator[bytes]:
         file = buffer.getvalue()
         url = f"data:image/{form.lower()};base64," + base64.b64encode(file).decode()
         parts = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": url}}]
-        extension = {"choices": ["A", "B"], "limits": {"turns": 2, "seconds": 1.5}, "mode": "direct", "letter": True}
+        extension = {"choices": ["A", "B"], "limits": {"turns": 2, "seconds": 1.5}, "policy": "direct", "letter": True}
         body = {"messages": [{"role": "user", "content": parts}], "stream": True, "seed": 1, "cof": extension}
         yield bytes([FILE]) + file
         yield bytes([URL]) + url.encode()

@@ -16,8 +16,9 @@ from PIL import Image
 from cof.dialects.cof import COF
 from cof.errors import ModelError
 from cof.geometry import Box, ViewSpec
+from cof.loop.policies.known import policy_named
 from cof.loop.run import run, run_many
-from cof.loop.setting import Mode, Setting
+from cof.loop.setting import Setting
 from cof.models.base import Request
 from cof.models.scripted import Line, ScriptedModel
 from cof.plain import to_json, trace_from_json
@@ -227,14 +228,14 @@ def test_a_turn_may_not_produce_more_tokens_than_are_left() -> None:
 
 
 def test_direct_says_so_from_the_start() -> None:
-    trace, model = asked([ANSWER], replace(SETTING, mode="direct"))
+    trace, model = asked([ANSWER], replace(SETTING, policy=policy_named("direct")))
     assert told(model).endswith(COF.answer_now)
     assert (trace.answer, trace.stop, trace.zooms) == ("B", Stop.ANSWER, 0)
 
 
 @pytest.mark.parametrize(("line", "stop"), [(LOOK, Stop.ZOOMS), (OUTSIDE, Stop.TURNS), (NONSENSE, Stop.TURNS)])
 def test_direct_without_an_answer_ends_after_one_turn(line: str, stop: Stop) -> None:
-    trace, _ = asked([line, ANSWER], replace(SETTING, mode="direct"))
+    trace, _ = asked([line, ANSWER], replace(SETTING, policy=policy_named("direct")))
     assert (trace.answer, trace.stop, trace.zooms, len(trace.turns)) == (None, stop, 0, 1)
 
 
@@ -319,7 +320,7 @@ def test_nothing_asked_nothing_answered() -> None:
 
 
 def test_made_to_zoom_an_answer_is_not_accepted_and_a_call_begins() -> None:
-    _, model = asked([ANSWER, LOOK, ANSWER], replace(SETTING, mode="always"))
+    _, model = asked([ANSWER, LOOK, ANSWER], replace(SETTING, policy=policy_named("always")))
     (refused, forced, *_) = model.requests
     assert refused.messages == forced.messages
     assert (refused.prefix, forced.prefix) == ("", COF.begin_call())
@@ -332,7 +333,7 @@ def test_made_to_zoom_ends_with_an_answer_after_a_zoom() -> None:
     def goes_on(request: Request) -> str:
         return request.prefix + "10, 10, 66, 66]}}</tool_call>" if request.prefix else ANSWER
 
-    trace, _ = asked([goes_on], replace(SETTING, mode="always"))
+    trace, _ = asked([goes_on], replace(SETTING, policy=policy_named("always")))
     assert (trace.answer, trace.zooms, trace.stop, len(trace.turns)) == ("B", 1, Stop.ANSWER, 2)
     assert isinstance(trace.turns[0].action, tuple)
     unused = len(ANSWER.split())
@@ -347,7 +348,7 @@ def test_made_to_zoom_the_tokens_of_the_refused_answer_count_in_the_limit() -> N
     def goes_on(request: Request) -> str:
         return request.prefix + "10, 10, 66, 66]}}</tool_call>" if request.prefix else answer
 
-    _, model = asked([goes_on], replace(limited(tokens=30), mode="always"))
+    _, model = asked([goes_on], replace(limited(tokens=30), policy=policy_named("always")))
     refused, forced, last = (request.sampling.tokens for request in model.requests)
     assert (refused, forced) == (30, 30 - spent)
     called = len((COF.begin_call() + "10, 10, 66, 66]}}</tool_call>").split())
@@ -360,13 +361,13 @@ def test_made_to_zoom_once_is_enough() -> None:
     def fails(request: Request) -> str:
         return request.prefix + "B" if request.prefix else ANSWER
 
-    trace, model = asked([fails], replace(SETTING, mode="always"))
+    trace, model = asked([fails], replace(SETTING, policy=policy_named("always")))
     assert (trace.answer, trace.zooms, len(model.requests)) == ("B", 0, 3)
     assert [type(turn.action) for turn in trace.turns] == [Malformed, Answer]
 
 
 def test_made_to_zoom_a_zoom_of_its_own_is_left_alone() -> None:
-    trace, model = asked([LOOK, ANSWER], replace(SETTING, mode="always"))
+    trace, model = asked([LOOK, ANSWER], replace(SETTING, policy=policy_named("always")))
     assert [request.prefix for request in model.requests] == ["", ""]
     assert (trace.answer, trace.zooms) == ("B", 1)
 
@@ -374,15 +375,17 @@ def test_made_to_zoom_a_zoom_of_its_own_is_left_alone() -> None:
 def test_the_oracle_shows_the_true_boxes_first() -> None:
     targets = (Box(20, 20, 132, 132), Box(40, 40, 96, 96))
     model = ScriptedModel([ANSWER])
-    trace = run(model, replace(question(), targets=targets), picture(), replace(SETTING, mode="oracle"))
+    trace = run(model, replace(question(), targets=targets), picture(), replace(SETTING, policy=policy_named("oracle")))
     assert [view.region for view in trace.views] == list(targets)
     assert [turn.given for turn in trace.turns] == [True, True, False]
-    assert (trace.zooms, trace.mode) == (0, "oracle")
+    assert (trace.zooms, trace.policy) == (0, "oracle")
     assert (trace.answer, trace.stop) == ("B", Stop.ANSWER)
     assert len(model.requests) == 1
     assert model.requests[0].messages == COF.messages(trace.question, (trace.overview,), trace.turns[:2])
-    assert run(ScriptedModel([ANSWER]), question(), picture(), replace(SETTING, mode="oracle")).views == ()
-    limited = replace(SETTING, mode="oracle", limits=Limits(turns=1, zooms=0))
+    assert (
+        run(ScriptedModel([ANSWER]), question(), picture(), replace(SETTING, policy=policy_named("oracle"))).views == ()
+    )
+    limited = replace(SETTING, policy=policy_named("oracle"), limits=Limits(turns=1, zooms=0))
     assert run(ScriptedModel([ANSWER]), trace.question, picture(), limited).stop is Stop.ANSWER
 
 
@@ -406,11 +409,11 @@ LIMITS = st.builds(
 
 
 @settings(max_examples=cases(1_000), deadline=None)
-@given(st.lists(LINES, min_size=1, max_size=8), LIMITS, st.sampled_from(["focus", "direct", "always"]))
-def test_any_model_comes_to_an_end_within_its_limits(lines: list[str], limits: Limits, mode: Mode) -> None:
-    trace, model = asked(lines, Setting(SPEC, limits, mode=mode))
-    assert len(trace.turns) <= (1 if mode == "direct" else max(limits.turns, 1) + 1)
-    assert trace.zooms <= (0 if mode == "direct" else limits.zooms)
+@given(st.lists(LINES, min_size=1, max_size=8), LIMITS, st.sampled_from(["own", "direct", "always"]))
+def test_any_model_comes_to_an_end_within_its_limits(lines: list[str], limits: Limits, policy: str) -> None:
+    trace, model = asked(lines, Setting(SPEC, limits, policy=policy_named(policy)))
+    assert len(trace.turns) <= (1 if policy == "direct" else max(limits.turns, 1) + 1)
+    assert trace.zooms <= (0 if policy == "direct" else limits.zooms)
     assert trace.pixels <= max(limits.pixels, OVERVIEW_PIXELS)
     assert (trace.stop is not Stop.ANSWER) or trace.answer is not None
     assert trace.stop is not Stop.FAILED

@@ -4,6 +4,7 @@ from PIL import Image
 
 from cof.dialects.cof import COF
 from cof.geometry import ViewSpec
+from cof.loop.policies.known import policy_named
 from cof.loop.session import Session
 from cof.loop.setting import Setting
 from cof.needle.demonstrations import ZOOM_OPENING, demonstrate, guess, recover, show_targets, zoom_anyway
@@ -15,7 +16,7 @@ from cof.vision.views import Picture
 from tests.calls import boxes_in
 
 SPEC, UNIT = ViewSpec(), 1792
-PICTURE, ORACLE = Picture(Image.new("RGB", (UNIT, UNIT))), Setting(SPEC, mode="oracle")
+PICTURE, ORACLE = Picture(Image.new("RGB", (UNIT, UNIT))), Setting(SPEC, policy=policy_named("oracle"))
 
 
 def cases(seeds=range(12)):

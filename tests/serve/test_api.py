@@ -127,7 +127,7 @@ def test_extensions(url: str) -> None:
 
     others = [letter for letter in "BCD" if letter != ANSWER]
     assert ask(choices=[*others, ANSWER], letter=True)["choices"][0]["message"]["content"] == "ABCD"[len(others)]
-    assert ask(mode="direct")["cof"]["zooms"] == 0
+    assert ask(policy="direct")["cof"]["zooms"] == 0
     assert ask(limits={"zooms": 0})["cof"]["zooms"] == 0
     assert ask(limits={"turns": 1})["cof"]["stop"] in ("turns", "answer")
 

@@ -153,11 +153,11 @@ def test_a_limit_on_tokens_that_cannot_be_counted_is_said(url: str) -> None:
 
 
 def test_sampling_and_mode_are_those_of_the_request(url: str) -> None:
-    reply = post(url, temperature=0.5, top_p=0.9, seed=7, cof={"mode": "direct"})
+    reply = post(url, temperature=0.5, top_p=0.9, seed=7, cof={"policy": "direct"})
     trace = httpx.get(f"{url}/v1/traces/{reply.json()['cof']['trace']}", timeout=PATIENCE).json()
     found = {name: trace["sampling"][name] for name in ("temperature", "top_p", "seed")}
     assert found == {"temperature": 0.5, "top_p": 0.9, "seed": 7}
-    assert trace["mode"] == "direct"
+    assert trace["policy"] == "direct"
 
 
 def test_the_lower_of_detail_and_budget_binds_and_one_picture_at_high_is_not_low(url: str) -> None:

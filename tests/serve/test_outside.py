@@ -40,7 +40,7 @@ def test_a_photograph_is_outside_nanos_world(url: str) -> None:
 
 
 def test_a_drawn_scene_is_inside(url: str) -> None:
-    reply = said(url, messages=asked(), cof={"mode": "direct"})
+    reply = said(url, messages=asked(), cof={"policy": "direct"})
     assert (reply["cof"]["outside"], reply["cof"]["listed"]) == (False, None)
     assert reply["cof"]["notes"] == ["The system prompt was left out: nano takes single questions."]
     assert OUTSIDE not in reply["choices"][0]["message"]["reasoning_content"]

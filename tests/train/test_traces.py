@@ -19,6 +19,7 @@ from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
 from cof.geometry import Box, ViewSpec
+from cof.loop.policies.known import policy_named
 from cof.loop.run import run
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
@@ -191,8 +192,8 @@ def test_only_runs_that_ended_well_are_learnt_from(lessons: TraceLessons, tmp_pa
     for said, setting in (
         (["<answer>blue</answer>"], Setting(SPEC)),
         ([LOOK, "<answer>red</answer>"], Setting(SPEC, Limits(zooms=0))),
-        ([LOOK, "<answer>red</answer>"], Setting(SPEC, mode="always")),
-        (["<answer>red</answer>"], Setting(SPEC, mode="direct")),
+        ([LOOK, "<answer>red</answer>"], Setting(SPEC, policy=policy_named("always"))),
+        (["<answer>red</answer>"], Setting(SPEC, policy=policy_named("direct"))),
     ):
         question = Question(str(len(traces)), (str(place),), "Which one?", answer=truth)
         traces.append(run(ScriptedModel(said), question, load(place), setting))

@@ -20,6 +20,7 @@ from cof.data.outside import OUTSIDE
 from cof.dialects.cof import COF
 from cof.errors import InvalidImage, ModelError
 from cof.geometry import Box, ViewSpec
+from cof.loop.policies.known import policy_named
 from cof.loop.run import run
 from cof.loop.setting import Setting
 from cof.models.scripted import Line, ScriptedModel
@@ -246,7 +247,7 @@ def test_a_zoom_that_showed_nothing_does_not_read_as_one() -> None:
     [
         ([zoom(ASKED), answer()], Setting(limits=Limits(zooms=0)), ["The limit on zooms was reached."]),
         ([zoom(ASKED), zoom(OTHER), answer()], Setting(limits=Limits(zooms=1)), ["The limit on zooms was reached."]),
-        ([zoom(ASKED)], Setting(mode="direct"), ["The model had been asked for its answer."]),
+        ([zoom(ASKED)], Setting(policy=policy_named("direct")), ["The model had been asked for its answer."]),
         ([zoom(ASKED)], Setting(limits=Limits(turns=1)), ["The model had been asked for its answer."]),
         ([zoom(ASKED), answer()], Setting(), []),
     ],

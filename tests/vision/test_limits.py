@@ -13,6 +13,7 @@ from cof.dialects.named import dialect_of, names
 from cof.errors import InvalidConfig
 from cof.geometry import Box, Shown, ViewSpec
 from cof.loop.notes import cut_turns, limit_notes, notes, stop_note, unreadable
+from cof.loop.policies.known import policy_named
 from cof.loop.run import run
 from cof.loop.setting import Setting, setting_of
 from cof.models.scripted import ScriptedModel
@@ -155,7 +156,7 @@ def test_a_crop_that_shrank_says_by_what() -> None:
 
 
 def test_a_model_that_had_to_answer_at_once_reached_no_limit() -> None:
-    picture, setting = Image.new("RGB", (500, 500), "red"), Setting(PAPER, LIMITS, mode="direct")
+    picture, setting = Image.new("RGB", (500, 500), "red"), Setting(PAPER, LIMITS, policy=policy_named("direct"))
     zooming = run(ScriptedModel([CALL]), Question("1", ("",), "What?"), picture, setting)
     assert stop_note(zooming) == "The model had to answer at once, and asked to zoom."
     assert limit_notes(zooming) == ()
@@ -206,7 +207,12 @@ def test_crops_of_one_turn_share_alike() -> None:
 def test_true_boxes_that_are_given_share_alike() -> None:
     boxes_of = tuple(Box(x, 10, x + 400, 900) for x in (10, 700, 1500, 2200))
     question, picture = Question("1", ("",), "What?", targets=boxes_of), Image.new("RGB", (3000, 3000), "red")
-    trace = run(ScriptedModel([ANSWER]), question, picture, Setting(PAPER, Limits(pixels=2_000_000), mode="oracle"))
+    trace = run(
+        ScriptedModel([ANSWER]),
+        question,
+        picture,
+        Setting(PAPER, Limits(pixels=2_000_000), policy=policy_named("oracle")),
+    )
     sizes = [view.pixels for view in trace.views]
     assert len(sizes) == 4
     assert max(sizes) < 1.6 * min(sizes)

@@ -13,9 +13,10 @@ import torch
 from PIL import Image
 
 from cof.errors import InputError
+from cof.loop.policies.known import policy_named
 from cof.loop.run import run_many
 from cof.loop.session import Session
-from cof.loop.setting import Mode, Setting
+from cof.loop.setting import Setting
 from cof.models.base import Request, Usage, complete
 from cof.models.encoding import Codec
 from cof.models.local.engine import _shares
@@ -108,7 +109,7 @@ def test_the_words_are_those_of_a_model_that_reads_all_anew(together: tuple[list
 
 def test_what_one_has_read_the_others_of_the_same_picture_copy(together: tuple[list[Trace], Usage]) -> None:
     """Three askings of each picture, two of them alike: the front that they share is read once."""
-    model, direct = LocalModel.load("nano", device="cpu", batch=9), replace(SETTING, mode="direct")
+    model, direct = LocalModel.load("nano", device="cpu", batch=9), replace(SETTING, policy=policy_named("direct"))
     kept = list[Trace]()
     sessions = [
         Session("nano", sample.question, (picture,), setting, kept.append)
@@ -117,10 +118,10 @@ def test_what_one_has_read_the_others_of_the_same_picture_copy(together: tuple[l
         for setting in (SETTING, SETTING, direct)
     ]
     model.converse(sessions)
-    focus = [session.trace for session in sessions if session.trace.mode == "focus"]
+    focus = [session.trace for session in sessions if session.trace.policy == "own"]
     assert said(focus) == [words for words in said(together[0])[:3] for _ in range(2)]
     alone = answered(1, direct)[0][:3]
-    assert said([session.trace for session in sessions if session.trace.mode == "direct"]) == said(alone)
+    assert said([session.trace for session in sessions if session.trace.policy == "direct"]) == said(alone)
     overviews = sum(trace.overview.pixels for trace in alone) // 28**2
     prompts = sum(session.trace.turns[-1].completion.prompt_tokens for session in sessions)
     assert model.usage.prefilled < prompts - 2 * overviews + 60
@@ -149,9 +150,9 @@ def test_what_is_drawn_by_chance_depends_on_the_seed_alone() -> None:
     assert said(other) != said(one)
 
 
-@pytest.mark.parametrize("mode", ["always", "oracle"])
-def test_a_model_that_must_zoom_has_zoomed(mode: Mode) -> None:
-    traces, _ = answered(4, replace(SETTING, mode=mode, zoom_opening=ZOOM_OPENING))
+@pytest.mark.parametrize("policy", ["always", "oracle"])
+def test_a_model_that_must_zoom_has_zoomed(policy: str) -> None:
+    traces, _ = answered(4, replace(SETTING, policy=policy_named(policy), zoom_opening=ZOOM_OPENING))
     forced = [any(turn.completion.text.startswith(ZOOM_OPENING) for turn in trace.turns) for trace in traces]
     assert all(trace.views or made for trace, made in zip(traces, forced, strict=True))
     assert all(trace.answer is not None for trace in traces)
@@ -245,7 +246,7 @@ def test_one_picture_that_several_ask_about_is_encoded_once() -> None:
     model = LocalModel.load("nano", device="cpu", batch=6)
     sample, picture = SAMPLES[0], Picture(SAMPLES[0].load())
     ended: list[Trace] = []
-    direct = replace(SETTING, mode="direct")
+    direct = replace(SETTING, policy=policy_named("direct"))
     model.converse(Session("m", sample.question, (picture,), direct, ended.append) for _ in range(6))
     assert len({trace.answer for trace in ended}) == 1
     assert (len(ended), model.usage.images) == (6, 1)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from cof.errors import InvalidImage
 from cof.geometry import Shown, ViewSpec
+from cof.loop.policies.known import policy_named
 from cof.loop.session import Session
 from cof.loop.setting import Setting
 from cof.models.local.model import LocalModel
@@ -23,7 +24,7 @@ from cof.vision.views import Picture
 from tests.patience import PATIENCE
 
 SAMPLES = list(samples("validation", 7, 3, 448))
-SETTING = Setting(sampling=Sampling(tokens=100), mode="direct")
+SETTING = Setting(sampling=Sampling(tokens=100), policy=policy_named("direct"))
 
 
 class Blocking(Picture):

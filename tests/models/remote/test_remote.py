@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from cof.errors import InputError
+from cof.loop.policies.known import policy_named
 from cof.loop.run import run, run_many
 from cof.loop.session import Session
 from cof.loop.setting import Setting
@@ -255,7 +256,7 @@ def test_what_is_no_completion_fails_the_run_and_nothing_else(body: bytes) -> No
 
 def test_a_turn_cannot_be_begun_for_a_remote_model() -> None:
     with listening(by_turn(ANSWER)) as server:
-        trace = run(model_at(server), QUESTION, PICTURE, Setting(mode="always"))
+        trace = run(model_at(server), QUESTION, PICTURE, Setting(policy=policy_named("always")))
     assert "cannot be made to begin a turn" in str(trace.error)
 
 

@@ -1,0 +1,36 @@
+"""A policy of your own: what is looked at before the model answers. This one shows the four quarters of the picture, then asks.
+
+It works with every model, and as an arm of an evaluation: cof eval ... --arms direct,own_policy:QUARTERS
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import cof
+
+
+@dataclass(frozen=True)
+class Quarters(cof.Policy):
+    def next(self, trace: cof.Trace) -> cof.Next | tuple[tuple[cof.Call, ...], ...]:
+        if trace.turns:
+            return cof.Next.ANSWER
+        whole = trace.overview.region
+        wide, high = whole.width / 2, whole.height / 2
+        corners = [(x, y) for y in (0, high) for x in (0, wide)]
+        quarters = [cof.Box(x, y, x + wide, y + high) for x, y in corners]
+        return tuple((cof.Call("zoom", {"box": quarter}),) for quarter in quarters)
+
+
+QUARTERS = Quarters("own_policy:QUARTERS", "shows the four quarters first")
+HERE = Path(__file__).parent
+OURS = (str(HERE / "plaza.jpg"), (HERE / "plaza.txt").read_text().strip())
+
+
+def main(picture: str, question: str, url: str | None = None) -> None:
+    trace = cof.ask(picture, question, url=url, policy=QUARTERS)
+    print(len(trace.views), "crops; answer", trace.answer)
+
+
+if __name__ == "__main__":
+    main(*(sys.argv[1:] or OURS))

@@ -1,0 +1,158 @@
+"""Policies by name, some of them from outside the package: what they look at is in traces, reports, replies and on pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import cof
+from cof.cli.app import app
+from cof.dialects.cof import COF
+from cof.dialects.named import dialect_of
+from cof.errors import InvalidBox, InvalidConfig
+from cof.geometry import Box, ViewSpec
+from cof.loop.policies.base import Looks, Next, Policy
+from cof.loop.policies.known import BUILT_IN, for_asking, policy_for_asking, policy_named
+from cof.loop.run import run
+from cof.loop.session import LOOKS
+from cof.loop.setting import Setting
+from cof.models.base import Request
+from cof.models.scripted import Line, ScriptedModel
+from cof.plain import to_json, trace_from_json
+from cof.trace import Trace
+from cof.types import Limits, Question, Stop
+from tests.loop.policies.outside import CORNERS, DEAF, ENDLESS
+from tests.models.remote.endpoints import Reply, listening, models
+from tests.tools.outside import MEASURE
+
+ANSWER = "<think>So.</think><answer>B</answer>"
+LOOK = '<think>Closer.</think><tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [1, 1, 30, 30]}}</tool_call>'
+IMAGE = Image.new("RGB", (300, 200), "red")
+QUESTION = Question("1", ("",), "What?")
+
+
+def played(policy: Policy, lines: Sequence[Line] = (ANSWER,), **limits: int) -> tuple[Trace, ScriptedModel]:
+    model = ScriptedModel(list(lines))
+    return run(model, QUESTION, IMAGE, Setting(ViewSpec(grow=1.0), policy=policy, limits=Limits(**limits))), model
+
+
+def test_a_policy_from_outside_looks_and_then_asks_for_the_answer() -> None:
+    trace, model = played(CORNERS)
+    assert [view.region for view in trace.views] == [Box(0, 0, 40, 40), Box(260, 160, 300, 200)]
+    assert [turn.given for turn in trace.turns] == [True, True, False]
+    assert (trace.answer, trace.stop, trace.zooms, trace.policy) == ("B", Stop.ANSWER, 0, CORNERS.name)
+    (request,) = model.requests
+    orders = [COF.answer_now in str(message.parts) for message in request.messages]
+    assert (orders[-1], sum(orders)) == (True, 1)
+    assert request.messages == COF.messages(QUESTION, trace.overviews, trace.turns[:2])
+    assert trace_from_json(to_json(trace)) == trace
+    assert trace.to_html(IMAGE).count("<img") >= 3
+
+
+def test_after_the_order_to_answer_calls_are_not_followed() -> None:
+    trace, _ = played(CORNERS, [LOOK])
+    assert (trace.answer, trace.stop, len(trace.views)) == (None, Stop.ZOOMS, 2)
+
+
+def test_where_pixels_leave_no_room_the_model_goes_on() -> None:
+    trace, model = played(CORNERS, pixels=1)
+    assert (trace.views, trace.answer, len(model.requests)) == ((), "B", 1)
+
+
+def test_a_policy_that_never_ends_is_stopped(tmp_path: Path) -> None:
+    tool = f'like = "cof"\n[[tools]]\ntool = "{MEASURE.name}"\nname = "measure"\narguments = []\n'
+    (tmp_path / "measuring.toml").write_text(tool)
+    setting = Setting(dialect=dialect_of(str(tmp_path / "measuring.toml")), policy=ENDLESS)
+    trace = run(ScriptedModel([ANSWER]), QUESTION, IMAGE, setting)
+    assert (len(trace.turns), trace.answer) == (LOOKS + 1, "B")
+
+
+def test_a_tool_that_the_dialect_does_not_have_is_one_line() -> None:
+    with pytest.raises(InvalidConfig, match=r"the dialect cof has no tool .*; want it in \[\[tools\]\]"):
+        played(ENDLESS)
+
+
+def test_an_answer_is_refused_once_at_most() -> None:
+    def fails(request: Request) -> str:
+        return request.prefix + "B" if request.prefix else ANSWER
+
+    trace, model = played(DEAF, [fails])
+    assert (trace.answer, [request.prefix for request in model.requests]) == ("B", ["", COF.begin_call(), ""])
+
+
+def test_a_look_that_cannot_be_followed_is_an_error() -> None:
+    asked = Question("1", ("",), "What?", targets=(Box(900, 900, 950, 950),))
+    with pytest.raises(InvalidBox):
+        run(ScriptedModel([ANSWER]), asked, IMAGE, Setting(policy=policy_named("oracle")))
+
+
+def test_nothing_to_look_at_is_the_models_turn() -> None:
+    class Idle(Policy):
+        def next(self, trace: Trace) -> Next | Looks:  # noqa: ARG002
+            return ()
+
+    assert played(Idle("idle", "looks at nothing"))[0].answer == "B"
+
+
+def test_policies_are_found_by_name() -> None:
+    assert [policy_named(name).name for name in BUILT_IN] == list(BUILT_IN)
+    assert policy_named("tests.loop.policies.outside:CORNERS") is CORNERS
+    assert "oracle" not in for_asking()
+    assert {"own", "direct", "always"} <= set(for_asking())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("fast", "want one of always, direct, oracle, own, or module:name"),
+        ("", "unknown policy"),
+        ("no.such:POLICY", "is not there"),
+        ("tests.loop.policies.outside:NO_POLICY", "is int; want a value of a class that derives from cof.Policy"),
+    ],
+)
+def test_what_is_no_policy_is_one_line(name: str, said: str) -> None:
+    with pytest.raises(InvalidConfig, match=said):
+        policy_named(name)
+
+
+def test_the_oracle_is_refused_where_there_are_no_true_boxes() -> None:
+    with pytest.raises(
+        InvalidConfig, match="needs true boxes, which an evaluation has; want one of own, direct, always"
+    ):
+        policy_for_asking("oracle")
+
+
+def test_ask_takes_a_policy_by_its_name_its_path_and_as_a_value() -> None:
+    for policy in ("tests.loop.policies.outside:CORNERS", CORNERS):
+        trace = cof.ask(IMAGE, "What?", model=ScriptedModel([ANSWER]), policy=policy)
+        assert (len(trace.views), trace.answer) == (2, "B")
+    assert cof.ask(IMAGE, "What?", model=ScriptedModel([ANSWER]), policy="direct").views == ()
+
+
+def test_the_command_line_asks_and_evaluates_by_a_policy_from_outside(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    IMAGE.save(tmp_path / "a.png")
+    row = {"image": "a.png", "question": "What?", "answer": "B"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    with listening(lambda _: Reply(ANSWER)) as server:
+        server.listing = models("m")
+        at = ["--url", server.url, "--model", "m", "--dialect", "cof"]
+        called(["ask", str(tmp_path / "a.png"), "What?", *at, "--policy", CORNERS.name, "--json"])
+        said = json.loads(capsys.readouterr().out)
+        arms = ["--arms", f"{CORNERS.name},direct", "--out", str(tmp_path / "run")]
+        called(["eval", "jsonl", "--data", str(tmp_path / "rows.jsonl"), *at, *arms])
+    assert (said["answer"], said["visual_tokens"] > 0) == ("B", True)
+    figures = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert list(figures["arms"]) == ["direct", CORNERS.name]
+    assert f"{CORNERS.name} - direct" in capsys.readouterr().out.replace("\n", " ")
+    called(["view", str(tmp_path / "run"), "--out", str(tmp_path / "pages")])
+    called(["report", str(tmp_path / "run"), "--out", str(tmp_path / "report"), "--inspect", str(tmp_path / "logs")])
+
+
+def called(words: list[str]) -> None:
+    app(words, standalone_mode=False)
