@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-from cof.data.benchmarks.known import BENCHMARKS
+from cof.data.benchmarks.known import benchmark_named
 from cof.geometry import ViewSpec
 from cof.needle.samples import samples, write
 
@@ -43,8 +43,8 @@ def task() -> ModuleType:
 
 
 def test_the_questions_are_those_that_cof_eval_reads(folder: Path) -> None:
-    choices = list(BENCHMARKS["jsonl"](folder / "questions.jsonl", 0))
-    free = list(BENCHMARKS["jsonl"](folder / "open.jsonl", 0))
+    choices = list(benchmark_named("jsonl")(folder / "questions.jsonl", 0))
+    free = list(benchmark_named("jsonl")(folder / "open.jsonl", 0))
     assert len(choices) == len(free) == N
     for with_options, without in zip(choices, free, strict=True):
         assert with_options.question.answer == without.question.answer

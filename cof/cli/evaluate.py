@@ -36,10 +36,11 @@ from cof.cli.outcome import check_outcome
 from cof.cli.progress import counting
 from cof.cli.tables import own_pairs, print_brief, print_details, run_pairs
 from cof.config import replace_fields
-from cof.data.benchmarks.known import BENCHMARKS
+from cof.data.benchmarks.known import BUILT_IN as BENCHMARKS
+from cof.data.benchmarks.known import benchmark_named, benchmark_names
 from cof.data.benchmarks.left_out import LeftOut
 from cof.data.example import NATIVE, SOURCES, Example, Source
-from cof.data.worlds import is_world, world_of
+from cof.data.worlds import is_registered, is_world, world_of
 from cof.dialects.named import dialect_of
 from cof.errors import InputError, InvalidConfig
 from cof.evaluate.compare import Row, markdown, markdown_table, names_of, read_report, read_runs, rows_of
@@ -53,6 +54,7 @@ from cof.loop.setting import Setting, setting_of
 from cof.models.base import Model, ModelInfo, Usage
 from cof.models.opening import ModelRef, open_model
 from cof.plain import to_json
+from cof.registry import is_path
 from cof.runs import RunDir, fingerprint, publish
 from cof.scoring.judge import judged, remembered
 from cof.types import Limits, Metric, Sampling
@@ -74,7 +76,7 @@ Details = Annotated[
 
 
 def evaluation(
-    bench: Annotated[str, typer.Argument(help=f"{NEEDLE}, {', '.join(BENCHMARKS)}.")],
+    bench: Annotated[str, typer.Argument(help=f"{NEEDLE}, {', '.join(BENCHMARKS)}, or module:NAME.")],
     out: Annotated[Path, typer.Option(help="Run folder; an interrupted run continues.")],
     data: Annotated[Path | None, typer.Option(help="Your local copy of the benchmark.")] = None,
     model: ModelName = None,
@@ -240,19 +242,21 @@ def _scored_by(metric: Metric | None, examples: Examples) -> Examples:
 
 def _check(bench: str, data: Path | None, side: int, split: str, multiple_choice: bool) -> None:
     """Refuse an unknown benchmark, options that do not fit it, and data without a usable row; a world has none."""
-    if is_world(bench):
+    if is_world(bench) and (data is None or is_registered(bench)):
         if data is not None:
             raise InvalidConfig(f"--data does not apply to {bench}, whose pictures are drawn; leave it out")
         split_of(split)
         world_of(bench)
         return
-    if bench not in BENCHMARKS:
-        raise InputError(f"unknown benchmark {bench!r}; want one of {', '.join([NEEDLE, *BENCHMARKS])}")
+    if not is_path(bench) and bench not in benchmark_names():
+        want = f"want one of {', '.join([NEEDLE, *benchmark_names()])}, or module:NAME"
+        raise InputError(f"unknown benchmark {bench!r}; {want}")
+    reader = benchmark_named(bench)
     if (side, split, multiple_choice) != (SIDE, SPLIT, False):
         raise InvalidConfig(f"--side, --split and --multiple-choice apply to needle alone; leave them out for {bench}")
     if data is None:
         raise InputError(f"benchmark {bench} needs your local copy; give --data (docs/evaluate.md says from where)")
-    next(iter(BENCHMARKS[bench](data, 0, LeftOut())), None)
+    next(iter(reader(data, 0, LeftOut())), None)
 
 
 def _examples(
@@ -269,7 +273,7 @@ def _examples(
         return lambda seed: world_of(bench).examples(
             split_of(split), seed, n or NEEDLES, (side,), spec, multiple_choice
         )
-    return lambda seed: islice(BENCHMARKS[bench](data, seed, left_out), n)
+    return lambda seed: islice(benchmark_named(bench)(data, seed, left_out), n)
 
 
 def _manifest(info: ModelInfo, setting: Setting, data: Path | None) -> dict[str, Any]:

@@ -7,11 +7,15 @@ reward, and is not learnt from. Only what was shown counts as zoomed, only what 
 
 from __future__ import annotations
 
+import math
+import reprlib
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
+from cof import registry
 from cof.dialects.named import dialect_of
+from cof.errors import InvalidConfig
 from cof.geometry import Box
 from cof.scoring import adaptive, answers, overlap
 from cof.scoring.adaptive import Outcome
@@ -20,6 +24,7 @@ from cof.trace import Trace
 from cof.types import Malformed, Stop
 from cof.vision import boxes
 
+GROUP = "cof.rewards"  # of entry points
 ALIKE = 1e-6  # rewards of a group that differ by less are the same
 
 
@@ -31,27 +36,19 @@ class Rollout:
     right: float | None
 
 
-@dataclass(frozen=True)
-class Weights:
-    """How much each reward counts. What weighs nothing is not computed."""
-
-    accuracy: float = 0.0
-    exact: float = 0.0
-    f1: float = 0.0
-    anls: float = 0.0
-    number: float = 0.0
-    format: float = 0.0
-    iou: float = 0.0
-    giou: float = 0.0
-    count: float = 0.0
-    notes: float = 0.0
-    length: float = 0.0
-    zooms: float = 0.0
-    agar: float = 0.0
-    agar_released: float = 0.0
-
-
 Reward = Callable[[Sequence[Rollout]], list[float | None]]
+Weights = Mapping[str, float]  # how much each reward counts, by its name; what weighs nothing is not computed
+
+
+def reward_named(name: str) -> Reward:
+    """The reward: one of REWARDS, of an installed package, or at the Python path `module:name`. Raises InvalidConfig."""
+    if name in REWARDS:
+        return REWARDS[name]
+    found = registry.part("reward", name, {**dict.fromkeys(REWARDS, ""), **registry.installed(GROUP)})
+    if not callable(found):
+        raise InvalidConfig(f"reward {name!r} is {type(found).__name__}; want a function of a group of rollouts")
+    reward: Reward = found
+    return reward
 
 
 def graded(trace: Trace, judge: Judgement = answers.score) -> Rollout:
@@ -117,9 +114,12 @@ def agar(group: Sequence[Rollout], form: Callable[[Sequence[Outcome]], list[floa
 
 
 def parts(group: Sequence[Rollout], weights: Weights) -> dict[str, list[float | None]]:
-    """Every reward of a group that weighs something, by its name; None throughout for a rollout whose model failed."""
+    """Every reward of a group that weighs something, by its name; None throughout for a rollout whose model failed.
+
+    Raises InvalidConfig where a reward gives something else than a finite number or None for each rollout.
+    """
     failed = [one.trace.stop is Stop.FAILED for one in group]
-    values = {name: REWARDS[name](group) for name, weight in asdict(weights).items() if weight}
+    values = {name: _given(name, group) for name, weight in weights.items() if weight}
     return {
         name: [None if gone else value for gone, value in zip(failed, column, strict=True)]
         for name, column in values.items()
@@ -134,7 +134,7 @@ def total(values: Mapping[str, Sequence[float | None]], weights: Weights) -> lis
     rows = (
         zip(*(values[name] for name in used), strict=True) if used else [(None,) for _ in next(iter(values.values()))]
     )
-    return [_sum(row, [getattr(weights, name) for name in used]) for row in rows]
+    return [_sum(row, [weights[name] for name in used]) for row in rows]
 
 
 def advantages_of(rewards: Sequence[float | None], scale: bool) -> list[float | None]:
@@ -147,6 +147,15 @@ def advantages_of(rewards: Sequence[float | None], scale: bool) -> list[float | 
         return [None] * len(rewards)
     middle, deviation = statistics.mean(known), statistics.stdev(known) if scale else 1.0
     return [None if reward is None else (reward - middle) / deviation for reward in rewards]
+
+
+def _given(name: str, group: Sequence[Rollout]) -> list[float | None]:
+    values = list(reward_named(name)(group))
+    numbers = [value for value in values if value is not None]
+    if len(values) != len(group) or not all(isinstance(each, int | float) and math.isfinite(each) for each in numbers):
+        want = "want a finite number or None for each"
+        raise InvalidConfig(f"reward {name!r} gave {reprlib.repr(values)} for {len(group)} rollouts; {want}")
+    return values
 
 
 def _sum(row: Sequence[float | None], weights: Sequence[float]) -> float | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from cof.data.worlds import DEPTHS, SIDES, world_of
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
-from cof.scoring.rewards import Weights
+from cof.scoring.rewards import reward_named
 from cof.train.recipes import DATA, Needed, Precision, at_least_one
 from cof.types import Limits
 
@@ -37,7 +37,7 @@ class ReinforceConfig:
     resolutions: tuple[int, ...] = ()
     budgets: tuple[int, ...] = (256,)
     depths: tuple[float, ...] = DEPTHS
-    rewards: Weights = Weights(agar=1.0)
+    rewards: Mapping[str, float] = field(default_factory=lambda: {"agar": 1.0})
     judge: str = ""
     judge_model: str = "judge"
     judge_key_file: str = ""
@@ -67,6 +67,8 @@ class ReinforceConfig:
         at_least_one(self, "steps", "groups", "accumulate", "branches", "seats", "tokens", "save_every", "show_every")
         dialect_of(self.dialect)
         world_of(self.world)
+        for name in self.rewards:
+            reward_named(name)
         if bad := [side for side in (*self.sides, *self.resolutions) if not SIDES[0] <= side <= SIDES[1]]:
             raise InvalidConfig(
                 f"a side or resolution of {bad[0]} is not possible; want {SIDES[0]} to {SIDES[1]} pixels"
@@ -87,7 +89,7 @@ class ReinforceConfig:
                 "vLLM keeps what it saw of a picture, and takes temperatures from 0.01 to 2; want freeze_vision = true and "
                 "such a temperature, or vllm = 0"
             )
-        if not any(asdict(self.rewards).values()) or not (self.sides and self.budgets and self.depths):
+        if not any(self.rewards.values()) or not (self.sides and self.budgets and self.depths):
             raise InvalidConfig(
                 "rewards, sides, budgets or depths are empty; want a reward that weighs something, and some of each"
             )

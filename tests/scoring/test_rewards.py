@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 
 from cof.dialects.cof import COF
-from cof.errors import ModelError
+from cof.errors import InvalidConfig, ModelError
 from cof.geometry import Box, ViewSpec
 from cof.loop.run import run
 from cof.loop.setting import Setting
 from cof.models.scripted import Line, ScriptedModel
 from cof.scoring.answers import Score
-from cof.scoring.rewards import REWARDS, Rollout, Weights, advantages_of, graded, parts, total
+from cof.scoring.rewards import REWARDS, Rollout, Weights, advantages_of, graded, parts, reward_named, total
 from cof.trace import Trace
 from cof.types import Question
 from cof.vision import boxes
@@ -133,13 +133,13 @@ def failed(_request: object) -> str:
 
 def test_a_failed_rollout_earns_no_reward_and_is_not_wrong() -> None:
     group = [graded(trace) for trace in (trace_of(RIGHT), trace_of(failed), trace_of(WRONG))]
-    weights = Weights(agar=1.0, format=0.1, iou=0.5)
+    weights = {"agar": 1.0, "format": 0.1, "iou": 0.5}
     assert total(parts(group, weights), weights) == [pytest.approx(1.1 - 0), None, pytest.approx(0.2)]
 
 
 def test_a_part_that_nobody_has_counts_for_nobody() -> None:
     group = [graded(trace_of(RIGHT, question=replace(OPEN, targets=()))) for _ in range(2)]
-    for weights, sums in ((Weights(iou=1.0, accuracy=0.5), [0.5, 0.5]), (Weights(iou=1.0), [None, None])):
+    for weights, sums in (({"iou": 1.0, "accuracy": 0.5}, [0.5, 0.5]), ({"iou": 1.0}, [None, None])):
         assert total(parts(group, weights), weights) == sums
 
 
@@ -149,9 +149,48 @@ def test_a_judge_may_score_what_the_layers_cannot_read() -> None:
     assert graded(trace, lambda _question, _answer: Score(1.0, "judge")).right == 1.0
 
 
-def test_every_reward_has_a_weight() -> None:
-    assert [field.name for field in fields(Weights)] == list(REWARDS)
-    assert parts([graded(trace_of(RIGHT))], Weights()) == {}
+def test_what_weighs_nothing_is_not_computed() -> None:
+    assert parts([graded(trace_of(RIGHT))], {}) == {}
+    assert list(parts([graded(trace_of(RIGHT))], {"agar": 0.0, "exact": 1.0})) == ["exact"]
+
+
+def brevity(group: Sequence[Rollout]) -> list[float | None]:
+    """A reward that is no part of the package."""
+    return [1 / len(one.trace.turns) for one in group]
+
+
+def short(group: Sequence[Rollout]) -> list[float | None]:
+    return [1.0] * (len(group) - 1)
+
+
+def endless(group: Sequence[Rollout]) -> list[float | None]:
+    return [float("nan") for _ in group]
+
+
+def test_a_reward_from_outside_counts_beside_the_others() -> None:
+    group = [graded(trace_of(RIGHT)), graded(trace_of(LOOK, RIGHT))]
+    weights = {"accuracy": 1.0, f"{__name__}:brevity": 0.5}
+    assert parts(group, weights)[f"{__name__}:brevity"] == [1.0, 0.5]
+    assert total(parts(group, weights), weights) == [1.5, 1.25]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("acuracy", "unknown reward 'acuracy'; want one of accuracy, agar,"),
+        ("no.such:reward", "is not there"),
+        (f"{__name__}:OPEN", "is Question; want a function of a group of rollouts"),
+    ],
+)
+def test_what_is_no_reward_is_one_line(name: str, said: str) -> None:
+    with pytest.raises(InvalidConfig, match=said):
+        reward_named(name)
+
+
+@pytest.mark.parametrize("name", ["short", "endless"])
+def test_a_reward_without_a_number_for_each_rollout_is_one_line(name: str) -> None:
+    with pytest.raises(InvalidConfig, match="for 2 rollouts; want a finite number or None for each"):
+        parts([graded(trace_of(RIGHT)), graded(trace_of(WRONG))], {f"{__name__}:{name}": 1.0})
 
 
 def test_advantages() -> None:
@@ -185,11 +224,11 @@ CHEATS: Mapping[str, Sequence[Line]] = {
     "never an answer": (LOOK,),
 }
 MIXES = {
-    "paper, v1": Weights(accuracy=1.0, format=1.0),
-    "released": Weights(accuracy=0.9, format=0.1),
-    "AGAR": Weights(agar=1.0),
-    "AGAR with boxes and notes": Weights(agar=1.0, iou=0.3, notes=0.3, zooms=0.05, length=0.05),
-    "text": Weights(f1=0.5, anls=0.5, format=0.1),
+    "paper, v1": {"accuracy": 1.0, "format": 1.0},
+    "released": {"accuracy": 0.9, "format": 0.1},
+    "AGAR": {"agar": 1.0},
+    "AGAR with boxes and notes": {"agar": 1.0, "iou": 0.3, "notes": 0.3, "zooms": 0.05, "length": 0.05},
+    "text": {"f1": 0.5, "anls": 0.5, "format": 0.1},
 }
 
 
@@ -210,4 +249,4 @@ def test_no_cheat_earns_more_than_an_honest_wrong_answer(
 def test_the_released_adaptive_reward_pays_for_zooming_on_nothing() -> None:
     """Why it is not the default: a zoom and a wrong answer are worth five honest wrong answers."""
     group = [Rollout(trace_of(call(2, 2, 30, 30), WRONG), 0.0), Rollout(trace_of(WRONG), 0.0)]
-    assert total(parts(group, Weights(agar_released=1.0)), Weights(agar_released=1.0)) == [0.5, 0.1]
+    assert total(parts(group, {"agar_released": 1.0}), {"agar_released": 1.0}) == [0.5, 0.1]

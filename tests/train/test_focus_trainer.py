@@ -13,7 +13,6 @@ import pytest
 from cof.data.worlds import world_of
 from cof.errors import InvalidConfig, MissingExtra
 from cof.models.local.model import LocalModel
-from cof.scoring.rewards import Weights
 from cof.train.focus_trainer import FocusTrainer, rollout_setting
 from cof.train.grpo import _arguments, train_reinforced
 from cof.train.progress import read_metrics
@@ -23,7 +22,7 @@ from tests.models.test_vllm import Engine, Params
 
 CONFIG = ReinforceConfig(
     "nano-sft",
-    rewards=Weights(accuracy=1.0, zooms=0.5),
+    rewards={"accuracy": 1.0, "zooms": 0.5},
     steps=2,
     groups=2,
     group=4,

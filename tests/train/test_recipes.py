@@ -144,3 +144,13 @@ def test_a_smoke_recipe_runs(path: Path, tmp_path: Path) -> None:
     assert json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])["step"] == read(path).steps
     assert (out / "model" / "model.safetensors").is_file()
     assert (out / "curves.png").is_file()
+
+
+def test_a_recipe_weighs_a_reward_from_outside_and_refuses_an_unknown_one(tmp_path: Path) -> None:
+    recipe = tmp_path / "own.toml"
+    recipe.write_text('model = "nano"\n[rewards]\naccuracy = 1.0\n"tests.scoring.test_rewards:brevity" = 0.5\n')
+    weights = {"accuracy": 1.0, "tests.scoring.test_rewards:brevity": 0.5}
+    assert load_config(ReinforceConfig, recipe).rewards == weights
+    assert load_config(ReinforceConfig, recipe, ["rewards.accuracy=2"]).rewards == weights | {"accuracy": 2.0}
+    with pytest.raises(InvalidConfig, match="unknown reward 'speed'"):
+        load_config(ReinforceConfig, recipe, ["rewards.speed=1"])

@@ -1,4 +1,7 @@
-"""The benchmarks that are read from a user's own copy, by name."""
+"""The benchmarks that are read from a user's own copy, by name.
+
+One of another package is named by an entry point of the group `cof.benchmarks`, or by a Python path `module:name`.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from cof.data.benchmarks import hrbench, jsonl, mme_realworld, treebench, visualprobe, vstar
+from cof import registry
 from cof.data.benchmarks.left_out import LeftOut
 from cof.data.example import Example
+from cof.errors import InvalidConfig
+
+GROUP = "cof.benchmarks"  # of entry points
+BUILT_IN = ("vstar", "hrbench", "mme-realworld", "treebench", "visualprobe", "jsonl")
 
 
 class Reader(Protocol):
@@ -17,11 +24,16 @@ class Reader(Protocol):
     def __call__(self, data: Path, seed: int, left_out: LeftOut | None = None) -> Iterator[Example]: ...
 
 
-BENCHMARKS: dict[str, Reader] = {
-    "vstar": vstar.items,
-    "hrbench": hrbench.items,
-    "mme-realworld": mme_realworld.items,
-    "treebench": treebench.items,
-    "visualprobe": visualprobe.items,
-    "jsonl": jsonl.items,
-}
+def benchmark_named(name: str) -> Reader:
+    """The reader of the benchmark of that name, or at that Python path. Raises InvalidConfig."""
+    own = {each: f"cof.data.benchmarks.{each.replace('-', '_')}:items" for each in BUILT_IN}
+    found = registry.part("benchmark", name, {**own, **registry.installed(GROUP)})
+    if not callable(found):
+        raise InvalidConfig(f"benchmark {name!r} is {type(found).__name__}; want a function of (data, seed, left_out)")
+    reader: Reader = found
+    return reader
+
+
+def benchmark_names() -> tuple[str, ...]:
+    """Those of this package, and of others that are installed."""
+    return (*BUILT_IN, *registry.installed(GROUP))

@@ -1,23 +1,56 @@
 """Every benchmark that is read from a copy says what it is, and refuses a copy that is not there."""
 
+import json
 import sys
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from cof.data.benchmarks.known import BENCHMARKS
-from cof.errors import InputError
+from cof.cli.app import app
+from cof.data.benchmarks.known import BUILT_IN, benchmark_named, benchmark_names
+from cof.errors import InputError, InvalidConfig
 from tests.data.benchmarks.copies import one_line
+from tests.data.benchmarks.outside import items
+from tests.models.remote.endpoints import Reply, listening, models
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_documented(name):
-    lines = (sys.modules[BENCHMARKS[name].__module__].__doc__ or "").splitlines()
+    lines = (sys.modules[benchmark_named(name).__module__].__doc__ or "").splitlines()
     for head in ("Dataset: ", "Metric: ", "Source: "):
         assert sum(line.startswith(head) for line in lines) == 1
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_nothing_there(name, tmp_path):
     with pytest.raises(InputError) as error:
-        next(BENCHMARKS[name](tmp_path / "absent", 0))
+        next(benchmark_named(name)(tmp_path / "absent", 0))
     assert "absent" in one_line(error)
+
+
+OUTSIDE = "tests.data.benchmarks.outside:items"
+
+
+def test_a_benchmark_from_outside_is_evaluated(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    for colour in ("red", "blue"):
+        Image.new("RGB", (60, 40), colour).save(tmp_path / "pictures" / f"{colour}.png")
+    with listening(lambda _: Reply("<answer>red</answer>")) as server:
+        server.listing = models("m")
+        at = ["--url", server.url, "--model", "m", "--dialect", "cof", "--arms", "own"]
+        app(
+            ["eval", OUTSIDE, "--data", str(tmp_path / "pictures"), *at, "--out", str(tmp_path / "run")],
+            standalone_mode=False,
+        )
+    figures = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert (figures["arms"]["own"]["n"], figures["arms"]["own"]["accuracy"]) == (2, 0.5)
+
+
+def test_benchmarks_are_found_by_name() -> None:
+    assert benchmark_named(OUTSIDE) is items
+    assert benchmark_names()[: len(BUILT_IN)] == BUILT_IN
+    with pytest.raises(InvalidConfig, match="is int; want a function of"):
+        benchmark_named("tests.data.benchmarks.outside:NO_BENCHMARK")
+    with pytest.raises(InvalidConfig, match="want one of hrbench, jsonl"):
+        benchmark_named("nothing")
