@@ -270,14 +270,15 @@ def bomb() -> bytes:
 def test_a_decompression_bomb_is_refused_from_its_header_in_little_memory(tmp_path: Path) -> None:
     (tmp_path / "bomb.png").write_bytes(bomb())
     script = """if True:
-        import resource, sys
+        import sys
         from cof.errors import InputError, InvalidImage
         from cof.vision.load import load
+        from tests.memory import peak
         try:
             load(sys.argv[1])
         except InvalidImage as error:
             print(error)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+        print(peak())
     """
     command = [sys.executable, "-W", "error", "-c", script, str(tmp_path / "bomb.png")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE)

@@ -333,10 +333,11 @@ def test_what_unpacks_to_gigabytes_is_never_unpacked(tmp_path: Path, name: bytes
     data = png(1, 1, 8, 2, zlib.compress(bytes([0, *RED])), chunk(name, before + packed(4096)))
     (tmp_path / "bomb.png").write_bytes(data)
     script = """if True:
-        import resource, sys
+        import sys
         from cof.vision.load import load
+        from tests.memory import peak
         print(load(sys.argv[1]).getpixel((0, 0)))
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+        print(peak())
     """
     command = [sys.executable, "-W", "error", "-c", script, str(tmp_path / "bomb.png")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE)

@@ -6,7 +6,8 @@ that no row is lost in silence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -68,20 +69,21 @@ def usable(rows: Iterable[Row], make: Callable[[Row], T], left_out: LeftOut | No
     Raises InputError at the first such row where `left_out` is None, else at the end where no row could be used.
     """
     made = 0
-    for row in rows:
-        try:
-            if row.fault:
-                raise InputError(f"{row.place} {row.fault}")
-            found = _made(make, row)
-        except InputError as error:
-            if left_out is None:
-                raise error if row.place in str(error) else InputError(f"{row.place}: {error}") from error
-            left_out.add(row, error)
-        else:
-            if left_out is not None:
-                left_out.use(row)
-            made += 1
-            yield found
+    with closing(rows) if isinstance(rows, Generator) else nullcontext():  # its file too, where a row is refused
+        for row in rows:
+            try:
+                if row.fault:
+                    raise InputError(f"{row.place} {row.fault}")
+                found = _made(make, row)
+            except InputError as error:
+                if left_out is None:
+                    raise error if row.place in str(error) else InputError(f"{row.place}: {error}") from error
+                left_out.add(row, error)
+            else:
+                if left_out is not None:
+                    left_out.use(row)
+                made += 1
+                yield found
     if left_out is not None and len(left_out) and not made:
         raise InputError(f"no row can be used; {left_out.summary()}")
 

@@ -1,6 +1,8 @@
 """Rows that cannot be used, in every form of file and benchmark: the others are read, these are counted and named."""
 
+import inspect
 import json
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -185,3 +187,16 @@ def test_one_json_object_and_lines_under_the_name_of_a_list(tmp_path):
     assert [row.fields for row in rows.read(tmp_path / "one.json")] == [GOOD]
     (tmp_path / "lines.json").write_text(f"{json.dumps(GOOD)}\n{json.dumps(BAD)}\n")
     assert [row.fields for row in rows.read(tmp_path / "lines.json")] == [GOOD, BAD]
+
+
+def test_a_refused_row_closes_its_file(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"id": 1}\n{"id": 2}\n')
+    given = rows.read(tmp_path / "rows.jsonl")
+
+    def refuse(_: Row) -> None:
+        raise InputError("no")
+
+    with pytest.raises(InputError):
+        list(usable(given, refuse, None))
+    assert isinstance(given, Generator)
+    assert inspect.getgeneratorstate(given) == inspect.GEN_CLOSED
