@@ -13,7 +13,9 @@ Thyme and the released CoF reinforcement data. Other fields are ignored; one tha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import reprlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -28,11 +30,12 @@ from cof.dialects.cof import COF
 from cof.errors import InputError, InvalidBox
 from cof.geometry import Box
 from cof.types import Metric, Question
+from cof.vision import boxes
 
 GET = "put it there, or give its path relative to the file"
 FIELDS = (  # ours, as documented
     *("question", "image", "id", "choices", "options", "answer", "answers"),
-    *("metric", "category", "targets", "targets_unit"),
+    *("metric", "category", "targets", "targets_in", "targets_unit"),
 )
 OTHER = {  # names that others have for them, each read where those before it are absent
     "question": ("problem",),  # Mini-o3
@@ -73,7 +76,7 @@ def item(row: Row) -> Example:
         choices,
         answers[0] if answers else None,
         _text(row, "category"),
-        targets=_targets(row, picture),
+        targets=_targets(row, (picture, *further)),
         aliases=answers[1:],
         metric=_metric(row),
     )
@@ -233,9 +236,10 @@ def _metric(row: Row) -> Metric:
     raise InputError(f"{row.place}, field 'metric' is {given!r}; want one of {', '.join(METRICS)}")
 
 
-def _targets(row: Row, picture: pictures.Picture) -> tuple[Box, ...]:
-    """The true boxes in pixels. Parts of the sides are taken for such only where the row says so."""
+def _targets(row: Row, pictures_of: Sequence[pictures.Picture]) -> tuple[Box, ...]:
+    """The true boxes in pixels, each of its picture. Parts of the sides are taken for such only where the row says so."""
     found, unit = fields.xyxy(row, "targets"), fields.optional(row, "targets_unit")
+    found = tuple(replace(box, picture=n) for box, n in zip(found, _numbers(row, found, len(pictures_of)), strict=True))
     if unit not in (None, *UNITS):
         raise InputError(f"{row.place}, field 'targets_unit' is {unit!r}; want one of {', '.join(UNITS)}")
     parts = all(max(map(abs, box.as_tuple())) <= 1 for box in found)
@@ -248,5 +252,14 @@ def _targets(row: Row, picture: pictures.Picture) -> tuple[Box, ...]:
         return found
     if not parts or min(min(box.as_tuple()) for box in found) < 0:
         raise InputError(f"{row.place}, field 'targets' has numbers outside 0 to 1; want parts of the picture's sides")
-    width, height = picture().size
-    return tuple(Box(box.x0 * width, box.y0 * height, box.x1 * width, box.y1 * height) for box in found)
+    sizes = {number: pictures_of[number]().size for number in {box.picture for box in found}}
+    return tuple(boxes.scale(box, *sizes[box.picture]) for box in found)
+
+
+def _numbers(row: Row, found: Sequence[Box], pictures: int) -> list[int]:
+    """Which picture each true box is in, counted from 0; the row counts from 1, and may leave it out for the first picture."""
+    named = fields.listed(row, "targets_in") or [1] * len(found)
+    if len(named) != len(found) or not all(type(number) is int and 1 <= number <= pictures for number in named):
+        want = f"want the number of its picture for each of {len(found)} targets, from 1 to {pictures}"
+        raise InputError(f"{row.place}, field 'targets_in' is {reprlib.repr(named)}; {want}")
+    return [number - 1 for number in named]

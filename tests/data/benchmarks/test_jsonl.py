@@ -2,10 +2,15 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from cof.data.benchmarks import jsonl
 from cof.errors import InputError
 from cof.geometry import Box
+from cof.loop.policies.known import policy_named
+from cof.loop.run import run
+from cof.loop.setting import Setting
+from cof.models.scripted import ScriptedModel
 from cof.types import Question
 from tests.data.benchmarks.copies import check, in_base64, one_line, picture, write_lines, write_tsv
 
@@ -232,6 +237,21 @@ def test_targets_in_pixels_or_parts(tmp_path, given, boxes):
     assert [box.as_tuple() for box in item.question.targets] == [pytest.approx(box.as_tuple()) for box in boxes]
 
 
+def test_targets_of_several_pictures(tmp_path):
+    Image.new("RGB", (80, 60)).save(tmp_path / "second.png")
+    row = ASKED | {"image": ["lake.jpg", "second.png"], "question": "Is <image 2> red?"}
+    boxes = {"targets": [[0, 0, 1, 1], [0, 0, 0.5, 0.5]], "targets_unit": "part", "targets_in": [2, 1]}
+    (item,) = read(tmp_path, row | boxes)
+    assert item.question.targets == (Box(0, 0, 80, 60, picture=1), Box(0, 0, 20, 15))
+    trace = run(
+        ScriptedModel(["<answer>no</answer>"]),
+        item.question,
+        [picture.image for picture in item.pictures],
+        Setting(policy=policy_named("oracle")),
+    )
+    assert [view.picture for view in trace.views] == [1, 0]
+
+
 @pytest.mark.parametrize("text", ["<image>\n{}", "{}\n<image>", "<image> {}", "{} <image 1>", "Question: {}", " {} \n"])
 def test_what_is_no_part_of_the_question_goes(tmp_path, text):
     (item,) = read(tmp_path, ASKED | {"question": text.format(ASKED["question"])})
@@ -320,6 +340,10 @@ def test_a_picture_is_found_from_any_folder(tmp_path, monkeypatch):
         ({"targets": [[1, 1, 4, 4]], "targets_unit": "part"}, "numbers outside 0 to 1"),
         ({"targets": [[-0.1, 0, 1, 1]], "targets_unit": "part"}, "numbers outside 0 to 1"),
         ({"targets": [[1, 1, 4, 4]], "targets_unit": "thousand"}, "want one of pixel, part"),
+        ({"targets": [[1, 1, 4, 4]], "targets_in": [2]}, "for each of 1 targets, from 1 to 1"),
+        ({"targets": [[1, 1, 4, 4]], "targets_in": [1, 1]}, "for each of 1 targets"),
+        ({"targets": [[1, 1, 4, 4]], "targets_in": [True]}, "want the number of its picture"),
+        ({"targets_in": [1]}, "for each of 0 targets"),
         ({"question": "<image>\n<image>\nWhich is red?"}, "about several pictures"),
         ({"question": "Is <image 2> red?"}, "about several pictures"),
         ({"question": "What is in <image> here?"}, "has <image> inside a sentence"),
