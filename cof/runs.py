@@ -13,7 +13,7 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,13 @@ class RunDir(ExitStack):
         self.folder, self._journals = folder, dict[str, Journal]()
         self.enter_context(_locked(folder, json.loads(json.dumps(manifest))))
 
-    def journal(self, name: str) -> "Journal":
-        """The journal `name`.jsonl, open until this run is closed: "traces", or "metrics" with the step as `id`."""
+    def journal(self, name: str, on_record: Callable[[Mapping[str, Any]], None] = lambda _: None) -> "Journal":
+        """The journal `name`.jsonl, open until this run is closed: "traces", or "metrics" with the step as `id`.
+
+        When it is opened, `on_record` gets every record that is there.
+        """
         if name not in self._journals:
-            self._journals[name] = Journal(self.folder / f"{name}.jsonl")
+            self._journals[name] = Journal(self.folder / f"{name}.jsonl", on_record)
             self.callback(self._journals[name].close)
         return self._journals[name]
 
@@ -51,12 +54,13 @@ class Journal:
     a journal; processes may not (`RunDir` holds the lock). Raises InvalidRun on a whole line that is no record.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_record: Callable[[Mapping[str, Any]], None] = lambda _: None) -> None:
         if not path.exists():
             publish(path, b"")
         self.path, self.done, self._turn = path, set[str | int](), threading.Lock()
         for record in read_records(path):
             self.done.add(self._fresh_id(record))
+            on_record(record)
         with path.open("rb") as lines:
             os.truncate(path, sum(len(line) for line in lines if line.endswith(b"\n")))
         self._file = path.open("ab", buffering=0)

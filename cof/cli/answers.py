@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from cof.cli.console import two_columns
 from cof.loop.notes import notes
 from cof.scoring.traces import listed
 from cof.trace import Observation, Trace
 from cof.types import Call
-from cof.vision.boxes import in_words, rounded
+from cof.vision.boxes import in_words
 
 COLUMN = 11  # characters of the first column
-
-
-def summary(trace: Trace) -> dict[str, Any]:
-    """What `--json` prints: the answer, where the model looked (boxes in source pixels), what it cost, and what limits did."""
-    return {
-        "answer": trace.answer,
-        "listed": listed(trace),
-        "outside": trace.outside,
-        "stop": trace.stop.value,
-        "error": trace.error,
-        "model": trace.model,
-        "dialect": trace.dialect,
-        "zooms": trace.zooms,
-        "tokens": trace.tokens,
-        "visual_tokens": trace.visual_tokens,
-        "boxes": [rounded(box) for box in trace.shown_boxes],
-        "thoughts": [turn.thought for turn in trace.turns if turn.kind != "malformed"],
-        "notes": list(notes(trace)),
-        "seconds": round(trace.seconds, 2),
-    }
 
 
 def print_answer(trace: Trace) -> None:

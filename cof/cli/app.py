@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import cof
-from cof.cli import ask, check, data, evaluate, nano, serve, status, train, view, world
+from cof.cli import ask, batch, check, data, evaluate, nano, serve, status, train, view, world
 from cof.cli import dialect as dialects
 from cof.cli.console import say
 from cof.errors import CofError, InputError
@@ -24,6 +24,7 @@ ABOUT = "Vision-language models that see an overview of a picture, zoom where th
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=ABOUT)
 app.command("ask")(ask.ask)
+app.command("batch")(batch.batch)
 app.command("check")(check.endpoint)
 app.add_typer(world.app, name="world")
 app.add_typer(data.app, name="data")

@@ -18,7 +18,7 @@ from PIL import Image
 
 from cof.api import opened_pictures, session_of
 from cof.cli import status
-from cof.cli.answers import print_answer, print_line, summary
+from cof.cli.answers import print_answer, print_line
 from cof.cli.asking import STDIN, Questionnaire, is_single, pictures_in, questions_in, split_words
 from cof.cli.console import print_json
 from cof.cli.options import (
@@ -55,6 +55,7 @@ from cof.runs import publish
 from cof.trace import Trace
 from cof.types import Limits, Question, Sampling
 from cof.view.page import trace_page
+from cof.view.summary import summary
 from cof.vision.load import MEGAPIXELS, LoadLimits, limits_of, read_stdin
 from cof.vision.views import Picture
 

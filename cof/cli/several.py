@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cof.cli import status
-from cof.cli.answers import print_answer, print_line, summary
+from cof.cli.answers import print_answer, print_line
 from cof.cli.asking import AnsweredQuestion, Questionnaire, ask_all
 from cof.cli.console import print_json, printable, say
 from cof.data.outside import OUTSIDE
@@ -17,6 +17,7 @@ from cof.models.base import Model
 from cof.trace import Trace
 from cof.view.browse import Entry, ShownTrace, write_index, write_page, write_traces
 from cof.view.encoded import EncodedPicture
+from cof.view.summary import summary
 
 ANSWERS = "answers"  # the folder of the pages, within the folder of --trace
 

@@ -61,10 +61,13 @@ def items(
     yield from items_of(rows.read(data), item, left_out)
 
 
-def item(row: Row) -> Example:
-    """The question of one row. Raises InputError, which names the field and says what is wanted there."""
+def item(row: Row, fetch: bool = False) -> Example:
+    """The question of one row. Raises InputError, which names the field and says what is wanted there.
+
+    With `fetch` a picture may be named by its http address.
+    """
     _check_spelling(row)
-    named = pictures.given_several(row, _first(row, "image"), GET)
+    named = pictures.given_several(row, _first(row, "image"), GET, fetch)
     names, (picture, *further) = tuple(name for name, _ in named), [picture for _, picture in named]
     truths = _truths(row)
     text, choices = _asked(row, truths, len(named))

@@ -12,8 +12,11 @@ from typing import Any
 
 from PIL import Image
 
+from cof import files
 from cof.data.benchmarks.rows import Row
 from cof.errors import InputError, InvalidImage
+from cof.vision.addresses import shown, url_of
+from cof.vision.fetch import fetched
 from cof.vision.load import load
 
 Picture = Callable[[], Image.Image]
@@ -41,38 +44,44 @@ def in_text(row: Row, text: str) -> Picture:
     return partial(_decoded, row.place, text)
 
 
-def given_several(row: Row, value: Any, get: str) -> list[tuple[str, Picture]]:
+def given_several(row: Row, value: Any, get: str, fetch: bool = False) -> list[tuple[str, Picture]]:
     """As `given`, of each picture of a row that may have several. Raises InputError."""
-    return [given(row, each, get) for each in (value if isinstance(value, list) else [value])]
+    return [given(row, each, get, fetch) for each in (value if isinstance(value, list) else [value])]
 
 
-def given(row: Row, value: Any, get: str) -> tuple[str, Picture]:
+def given(row: Row, value: Any, get: str, fetch: bool = False) -> tuple[str, Picture]:
     """The name of a row's one picture, and the way to it, from any form in which a field has it.
 
-    A path (relative to the file, or after file://), base64, a data URL, bytes, {"bytes", "path"} as the Image feature of
-    `datasets` has it, {"image"} as verl has it, or a list of one of these. Raises InputError with `get`, what to do else.
+    A path (relative to the file, or after file://), an address that fsspec reaches, an http address with `fetch`, base64, a
+    data URL, bytes, {"bytes", "path"} as the Image feature of `datasets` has it, {"image"} as verl has it, or a list of one of
+    these. Raises InputError with `get`, what to do else.
     """
     match value:
         case [one]:
-            return given(row, one, get)
+            return given(row, one, get, fetch)
         case [_, *_]:
             raise InputError(f"{row.place} has {len(value)} pictures; want one picture a question")
         case bytes(content) | {"bytes": bytes(content)}:
             return row.name, in_bytes(content)
         case str(text) | {"path": str(text)} | {"image": str(text)} if text.strip():
-            return _spelled(row, text.strip(), get)
+            return _spelled(row, text.strip(), get, fetch)
         case {"image": {**inner}}:
-            return given(row, inner, get)
+            return given(row, inner, get, fetch)
     raise InputError(f"{row.place} gives its picture as {reprlib.repr(value)}; want a path, base64, or a data URL")
 
 
-def _spelled(row: Row, text: str, get: str) -> tuple[str, Picture]:
+def _spelled(row: Row, text: str, get: str, fetch: bool) -> tuple[str, Picture]:
     if text.startswith("data:") or (text.startswith(BASE64_STARTS) and "." not in text):
         return row.name, in_text(row, text)
+    path = text.removeprefix("file://")
+    if files.is_address(path):
+        return text, partial(_at_address, text, files.read)
+    if fetch and (address := url_of(text)):
+        return shown(address), partial(_at_address, address, fetched)
     if text.startswith(("http://", "https://")):
         raise InputError(f"{row.place} names a picture by its URL {text[:80]!r}; want it downloaded, and its path here")
-    path = locate(row, text.removeprefix("file://"), [row.file.parent], get)
-    return str(path), in_file(path)
+    found = locate(row, path, [row.file.parent], get)
+    return str(found), in_file(found)
 
 
 def locate(row: Row, name: str, folders: Sequence[Path], get: str) -> Path:
@@ -86,6 +95,10 @@ def locate(row: Row, name: str, folders: Sequence[Path], get: str) -> Path:
     places = " or ".join(repr(str(folder)) for folder in folders)
     shown = name if len(name) < 200 else name[:40] + "..."
     raise InputError(f"{row.place} names the picture {shown!r}, which is not in {places}; {get}")
+
+
+def _at_address(address: str, get: Callable[[str], bytes]) -> Image.Image:
+    return load(get(address))
 
 
 def _decoded(place: str, text: str) -> Image.Image:

@@ -1,0 +1,77 @@
+"""A job from its rows to its answers: skips what is done, stops at a cap, and writes the answers and a summary at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cof import files
+from cof.batch.job import JobRow
+from cof.batch.pool import Pool
+from cof.batch.record import ANSWERS, TRACES, JobRecord, Outcome
+from cof.batch.spending import Caps, Price
+from cof.runs import RunDir, publish
+
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """When a job stops before its rows are done: at a cap. `price` is that of the model, None where it is not known."""
+
+    caps: Caps = Caps()
+    price: Price | None = None
+
+
+def rows_of(source: str) -> Iterator[JobRow]:
+    """The rows of a file at a path or an address; empty lines are none. Raises InputError or MissingExtra."""
+    for place, line in enumerate(files.lines(source), 1):
+        if line.strip():
+            yield JobRow(place, line)
+
+
+def run_job(
+    source: str,
+    run: RunDir,
+    pool: Pool,
+    stopping: Stopping = Stopping(),
+    on_outcome: Callable[[Outcome], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Answer the rows of `source` that are not done yet, and return the summary; an interruption writes the answers, too.
+
+    Raises CofError.
+    """
+    record = JobRecord(run)
+    done, reached = set(record.done), ""
+
+    def wanted() -> Iterator[JobRow]:
+        nonlocal reached
+        for row in rows_of(source):
+            if row.place in done:
+                continue
+            if reached := stopping.caps.reached(record.spent, stopping.price):
+                return
+            yield row
+
+    def keep(outcome: Outcome) -> None:
+        record.keep(outcome)
+        on_outcome(outcome)
+
+    try:
+        pool.answer(wanted(), keep)
+    finally:
+        counts = record.publish()
+        found = counts | {"reached": reached, "spent": {k: round(v, 2) for k, v in asdict(record.spent).items()}}
+        if stopping.price:
+            found |= {"money": round(stopping.price.of(record.spent), 6), "currency": stopping.price.currency}
+        publish(run.folder / SUMMARY, json.dumps(found, indent=1) + "\n")
+    return found
+
+
+def upload(folder: Path, address: str) -> None:
+    """Copy what a job made to an address. Raises InputError or MissingExtra."""
+    for name in (ANSWERS, TRACES, SUMMARY):
+        files.copy_to(folder / name, f"{address.rstrip('/')}/{name}")

@@ -1,0 +1,158 @@
+"""`cof batch`: many questions from a file, answered by several processes where wanted, with caps on what the job may cost."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import cof
+from cof import files
+from cof.batch.job import Job, fingerprint
+from cof.batch.pool import Here, Pool, Processes
+from cof.batch.record import ANSWERS, DONE
+from cof.batch.run import Stopping, rows_of, run_job, upload
+from cof.batch.spending import Caps, price_of
+from cof.cli.console import say
+from cof.cli.options import (
+    Adapter,
+    Budget,
+    CropBudget,
+    DialectName,
+    FetchFlag,
+    KeyFile,
+    LimitItems,
+    ModelName,
+    PolicyName,
+    TurnTokens,
+    Urls,
+    WireName,
+    opened,
+    print_dialect,
+    wire_of,
+)
+from cof.cli.progress import counting
+from cof.config import replace_fields
+from cof.dialects.named import dialect_of
+from cof.errors import InvalidConfig, ModelError
+from cof.loop.policies.known import OWN, policy_for_asking
+from cof.loop.setting import Setting
+from cof.models.base import Model
+from cof.models.opening import ModelRef
+from cof.runs import RunDir
+from cof.types import Limits
+
+Source = Annotated[
+    str, typer.Argument(metavar="IN.jsonl", help="One question a line; a path, or an address such as s3://.")
+]
+Out = Annotated[str, typer.Option(help="Run folder; the same command continues a job that was stopped. Or an address.")]
+Question = Annotated[str, typer.Option("--question", "-q", help="What is asked of a row without a question.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes that hold a model each.")]
+Concurrency = Annotated[int, typer.Option(min=1, help="Questions that run together in each process.")]
+CapItems = Annotated[
+    list[str], typer.Option("--cap", help="Most of the whole job: tokens=N, zooms=N, seconds=N or money=N; repeatable.")
+]
+Prices = Annotated[
+    Path | None, typer.Option(help="TOML file with the model's price, for --cap money=N and the summary.")
+]
+Cache = Annotated[Path | None, typer.Option(help="Folder of answers that jobs share; else nothing is shared.")]
+
+
+def batch(
+    source: Source,
+    out: Out,
+    question: Question = "",
+    model: ModelName = None,
+    adapter: Adapter = None,
+    url: Urls = [],  # noqa: B006
+    key_file: KeyFile = None,
+    wire: WireName = None,
+    dialect: DialectName = None,
+    policy: PolicyName = OWN,
+    limit: LimitItems = [],  # noqa: B006
+    budget: Budget = None,
+    crop_budget: CropBudget = None,
+    turn_tokens: TurnTokens = None,
+    fetch: FetchFlag = False,
+    workers: Workers = 1,
+    concurrency: Concurrency = 16,
+    cap: CapItems = [],  # noqa: B006
+    prices: Prices = None,
+    cache: Cache = None,
+) -> None:
+    """Answer many questions about pictures: answers and traces in the run folder, in the order of the input."""
+    limits, caps = replace_fields(Limits(), limit), replace_fields(Caps(), cap)
+    if caps.money is not None and prices is None:
+        raise InvalidConfig("--cap money=N needs the model's price; want --prices FILE")
+    policy_for_asking(policy)
+    if dialect is not None:
+        dialect_of(dialect)
+    ref = ModelRef(model, tuple(url), None, key_file, wire_of(wire), limits.seconds, adapter, batch=concurrency)
+    job = Job(ref, source, question, fetch, dialect, policy, limits, turn_tokens, budget, crop_budget, cache)
+    total = sum(1 for _ in rows_of(source))
+    loaded = opened(ref)
+    setting = job.setting(loaded)
+    if url and dialect is None:
+        print_dialect(loaded, setting.dialect)
+    stopping = Stopping(caps, price_of(loaded.info.name, prices) if prices else None)
+    manifest, pool = _manifest(job, loaded, setting), Here(job, loaded) if workers == 1 else Processes(job, workers)
+    del loaded, setting  # processes have models of their own
+    with _folder(out) as folder:
+        found = _answer(source, folder, manifest, pool, stopping, total)
+    _print_summary(found, total, out)
+
+
+def _answer(
+    source: str, folder: Path, manifest: dict[str, Any], pool: Pool, stopping: Stopping, total: int
+) -> dict[str, Any]:
+    with RunDir(folder, manifest) as run, counting("answering", total, len(run.journal(DONE).done)) as advance:
+        return run_job(source, run, pool, stopping, lambda _: advance())
+
+
+@contextmanager
+def _folder(out: str) -> Iterator[Path]:
+    """The run folder. That of an address is in the user's cache, and is copied there at the end, also of an interruption."""
+    if not files.is_address(out):
+        yield Path(out)
+        return
+    folder = Path.home() / ".cache" / "cof" / "batch" / hashlib.sha256(out.encode()).hexdigest()[:16]
+    say(f"working in {folder}; answers are copied to {out} at the end")
+    try:
+        yield folder
+    finally:
+        if (folder / ANSWERS).exists():
+            upload(folder, out)
+
+
+def _manifest(job: Job, model: Model, setting: Setting) -> dict[str, Any]:
+    """What a run folder must agree on to go on. Rows may be added at the end of the input."""
+    asked = {"source": job.source, "question": job.question, "fetch": job.fetch}
+    return {"kind": "batch", **asked, **fingerprint(model, setting), "versions": {"cof": cof.__version__}}
+
+
+def _print_summary(found: dict[str, Any], total: int, out: str) -> None:
+    """Say what was answered and what it cost. Raises ModelError where rows failed or a cap was reached."""
+    spent, cached = found["spent"], f" ({found['cached']} from the cache)" if found["cached"] else ""
+    print(f"answered  {found['answered']:,} of {total:,} rows{cached}, {found['failed']:,} failed")
+    money = f", {found['money']:,.4f} {found['currency']}".rstrip() if "money" in found else ""
+    print(
+        f"spent     {spent['tokens']:,} tokens sampled, {spent['prompt_tokens']:,} read, {spent['zooms']:,} zooms, ",
+        end="",
+    )
+    print(f"{spent['seconds']:,.0f} s in the model{money}")
+    print(f"answers   {out.rstrip('/')}/{ANSWERS}")
+    sys.stdout.flush()
+    if found["reached"]:
+        left = total - found["answered"] - found["failed"]
+        raise ModelError(
+            f"the cap on {found['reached']} was reached, and {left:,} rows are left; a larger --cap goes on"
+        )
+    if found["failed"]:
+        raise ModelError(
+            f"{found['failed']:,} rows failed: their error is in {ANSWERS}; the same command tries them again"
+        )
