@@ -101,7 +101,7 @@ class Rotate:
                 return Box(box.y0, width - box.x1, box.y1, width - box.x0)
 
 
-Edit = Rotate  # a union, as there are more
+Edit = Rotate  # becomes a union with the next kind of edit
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,7 @@ class Shown:
 
     @property
     def pixels(self) -> int:
+        """How many pixels are shown: width times height."""
         return self.size[0] * self.size[1]
 
     @property
