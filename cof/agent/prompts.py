@@ -17,7 +17,7 @@ JSON_ONLY = "Reply with one JSON object and nothing else."
 
 
 class Unreadable(Exception):
-    """A reply that is not what was asked for; the text says what it lacks, for the model to mend."""
+    """A reply that is not what was asked for; the text is what it lacks, for the model to mend."""
 
 
 def plan(first: Shown, question: str, options: tuple[str, ...], so_far: str, advice: str) -> tuple[Message, ...]:
