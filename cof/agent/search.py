@@ -66,6 +66,7 @@ class SearchState:
         self.proposed: list[Place] = []
 
     def view(self, at: int | None) -> Shown:
+        """The view of place `at`, or the overview."""
         return self.example.overview if at is None else self.places[at].view
 
     def chain(self, at: int | None) -> tuple[Place, ...]:

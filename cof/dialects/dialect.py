@@ -110,10 +110,12 @@ class Dialect:
 
     @property
     def think(self) -> Tags:
+        """The tags of a thought as it is written; empty ones where the family has no thoughts."""
         return Tags.of(self.thoughts[0]) if self.thoughts else Tags("", "")
 
     @property
     def answer(self) -> Tags:
+        """The tags of an answer as it is written."""
         return Tags.of(self.answers[0])
 
     @property

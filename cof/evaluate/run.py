@@ -56,6 +56,7 @@ class Record:
 
     @property
     def id(self) -> str:
+        """The record's name in its run: arm, resolution, seed and question."""
         return _id(self.arm, self.resolution, self.seed, self.trace.id)
 
     @property

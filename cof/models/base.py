@@ -147,6 +147,7 @@ class Usage:
     left_out: frozenset[str] = frozenset()
 
     def add(self, other: Usage) -> None:
+        """Count what `other` counts too."""
         self.prefilled += other.prefilled
         self.decoded += other.decoded
         self.images += other.images

@@ -48,6 +48,7 @@ class Fault:
 
     @property
     def short(self) -> str:
+        """The beginning of the text, for a table."""
         return self.text[:QUOTED]
 
     @property
