@@ -1,4 +1,4 @@
-"""The exception tree. Every error a user can meet is one of these, and says what was expected, what came and what to do.
+"""The exception tree. Every error a user can meet is one of these; its message has what was expected, what came and what to do.
 
     CofError
     ├── InputError            what the user gave cannot be used (exit code 2)
@@ -9,7 +9,7 @@
     │   └── MissingExtra      an optional dependency that this call needs is not installed
     └── ModelError            a model could not be loaded, or failed while it completed a turn (exit code 1)
 
-Bad model *output* is not an error: it is parsed into `Malformed` and told to the model.
+Bad model *output* is not an error: it is parsed into `Malformed`, whose fault goes back to the model.
 """
 
 from __future__ import annotations

@@ -42,13 +42,16 @@ class Box:
 
     @property
     def area(self) -> float:
+        """In square pixels of the box's frame."""
         return self.width * self.height
 
     @property
     def center(self) -> tuple[float, float]:
+        """The point (x, y) in the middle."""
         return (self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2
 
     def as_tuple(self) -> tuple[float, float, float, float]:
+        """(x0, y0, x1, y1)."""
         return self.x0, self.y0, self.x1, self.y1
 
 
@@ -101,7 +104,7 @@ class Rotate:
                 return Box(box.y0, width - box.x1, box.y1, width - box.x0)
 
 
-Edit = Rotate  # a union, as there are more
+Edit = Rotate  # becomes a union with the next kind of edit
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,7 @@ class Shown:
 
     @property
     def pixels(self) -> int:
+        """How many pixels are shown: width times height."""
         return self.size[0] * self.size[1]
 
     @property

@@ -1,6 +1,7 @@
 """Parts that a recipe or a command names: those of this package, of others that are installed, and at a Python path.
 
-An installed package names a part by an entry point; anybody does by `module:name`. Omits what a part is (the seam says).
+An installed package names a part by an entry point; any other code is named by its path `module:name`. Omits what a part has to
+be, which its own seam checks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Everything that happened between a question and its end: turns with what the tools gave back, and the trace of a run.
 
 A trace names regions of its pictures and renders again exactly. Derived figures (`answer`, `zooms`, `tokens`) are properties
-and are never stored. No I/O but in `Trace.save` and `to_html`, which reach up to the rooms that write JSON and pages.
+and are never stored. No I/O but in `Trace.save` and `to_html`, which import the modules that write JSON and pages.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class Turn:
     """One assistant turn: what it was parsed into, and what came back.
 
     `observations` are those of its calls, in order; fewer than the calls where one was refused or a limit was reached. `note`
-    is what the loop says to the model besides. A `given` turn was written for the model (by the oracle), and is not its own.
+    is the loop's own message to the model after the turn. A `given` turn was made for the model by a policy, and is not its
+    own. `seconds` is the model's time for it.
     """
 
     completion: Completion
@@ -70,7 +71,7 @@ class Turn:
 
     @property
     def thought(self) -> str:
-        """What was said before the calls or the answer."""
+        """The model's text before the calls or the answer."""
         match self.action:
             case Malformed():
                 return ""
@@ -82,12 +83,12 @@ class Turn:
 
 @dataclass(frozen=True)
 class Trace:
-    """Everything that happened between a question and its end. `overviews` are the pictures as first
-    shown; `error` only if failed.
+    """Everything that happened between a question and its end. `overviews` are the pictures as first shown;
+    `error` is there only if the run failed.
 
     `policy` is the name of what decided where to look, and `may_call` whether the model was offered its tools; without them
-    the question itself asked for the answer at once. `outside` says whether the picture is none of the kind that the model
-    was trained on; None where the model makes no such claim.
+    the question itself asked for the answer at once. `outside`: whether the picture is of another kind than the
+    model was trained on; None where the model claims no kind.
     """
 
     id: str
@@ -130,7 +131,7 @@ class Trace:
 
     @property
     def model_turns(self) -> tuple[Turn, ...]:
-        """The turns that the model spoke itself."""
+        """The turns that the model produced itself."""
         return tuple(turn for turn in self.turns if not turn.given)
 
     @property
@@ -173,6 +174,7 @@ class Trace:
 
     @property
     def seconds(self) -> float:
+        """The model's time for all turns."""
         return sum(turn.seconds for turn in self.turns)
 
     def to_json(self) -> dict[str, Any]:

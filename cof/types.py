@@ -1,4 +1,4 @@
-"""The values that carry the meaning: what is asked, what the model said, what a run may cost, and why it ended.
+"""The values that carry the meaning: what is asked, what the model does, what a run may cost, and why it ended.
 
 Everything here is frozen, compares by value and round-trips through JSON (`plain.py`). No pixels, no torch, no I/O.
 """
@@ -31,12 +31,12 @@ class Exchange:
 class Question:
     """What is asked of one or more pictures. `answer`, `category`, `depth` and `targets` are ground truth, None where unknown.
 
-    `images` are their paths; `targets` are boxes in source pixels, in the order in which a careful reader would visit them;
+    `images` are their paths; `targets` are boxes in source pixels, in the order in which to look at them;
     `depth` is the number of zooms needed at the overview budget the question was made for; `tags` are further names that
-    results are grouped by. `aliases` are further true answers, each as right as `answer`; `metric` says how an answer is
+    results are grouped by. `aliases` are further true answers, each as right as `answer`; `metric` is how an answer is
     compared with the truth. `system` is what follows the dialect's own system prompt; `earlier` are the exchanges about the
-    picture that came before. `readable` says whether the answer can be seen in the picture at all, by zooming or without, where
-    that is known.
+    picture that came before. `readable`: whether the answer can be seen in the picture at all, with zooms or without; None
+    where that is not known.
     """
 
     id: str
@@ -66,8 +66,8 @@ class Call:
 
     `tool` is the tool's name in this package, whatever the model's family calls it. `arguments` are the tool's own: a `box` is
     in source pixels, and `of` is the `id` of what was shown that the call is about; without it that is the first overview.
-    `label` is what the model says it looks for. `thought` is what it said before the call; in a turn of several calls the first
-    has it.
+    `label` is the model's own name for what it looks for. `thought` is its text before the call; in a turn of several calls the
+    first has it.
     """
 
     tool: str
@@ -92,7 +92,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Malformed:
-    """The model's text is no action. `fault` is one clear sentence that is told back to the model."""
+    """The model's text (`raw`) is not an action. `fault` is one clear sentence, which goes back to the model."""
 
     fault: str
     raw: str
@@ -178,9 +178,10 @@ class Transcript:
 
 @dataclass(frozen=True)
 class Completion:
-    """One assistant turn as a model produced it. `visual_tokens` counts image tokens in the prompt.
+    """One assistant turn as a model produced it. `tokens` counts those of the turn, `visual_tokens` image tokens in
+    the prompt.
 
-    `transcript` is there if the request asked for it.
+    `finish` is "length" where the turn was cut off at its token limit. `transcript` is there if the request asked for it.
     """
 
     text: str

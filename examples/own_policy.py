@@ -1,6 +1,7 @@
 """A policy of your own: what is looked at before the model answers. This one shows the four quarters of the picture, then asks.
 
-It works with every model, and as an arm of an evaluation: cof eval ... --arms direct,own_policy:QUARTERS
+Also an arm of an evaluation, in this folder: python -m cof eval ... --arms direct,own_policy:QUARTERS
+(the command cof finds it only where this folder is on PYTHONPATH).
 """
 
 import sys

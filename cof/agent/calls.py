@@ -1,9 +1,9 @@
-"""What a search asks of those who play its parts, and what they reply. Frozen values; no prompts, no models.
+"""The calls of a search to the roles that play its parts, and their replies. Frozen values; no prompts, no models.
 
 The parts: a planner chooses the next move; a locator finds a thing in a view; a reader answers from a view; an adjuster
-moves a box; a checker says whether a thing is in a view; an adviser says what to try after a wrong answer; a summariser
-puts thoughts to the steps that mattered; the target is the model to be taught, which first tries without zooming; a
-thinker thinks aloud, to be grounded.
+moves a box; a checker decides whether a thing is in a view; an adviser suggests what to try after a wrong answer; a summariser
+writes the thoughts of the steps that are kept; the target is the model to be taught, which first tries without zooming; a
+thinker writes a chain of thought, which is then grounded.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Move:
-    """Change the box of place `at` as `instruction` says."""
+    """Change the box of place `at` by `instruction`."""
 
     at: int
     instruction: str
@@ -125,7 +125,7 @@ class Advise:
 
 @dataclass(frozen=True)
 class Summarise:
-    """The thoughts of one who zooms along `chain` and then answers, each true to what is seen by then.
+    """What are the thoughts of a run that zooms along `chain` and then answers? Each rests on what was shown by then.
 
     Reply: a str for each place, and one for the answer.
     """
@@ -135,7 +135,7 @@ class Summarise:
 
 @dataclass(frozen=True)
 class Try:
-    """What does the target say by the overview alone, with the chance of `seed`? Reply: str, or None."""
+    """What does the target answer by the overview alone, sampled with `seed`? Reply: str, or None."""
 
     seed: int
 
@@ -149,7 +149,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Think:
-    """How does one who sees the overview think his way to the answer, with the chance of `seed`? Reply: Thoughts."""
+    """Which chain of thought leads from the overview to the answer, sampled with `seed`? Reply: Thoughts."""
 
     seed: int
 
@@ -179,10 +179,10 @@ class Cost:
 
 
 class Actors(Protocol):
-    """Whoever plays the parts."""
+    """What replies to the calls of a search: models, or the experts of a world."""
 
     def play(self, example: Example, call: RoleCall, cost: Cost) -> Reply:
-        """The reply to a search's call. Notes its cost but the call itself. Raises ModelError where there is none.
+        """The reply to a search's call. Adds to `cost` all but the call itself. Raises ModelError where there is none.
 
         An example is played by one thread, from its first call to its last.
         """

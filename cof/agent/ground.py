@@ -1,8 +1,8 @@
-"""Grounded bootstrapping: a plain chain of thought becomes one that looks at what it speaks of.
+"""Grounded bootstrapping: a plain chain of thought becomes one that zooms into what it rests on.
 
-Someone who sees the picture whole thinks aloud, and says of each thought which thing or number it rests on. Thoughts that lead
+A thinker that sees the overview writes thoughts, and names the thing or number that each rests on. Thoughts that lead
 to the true answer are grounded: each thing is located, in the overview or in the place before, and kept only where a
-checker and a reader agree that it is there. Thoughts without a place of their own are said before the next look. Where
+checker and a reader agree that it is there. Thoughts without a place of their own come before the next zoom. Where
 the whole cannot be confirmed, other thoughts are asked for.
 """
 
@@ -34,7 +34,7 @@ def ground(example: Example, rules: Rules) -> Search:
 def _grounded(
     example: Example, thoughts: Thoughts, rules: Rules, proposed: list[Place]
 ) -> Generator[RoleCall, Reply, tuple[tuple[Place, ...], list[str]]]:
-    """The places that were confirmed, and what is said before each look and before the answer."""
+    """The places that were confirmed, and the thoughts before each zoom and before the answer."""
     chain, told, waiting = list[Place](), list[str](), list[str]()
     for text, thing in thoughts.steps:
         waiting.append(text)

@@ -17,10 +17,11 @@ JSON_ONLY = "Reply with one JSON object and nothing else."
 
 
 class Unreadable(Exception):
-    """A reply that is not what was asked for; the text says what it lacks, for the model to mend."""
+    """A reply that is not what was asked for; the text is what it lacks, for the model to mend."""
 
 
 def plan(first: Shown, question: str, options: tuple[str, ...], so_far: str, advice: str) -> tuple[Message, ...]:
+    """Asks the planner for the next step."""
     system = (
         "You search a large picture for the answer to a question, one step at a time. You see the whole picture small. "
         'Steps: {"step": "look", "thing": "…", "in": null} finds a thing in the whole picture, or in place N with "in": N; '
@@ -45,6 +46,7 @@ def history(places: Sequence[str], steps: Sequence[tuple[dict[str, Any], str]]) 
 
 
 def locate(view: Shown, thing: str) -> tuple[Message, ...]:
+    """Asks the locator for the box of `thing` in `view`."""
     system = (
         'You point at things. Give the tightest box in pixels of this picture, {"bbox_2d": [x1, y1, x2, y2]}, or '
         f'{{"bbox_2d": null}} if the thing is not there. {JSON_ONLY}'
@@ -53,6 +55,7 @@ def locate(view: Shown, thing: str) -> tuple[Message, ...]:
 
 
 def read(view: Shown, question: str, options: tuple[str, ...]) -> tuple[Message, ...]:
+    """Asks the reader for the answer by `view` alone."""
     system = (
         'You read pictures. Answer from this picture alone: {"answer": "…"} in a word or two, or {"answer": null} if it '
         f"cannot be seen here. {JSON_ONLY}"
@@ -62,6 +65,7 @@ def read(view: Shown, question: str, options: tuple[str, ...]) -> tuple[Message,
 
 
 def adjust(view: Shown, box: Box, instruction: str) -> tuple[Message, ...]:
+    """Asks the adjuster for the box, drawn in `view`, after `instruction`; the box is in source pixels."""
     system = (
         f'You mend boxes. Give the changed box in pixels of this picture: {{"bbox_2d": [x1, y1, x2, y2]}}. {JSON_ONLY}'
     )
@@ -71,11 +75,13 @@ def adjust(view: Shown, box: Box, instruction: str) -> tuple[Message, ...]:
 
 
 def check(view: Shown, thing: str) -> tuple[Message, ...]:
+    """Asks the checker whether `thing` is whole in `view`."""
     system = f'You check what a picture shows: {{"seen": true}} or {{"seen": false}}. {JSON_ONLY}'
     return (Message("system", (system,)), Message("user", (view, f"Does it show, whole: {thing}?")))
 
 
 def advise(question: str, truth: str, answer: str, fault: str, so_far: str) -> tuple[Message, ...]:
+    """Asks the adviser what to try after an answer was refused for `fault`."""
     system = (
         "Someone searches a picture, and was wrong. You know the true answer; do not tell it. Say in one sentence what to "
         f'try next, such as another thing or place, or a larger box: {{"advice": "…"}}. {JSON_ONLY}'
@@ -85,6 +91,7 @@ def advise(question: str, truth: str, answer: str, fault: str, so_far: str) -> t
 
 
 def summarise(first: Shown, views: tuple[Shown, ...], things: tuple[str, ...], question: str) -> tuple[Message, ...]:
+    """Asks the summariser for a thought before each zoom and one before the answer."""
     system = (
         "You write the thoughts of someone who answers a question about the first picture by looking closer, picture by "
         "picture. A thought of one or two sentences for each closer look, said before it: why it is needed and where it goes; "
@@ -96,11 +103,13 @@ def summarise(first: Shown, views: tuple[Shown, ...], things: tuple[str, ...], q
 
 
 def name(view: Shown) -> tuple[Message, ...]:
+    """Asks the reader what is in `view`."""
     system = f'You name what a picture shows, in a few words, with every number on it: {{"name": "…"}}. {JSON_ONLY}'
     return (Message("system", (system,)), Message("user", (view, "What is it?")))
 
 
 def think(first: Shown, question: str, options: tuple[str, ...]) -> tuple[Message, ...]:
+    """Asks the thinker for a chain of thought from the overview to the answer."""
     system = (
         'You answer a question about a picture, thinking step by step: {"steps": [{"thought": "…", "thing": "…"}, …], '
         '"conclusion": "…", "answer": "…"}. "thing" is the object or number in the picture that the thought rests on, or "". '
@@ -111,6 +120,7 @@ def think(first: Shown, question: str, options: tuple[str, ...]) -> tuple[Messag
 
 
 def complain(fault: str) -> Message:
+    """The message that asks again after a reply that could not be read."""
     return Message("user", (f"That cannot be read: {fault}. {JSON_ONLY}",))
 
 
@@ -129,6 +139,7 @@ def json_object(text: str) -> dict[str, Any]:
 
 
 def text_in(reply: dict[str, Any], key: str) -> str:
+    """The text of a reply under `key`, not empty. Raises Unreadable."""
     value = reply.get(key)
     if not isinstance(value, str) or not value.strip():
         raise Unreadable(f'"{key}" is {_shown(value)}, want a text')
@@ -150,6 +161,7 @@ def box_in(reply: dict[str, Any], view: Shown) -> Box | None:
 
 
 def flag_in(reply: dict[str, Any], key: str) -> bool:
+    """The true or false of a reply under `key`. Raises Unreadable."""
     value = reply.get(key)
     if not isinstance(value, bool):
         raise Unreadable(f'"{key}" is {_shown(value)}, want true or false')
@@ -157,6 +169,7 @@ def flag_in(reply: dict[str, Any], key: str) -> bool:
 
 
 def place_in(reply: dict[str, Any], key: str) -> int | None:
+    """The number of a place in a reply under `key`; None for the overview. Raises Unreadable."""
     value = reply.get(key)
     if value is None:
         return None
@@ -166,6 +179,7 @@ def place_in(reply: dict[str, Any], key: str) -> int | None:
 
 
 def pairs_in(reply: dict[str, Any], key: str, names: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    """The list of objects in a reply under `key`, each as its texts under `names`. Raises Unreadable."""
     value = reply.get(key)
     found = [each if isinstance(each, dict) else {} for each in value] if isinstance(value, list) else [{}]
     pairs = [(each.get(names[0]), each.get(names[1]) or "") for each in found]
@@ -175,6 +189,7 @@ def pairs_in(reply: dict[str, Any], key: str, names: tuple[str, str]) -> tuple[t
 
 
 def texts_in(reply: dict[str, Any], key: str, count: int) -> tuple[str, ...]:
+    """The `count` texts of a reply under `key`. Raises Unreadable."""
     value = reply.get(key)
     if not isinstance(value, list) or len(value) != count or not all(isinstance(v, str) for v in value):
         raise Unreadable(f'"{key}" is {_shown(value)}, want {count} texts')

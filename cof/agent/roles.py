@@ -50,7 +50,7 @@ SURE = Sampling(tokens=512)
 
 @dataclass(frozen=True)
 class Role:
-    """A model that plays a part.
+    """A model for a part of a search.
 
     `model`: its name.
     `url`: the endpoint that has it, up to `/v1`; empty: it runs in this process.
@@ -66,8 +66,8 @@ class Role:
 
 @dataclass(frozen=True)
 class Roles:
-    """Who plays what; `everyone` plays what is not given to another. `retries` of a reply that cannot be read; the target
-    and the thinker speak at `temperature`."""
+    """The model of each part; `everyone` has those that no other is given for. `retries` of a reply that cannot be read; the
+    target and the thinker are sampled at `temperature`."""
 
     everyone: Role
     target: Role | None = None
@@ -108,7 +108,7 @@ class ModelPlayers:
     @classmethod
     def of(cls, roles: Roles) -> ModelPlayers:
         own = {part: getattr(roles, part) or roles.everyone for part in PART.values()}
-        opened = {role: _opened(role) for role in {*own.values()}}  # who plays several parts is opened once
+        opened = {role: _opened(role) for role in {*own.values()}}  # the model of several parts is opened once
         return cls({part: opened[role] for part, role in own.items()}, roles.retries, roles.temperature)
 
     def play(self, example: Example, call: RoleCall, cost: Cost) -> Reply:
@@ -188,7 +188,7 @@ def _written(step: Step) -> dict[str, Any]:
 
 
 def _reply(example: Example, call: RoleCall, text: str) -> Reply:
-    """What a reply says. Raises Unreadable."""
+    """A reply as its value. Raises Unreadable."""
     if isinstance(call, Try):
         action = COF.parse(text, (example.overview,))
         return action.text if isinstance(action, Answer) else None

@@ -1,6 +1,6 @@
 """The visual search agent: tries, looks, reads, is checked, and leaves one clean trajectory, or the reason why not.
 
-A search is a generator: it yields calls to those who play its parts, and is sent their replies. First the target tries
+A search is a generator: it yields calls to the roles, and is sent their replies. First the target tries
 without zooming; what it can answer, and a reader confirms, becomes a direct trajectory. What it cannot is searched for in
 rounds: a planner looks and asks until it proposes an answer, which is compared with the truth. A right answer counts
 when every place on the way to it is confirmed to hold its thing, and the answer is read there again. What led nowhere is
@@ -66,6 +66,7 @@ class SearchState:
         self.proposed: list[Place] = []
 
     def view(self, at: int | None) -> Shown:
+        """The view of place `at`, or the overview."""
         return self.example.overview if at is None else self.places[at].view
 
     def chain(self, at: int | None) -> tuple[Place, ...]:

@@ -23,7 +23,7 @@ def admit(traces: Sequence[Trace], dialect: Dialect) -> None:
 
 
 def admit_questions(traces: Sequence[Trace]) -> None:
-    """Raises InvalidConfig where the question of a trace cannot be asked again; what the trace says is not read."""
+    """Raises InvalidConfig where the question of a trace cannot be asked again; the turns of the trace are not read."""
     _refuse(traces, lambda trace: _holds(spelt_in_question(trace.question)), "questions without control tokens")
     _refuse(traces, _unseen(), "every picture where its trace says")
 

@@ -107,7 +107,7 @@ def _parted(row: Row, dialect: Dialect) -> tuple[Said, list[tuple[Said, Said]]]:
 
 
 def _joined(said: Iterable[Said]) -> list[Said]:
-    """User messages in a row as one: a tool's result, and what is said about it."""
+    """User messages in a row as one: a tool's result, and the text about it."""
     found = list[Said]()
     for message in said:
         if found and found[-1].role == message.role == "user":
@@ -150,7 +150,7 @@ def _answered(action: Answer, first: Shown, dialect: Dialect) -> Turn:
 
 
 def _reminders(found: Iterable[Row]) -> list[str]:
-    """What several rows say after every crop and at the end of the question too, the longest first.
+    """The words that several rows have after every crop and at the end of the question too, the longest first.
 
     Where a single row has crops, its words are enough. Words that end with a question mark are a question.
     """

@@ -33,7 +33,7 @@ class Needs:
     """What a question needs from one overview.
 
     `depth`: zooms that are needed; None where no zoom makes the answer readable.
-    `targets`: boxes in source pixels, in the order in which to look.
+    `targets`: boxes in source pixels, in the order in which to look at them.
     """
 
     depth: int | None
@@ -56,7 +56,7 @@ class Truth(Protocol):
         ...
 
     def preview(self) -> Image.Image:
-        """The picture, as small as one likes: what tells it from others."""
+        """The picture at any size at which its perceptual hash identifies it."""
         ...
 
 
@@ -108,7 +108,7 @@ class Example:
 
         `source` "resized" makes the picture smaller, "original" only its overview. A picture is never enlarged. Where nothing
         is known of the question at that size, its depth is None. Raises InvalidImage where the picture must be read and
-        cannot be, InputError where a true box is none.
+        cannot be, InputError where a true box is not valid.
         """
         sizes = (self.size, *(picture.size for picture in self.pictures[1:])) if self.further else (self.size,)
         shrunk = tuple(boxes.shrink(size, resolution or max(size))[0] for size in sizes)
@@ -141,7 +141,7 @@ class Example:
         return all(boxes.contains(view.region, box) for box in targets) if targets else None
 
     def preview(self) -> Image.Image:
-        """The picture, as small as one likes: what tells it from others."""
+        """The picture at any size at which its perceptual hash identifies it."""
         return self.picture.image if self.truth is None else self.truth.preview()
 
 
@@ -151,7 +151,7 @@ def with_true_boxes(question: Question) -> Question:
 
 
 def _needing(shown: Example, truth: Truth) -> Example:
-    """The example with what its world says that it needs from its overview."""
+    """The example with what its world knows that it needs from its overview."""
     needs = truth.needs(shown.overview, shown.spec)
     readable = needs.depth is not None
     question = replace(shown.question, depth=needs.depth, targets=needs.targets, readable=readable)

@@ -32,9 +32,9 @@ UNREADABLE = "turn that does not read back"
 
 @dataclass
 class Filters:
-    """Says why a trace is not kept. Knows what was kept before, so that traces must come in the same order every time.
+    """The reason why a trace is not kept. Knows what was kept before, so that traces must come in the same order every time.
 
-    `evaluation` are hashes of pictures that must not be trained on; `longest` is characters of what the model says.
+    `evaluation` are hashes of pictures that must not be trained on; `longest` is the most characters of all turns.
     """
 
     longest: int = 8_000
@@ -78,7 +78,7 @@ def counted(reasons: Mapping[str, int]) -> dict[str, int]:
 
 
 def _leaked(trace: Trace) -> bool:
-    """Whether an open question says its own answer: alternatives ("left or right") do not."""
+    """Whether an open question holds its own answer: alternatives ("left or right") do not."""
     answer, text = trace.question.answer or "", trace.question.text.lower()
     if trace.question.choices or not answer or " or " in text:
         return False
@@ -86,7 +86,7 @@ def _leaked(trace: Trace) -> bool:
 
 
 def _names_unseen(trace: Trace) -> bool:
-    """Whether a thought before the last look says the answer, which only that look was to show."""
+    """Whether a thought before the last zoom names the answer, which only that zoom was to show."""
     if not trace.views or not isinstance(trace.turns[-1].action, Answer):
         return False
     calls = [call for turn in trace.turns[:-1] for call in turn.calls]

@@ -1,4 +1,4 @@
-"""Whether a picture is none of the world that a model was made for: an answer about it says nothing.
+"""Whether a picture is none of the world that a model was made for: an answer about it means nothing.
 
 Owns which models know one world alone. How a world tells its pictures from others is its own (`World.is_outside`).
 """

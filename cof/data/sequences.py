@@ -145,7 +145,7 @@ def _encode(dialogue: Dialogue, tokenizer: PreTrainedTokenizerBase, image_token:
 
 
 def _segments(conversation: Sequence[Message], tokenizer: PreTrainedTokenizerBase) -> Iterator[tuple[str, int | None]]:
-    """The rendered conversation cut at the borders of assistant turns; each piece says which turn it is, from 0, or None.
+    """The rendered conversation cut at the borders of assistant turns; each piece has the number of its turn, from 0, or None.
 
     Raises InvalidConfig where the chat template does not only append to what it wrote for the turns before.
     """

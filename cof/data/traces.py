@@ -1,4 +1,4 @@
-"""The file of trajectories that a build leaves, and that all else reads: one JSON object a line."""
+"""The file of trajectories that a build leaves, and that all else reads: one JSON object per line."""
 
 from __future__ import annotations
 

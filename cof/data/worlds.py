@@ -28,7 +28,7 @@ BUILT_IN = {"needle": "cof.needle.world:WORLD"}
 class World(Protocol):
     """A maker of examples. A split shares no example with another one.
 
-    `grid`: pixels of an overview in whose multiples places are named by those who demonstrate.
+    `grid`: demonstrations write places in multiples of that many pixels of the overview.
     """
 
     @property
@@ -57,7 +57,7 @@ class World(Protocol):
         ...
 
     def experts(self, error: float, seed: int) -> Any:
-        """Those who play all parts of a search (`cof.agent.calls.Actors`), and err in a share `error` of their replies."""
+        """An `Actors` (`cof.agent.calls`) for all parts of a search, which errs in a share `error` of its replies."""
         ...
 
     def has_picture(self, name: str) -> bool:

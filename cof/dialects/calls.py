@@ -31,13 +31,13 @@ Y_FIRST = "box_2d"  # Gemini's key of boxes in thousandths, y first (ai.google.d
 _NUMBER = re.compile(r"(?<![\w.])-?\d{1,9}(?:\.\d{1,20})?")
 _WHOLE = re.compile(r"\d{1,6}")
 _FLAT = re.compile(r"\{[^{}]*+\}")
-_OPENER = re.compile(r"\{|<function=|<arg_key>")  # the first of them says which form a named call has
+_OPENER = re.compile(r"\{|<function=|<arg_key>")  # the first of them marks the form of a named call
 
 NamedCall = tuple[str, Any]  # the family's name of a tool, "" where calls have none, and the arguments as written
 
 
 class Fault(Exception):
-    """The sentence for `Malformed`."""
+    """A call that cannot be read. Its message becomes the fault of `Malformed`."""
 
 
 def original(picture: int) -> str:

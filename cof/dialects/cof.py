@@ -1,4 +1,4 @@
-"""The dialect of the Chain-of-Focus checkpoints (arXiv 2505.15436), which cof-nano speaks too.
+"""The dialect of the Chain-of-Focus checkpoints (arXiv 2505.15436), which cof-nano uses too.
 
 One assistant turn is `<think>…</think>` and then either one or more `<tool_call>` with a box in absolute pixels of the
 first picture as shown, or `<answer>…</answer>`. Crops come back in a user turn. The words are this project's own.

@@ -36,7 +36,7 @@ def control_token(text: str, own: str = "") -> str | None:
 def spelt_in(trace: Trace, own: str) -> str | None:
     """Where a trace spells a control token, such as "'<|im_end|>' in turn 2"; None where nowhere.
 
-    What the model says, and the notes of its dialect, may hold the tags in `own`; the question may not.
+    The model's turns, and the notes of its dialect, may hold the tags in `own`; the question may not.
     """
     for number, turn in enumerate(trace.turns, 1):
         if token := control_token(turn.completion.text, own):

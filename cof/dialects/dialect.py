@@ -1,7 +1,7 @@
 """A dialect: what one model family expects on the wire, as a value. Prompts, tags and frames live in dialects only.
 
-A family is a Python constant or a TOML file (`named.py`), never code: how it thinks, calls and answers is said by patterns
-such as `<think>…</think>`, where `…` stands for what is said. `reading.py` reads what models say.
+A family is a Python constant or a TOML file (`named.py`), never code: how it thinks, calls and answers is given by patterns
+such as `<think>…</think>`, where `…` is any text. `reading.py` parses model text.
 """
 
 from __future__ import annotations
@@ -37,18 +37,19 @@ class Dialect:
 
     Words: `system` opens the conversation; `user` stands around the `{question}`; `choose` lists the options, in one line for
     `{choices}`, or with a letter each for `{lettered}`; `answer_now` forbids zooming; `reply` stands around the `{image}` of a
-    zoom and its `{words}`, which are `closer` or what is to be told instead. There `{n}` counts closer looks from 1, `{before}`
-    is how many came before, `{width}` and `{height}` are its pixels, and `{question}`, `{choices}` and `{lettered}` are the
-    question's; `complaint` tells a `{fault}`.
-    Grammar: `thoughts` (`must_think`: every turn has one), `call`, and `answers`, where a lone `…` means that any other text is
-    an answer. A call is as `shape` has it: a named `tool` with arguments, written as JSON ("tool"), as Qwen3.5 ("xml") or as
-    GLM does ("pairs"); in JSON without a name, a bare object or a list of objects; or `numbers` in text, written as that says.
-    Its keys are `box`, `label` (empty: none) and `source`, which names the picture that a box is in (empty: always the first):
-    counted from 0 or 1, or by the names "original_image" and "observation_1", as `sources` says. `unit` is the frame of its
-    numbers, `order` says which of them come first. `tools` are further tools beside the zoom. `native`: over the wire a named
-    tool is called by the server's own form, and crops come back in the tool's message, or in a user turn for families that do
-    not look at a tool's pictures. `view` are the view rules of the released checkpoints, used where a model has no card.
-    `models` are parts of the names that models of the family go by. `like` is the family that a file began from.
+    zoom and its `{words}`, which are `closer`, or the words and the note of the turn before. There `{n}` counts crops from 1,
+    `{before}` is how many came before, `{width}` and `{height}` are its pixels, and `{question}`, `{choices}` and `{lettered}`
+    are the question's; `complaint` holds a `{fault}`.
+    Grammar: `thoughts` (`must_think`: every turn has one), `call`, and `answers`, where a lone `…` means that any other text
+    is an answer. A call is as `shape` has it: a named `tool` with arguments, written as JSON ("tool"), as Qwen3.5 ("xml") or
+    as GLM does ("pairs"); in JSON without a name, a bare object or a list of objects; or `numbers` in text, written by that
+    pattern. Its keys are `box`, `label` (empty: none) and `source`, which names the picture that a box is in (empty: always
+    the first): counted from 0 or 1, or by the names "original_image" and "observation_1", by `sources`. `unit` is the frame of
+    its numbers, `order` is which of them come first. `tools` are further tools beside the zoom. `native`: over the wire a
+    named tool is called by the server's own form, and crops come back in the tool's message, or in a user turn for families
+    that do not look at a tool's pictures.
+    `view` are the view rules of the released checkpoints, used where a model has no card. `models` are parts of the names that
+    models of the family go by. `like` is the family that a file began from.
     """
 
     name: str
@@ -104,15 +105,17 @@ class Dialect:
 
     @property
     def names_pictures(self) -> bool:
-        """Whether a call can say which of several pictures its box is in."""
+        """Whether a call can name which of several pictures its box is in."""
         return self.shape != "numbers"
 
     @property
     def think(self) -> Tags:
+        """The tags of a thought as it is written; empty ones where the family has no thoughts."""
         return Tags.of(self.thoughts[0]) if self.thoughts else Tags("", "")
 
     @property
     def answer(self) -> Tags:
+        """The tags of an answer as it is written."""
         return Tags.of(self.answers[0])
 
     @property
@@ -159,7 +162,7 @@ class Dialect:
         return f"{asked}\n{self.answer_now}" if direct else asked
 
     def fingerprint(self) -> str:
-        """A hash of all that this dialect says, and how."""
+        """A hash of the dialect's words, grammar and view rules; its name counts for nothing."""
         said = asdict(self) | {"name": "", "like": ""}
         del said["models"]
         for owner, values in ((Dialect, said), (ViewSpec, said["view"])):
@@ -169,7 +172,7 @@ class Dialect:
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
     def complain(self, fault: str) -> str:
-        """What the model is told after a turn that cannot be followed."""
+        """The message to the model after a turn that cannot be followed."""
         return self.complaint.replace(FAULT, fault)
 
     def write(self, action: Answer | tuple[Call, ...], overviews: Sequence[Shown]) -> str:
@@ -196,7 +199,7 @@ class Dialect:
         return tags.around(f'{{"name": {json.dumps(name)}, "arguments": {given}}}')
 
     def begin_call(self) -> str:
-        """The beginning of an assistant turn that goes on with a box: for a model that is made to zoom."""
+        """The beginning of an assistant turn that goes on with a box: for a model that has to zoom."""
         frame = Shown(Box(0, 0, 1, 1), (1, 1))
         turn = self.write((Call(ZOOM, {"box": frame.region}),), (frame,))
         if self.shape == "numbers":
@@ -208,7 +211,7 @@ class Dialect:
         return turn[: turn.rindex("[0") + 1]
 
     def parse(self, text: str, shown: Sequence[Shown]) -> Action:
-        """What an assistant turn asks for; `shown` is all that was shown so far, the overviews first. Boxes come back in source
+        """The action of an assistant turn; `shown` is all that was shown so far, the overviews first. Boxes come back in source
         pixels; a part outside its picture is cut off."""
         return reading.parse(self, text, shown)
 
@@ -221,7 +224,7 @@ class Dialect:
         return reading.answer_box(self, text, overview)
 
     def well_formed(self, text: str) -> bool:
-        """Whether a turn has exactly the form: a thought that says something, then calls or one answer, and nothing else.
+        """Whether a turn has exactly the form: a thought that is not empty, then calls or one answer, and nothing else.
 
         `parse` forgives more.
         """

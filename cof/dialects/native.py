@@ -68,7 +68,7 @@ def _zoom(dialect: Dialect) -> dict[str, Any]:
 
 
 def split_tool_calls(dialect: Dialect, text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """What an assistant turn says, and (name, JSON arguments) of the calls that it ends with.
+    """The text of an assistant turn, and (name, JSON arguments) of the calls that it ends with.
 
     All of it is text where it ends otherwise, or where a call has no name and arguments.
     """

@@ -1,8 +1,8 @@
-"""Reading what a model said, by the grammar of its dialect. JSON only, nothing is evaluated, and no text makes it fail.
+"""Parsing model text by the grammar of its dialect. JSON only, nothing is evaluated, and no text makes it fail.
 
-Where several things are said, the episode's end counts before a look: an answer between tags, wherever it stands. Text in
+Where a turn holds both a call and an answer between tags, the answer counts, wherever it is. Text in
 braces such as \\boxed{…} may be part of a thought, so that of it and of calls the last one counts. Whatever cannot be read
-becomes `Malformed` with one sentence that tells the model what to mend.
+becomes `Malformed` with one sentence for the model that names what to mend.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NUMBERS = re.compile(rf"(?<![\w.]){_NUMBER}(?:[\s,\[\]()]++{_NUMBER})*+")
 
 
 def parse(dialect: Dialect, text: str, shown: Sequence[Shown]) -> Action:
-    """What a turn asks for; `shown` are the overview and the closer looks so far."""
+    """The action of a turn; `shown` is all that was shown so far, the overviews first."""
     try:
         return _action(dialect, text, shown)
     except Fault as fault:
@@ -44,6 +44,7 @@ def parse(dialect: Dialect, text: str, shown: Sequence[Shown]) -> Action:
 
 
 def well_formed(dialect: Dialect, text: str) -> bool:
+    """Whether a turn has exactly the form, as `Dialect.well_formed` has it."""
     if _turn(dialect).fullmatch(text) is None:
         return False
     found = turns.spans(dialect, text)
@@ -139,7 +140,7 @@ def _foreign(said: str) -> bool:
 
 
 def _thought(found: Sequence[Span], action: Span) -> str:
-    """What is said between tags of thoughts before an action."""
+    """The text between tags of thoughts before an action."""
     said = [span.text.strip() for span in found if span.kind == "thought" and span.at < action.at]
     return "\n".join(thought for thought in said if thought)
 
@@ -151,7 +152,7 @@ def _before(text: str, found: Sequence[Span], action: Span) -> str:
 
 
 def _answer(dialect: Dialect, said: str) -> str:
-    """The text of an answer; of a box in it, what the box says, and that without quotation marks around it."""
+    """The text of an answer; where it holds \\boxed{…}, the text in that, without quotation marks around it."""
     boxed = turns.last_within(said, BOXED)
     answer = _without_ends(dialect, said if boxed is None else _unquoted(boxed.strip()))
     if not answer:

@@ -1,7 +1,7 @@
 """JSON as models write it: read in linear time, and never evaluated.
 
 JSON itself is read as it is. Besides it may have single quotes, quotes within quotes, keys and words without quotes, `True` and
-`None`, commas before a bracket, closing brackets too many, and Gemma's quotation mark. What could mean two things is refused: a
+`None`, commas before a bracket, closing brackets too many, and Gemma's quotation mark. What is ambiguous is refused: a
 comma or a bracket within, a text without its end. `null` is None, a number beyond floats is infinite; callers refuse both.
 """
 

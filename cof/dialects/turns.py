@@ -35,7 +35,7 @@ NAMED_SHAPES = ("tool", "xml", "pairs")
 
 @dataclass(frozen=True)
 class Tags:
-    """What stands before and after something that is said."""
+    """The texts before and after a part of a turn."""
 
     open: str
     close: str
@@ -52,6 +52,7 @@ class Tags:
         return cls(before, after)
 
     def around(self, text: str) -> str:
+        """`text` between the tags."""
         return self.open + text + self.close
 
 
@@ -60,7 +61,8 @@ Kind = Literal["thought", "call", "answer", "words"]
 
 @dataclass(frozen=True)
 class Span:
-    """`text` stands between `tags` and begins at `at` of the turn; `closed` says whether the closing tag is there."""
+    """A part of a turn: `text` between `tags`. `at`: characters of the turn before its opening tag. `closed`: whether its
+    closing tag is there."""
 
     kind: Kind
     text: str
@@ -132,7 +134,7 @@ class _Scan:
         return self.found
 
     def _span(self, start: int, kind: Kind, tags: Tags) -> Span | None:
-        """The span that opens at `start`; None where its tag is only spoken of in a thought."""
+        """The span that opens at `start`; None where its tag is only mentioned in a thought."""
         begin = start + len(tags.open)
         end = self._close(begin, tags)
         if kind == "thought":
@@ -154,7 +156,7 @@ class _Scan:
         return self._next(self.places.get(tags.close, ()), begin) if tags.close else len(self.text)
 
     def _in_thought(self, begin: int, end: int | None, tags: Tags) -> bool:
-        """Whether a thought ends between there and `end`, and what is said begins anew after it."""
+        """Whether a thought ends between there and `end`, and the span begins anew after it."""
         over = self._next(self.ends, begin)
         if over is None or (end is not None and over >= end):
             return False
@@ -164,7 +166,7 @@ class _Scan:
         return opened[bisect_left(opened, end) - 1] > over
 
     def _end_thought(self, start: int, tag: str) -> None:
-        """A closing tag without an opening one: the template opened this thought, or it is spoken of in itself."""
+        """A closing tag without an opening one: the template opened this thought, or the thought mentions its own tag."""
         if self.since and len(self.found) > self.since:  # something was done after a thought
             return
         begin = end_of(self.found[self.since - 1]) if self.since else 0
@@ -199,7 +201,7 @@ def end_of(span: Span) -> int:
 
 
 def last_within(text: str, tags: Tags) -> str | None:
-    """What the last of several answers such as \\boxed{…} in a text says; None where there is none."""
+    """The text in the last of several answers such as \\boxed{…}; None where there is none."""
     place = text.rfind(tags.open)
     begin = place + len(tags.open)
     return None if place < 0 else text[begin : _closing_braces(text).get(begin - 1)]

@@ -119,6 +119,7 @@ def cells(row: Row) -> dict[str, str]:
 
 
 def markdown(rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table."""
     return markdown_table(HEADINGS, [list(cells(row).values()) for row in rows])
 
 

@@ -1,4 +1,4 @@
-"""An evaluation as logs of inspect-ai, one JSON file an arm, which `inspect view` and its `read_eval_log` open.
+"""An evaluation as logs of inspect-ai, one JSON file per arm, which `inspect view` and its `read_eval_log` open.
 
 Owns the mapping from records to that form (version 2 of its log). Written without the package: its requirements exclude
 versions that this one pins; docs/peers.md names the version that read the logs back. Omits the prompts around a question,
@@ -37,7 +37,7 @@ LOG_VERSION = 2
 TOOL = "zoom"  # of every dialect: boxes are in source pixels here, whatever the family's own tool is called
 SIDE = 1024  # most pixels of a picture's longer side in a log
 QUALITY = 85
-PICTURES = 100  # samples of a log that carry pictures, where nobody says: 4 to 5 MB with nano's views
+PICTURES = 100  # samples of a log that carry pictures, by default: 4 to 5 MB with nano's views
 ID_LETTERS = 22  # as many as its own ids have
 CUSTOM = (Stop.ZOOMS, Stop.CALLS, Stop.PIXELS)  # limits that inspect-ai has no name for
 LIMITS = {Stop.TURNS: "turn", Stop.TOKENS: "token", Stop.SECONDS: "time"} | dict.fromkeys(CUSTOM, "custom")
@@ -61,7 +61,7 @@ class Arm:
 def write_logs(run: Path, folder: Path, judge: Judgement = score, pictures: int = PICTURES) -> list[Path]:
     """Write a log of every arm of a finished run to `folder`; the first `pictures` samples of each show what the model saw.
 
-    A picture that is not there any more is told in words. Writing again replaces the same files. Raises InvalidRun.
+    A picture that is not there any more is replaced by words. Writing again replaces the same files. Raises InvalidRun.
     """
     folder.mkdir(parents=True, exist_ok=True)
     manifest = json.loads((run / "manifest.json").read_text())
@@ -255,7 +255,7 @@ def _sum(usages: Iterable[Mapping[str, int]]) -> Json:
 
 
 def _pictures(trace: Trace) -> list[Image.Image]:
-    """The pictures as they were asked about; none where one is gone."""
+    """The pictures as they were asked about; none where one is missing."""
     if trace.overview == NO_VIEW or not can_open(trace.question):
         return []
     try:

@@ -2,8 +2,8 @@
 
 A question counts where both runs were asked the same in the same arm: text, choices, true answers, metric, name of the
 picture, resolution and seed. Other settings may differ, and are what is compared: the model, the view rules, `--source`.
-Verdicts of a judge are those that its run kept; runs with different judges are not compared. The mean of several runs, seeds
-of one training say, is compared where all of them were asked the same; its interval is that of the questions, not of the
+Verdicts of a judge are those that its run kept; runs with different judges are not compared. The mean of several runs, such as
+seeds of one training, is compared where all of them were asked the same; its interval is that of the questions, not of the
 seeds.
 """
 

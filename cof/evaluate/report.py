@@ -165,7 +165,7 @@ def _means(found: Sequence[Scored], of: Callable[[Scored], float | None]) -> dic
 
 
 def _share(found: Sequence[Scored], base: Mapping[Asked, Scored], was: bool, now: bool) -> float | None:
-    """The share of records that zoomed, and are right or not as `now` says where the direct arm's are as `was` says."""
+    """The share of records that zoomed, whose `right` is `now`, and that of whose direct arm is `was`."""
     known = [s for s in found if s.right is not None and s.record.asked in base]
     return _mean(float(s.trace.zooms > 0 and base[s.record.asked].right is was and s.right is now) for s in known)
 

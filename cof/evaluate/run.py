@@ -1,7 +1,7 @@
 """Runs a model over a benchmark by a plan, and keeps every trace as it ends: a killed evaluation goes on where it was.
 
 A picture is read once for all resolutions and arms, and a view of it rendered once for each resolution. What a question is at
-a resolution, its example decides (`Example.at`).
+a resolution is decided by `Example.at`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from cof.types import Metric, Stop
 class Plan:
     """What is asked of every example, in each of the `arms`, which are policies by name.
 
-    `resolutions` are longer sides in pixels, or NATIVE; pictures are never enlarged.
+    `resolutions` are longer sides in pixels, or NATIVE; pictures are never enlarged. `source` is as in `Example.at`. Every
+    question is asked once for each of `seeds`.
     """
 
     arms: tuple[str, ...] = (DIRECT, OWN)
@@ -55,6 +56,7 @@ class Record:
 
     @property
     def id(self) -> str:
+        """The record's name in its run: arm, resolution, seed and question."""
         return _id(self.arm, self.resolution, self.seed, self.trace.id)
 
     @property
@@ -142,7 +144,7 @@ def _sessions(
         return
     group, name = example.group or asked.id, model.info.name
     try:
-        example.pictures  # noqa: B018  read here, where a picture that cannot be read is told
+        example.pictures  # noqa: B018  read here, where one that cannot be read is recorded
     except (InvalidImage, MissingExtra) as error:
         for resolution, arm in wanted:
             keep(Record(arm, resolution, seed, group, not_asked(name, asked, setting, str(error))))

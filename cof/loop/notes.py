@@ -1,6 +1,6 @@
 """What happened to a run besides its answer, as sentences for people: what limits changed, and why it ended.
 
-Everything is worked out from the trace, so that the console, JSON and pages say the same.
+Everything is derived from the trace, so that the console, JSON and pages agree.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def notes(trace: Trace) -> tuple[str, ...]:
 
 
 def limit_notes(trace: Trace) -> tuple[str, ...]:
-    """A sentence for each thing that the limits of the run changed; empty where they changed nothing."""
+    """A sentence for each change that the limits of the run made; empty where they made none."""
     if trace.overview.pixels < trace.spec.factor**2:  # the picture could not be read
         return ()
     return tuple(note for note in (_overview(trace), *_crops(trace), _not_shown(trace)) if note)
@@ -59,7 +59,7 @@ def cut_turns(trace: Trace) -> int:
 
 
 def unreadable(trace: Trace) -> str:
-    """What to do where nothing that the model said could be read, "" elsewhere: it may speak another family's dialect."""
+    """What to do where no turn of the model could be read, "" elsewhere: it may need another family's dialect."""
     if (
         trace.outside
         or not trace.model_turns

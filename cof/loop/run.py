@@ -31,7 +31,7 @@ def run_many(
     setting: Setting | None = None,
     on_end: Callable[[Trace], None] = lambda _: None,
 ) -> list[Trace]:
-    """Ask many questions, taken as the model has room; traces come back in order. `on_end` hears of each as it ends."""
+    """Ask many questions, taken as the model has room; traces come back in order. `on_end` is called with each as it ends."""
     ended: dict[int, Trace] = {}
     chosen = setting_of(model) if setting is None else setting
 

@@ -1,8 +1,8 @@
-"""The focus loop: show, listen, zoom, until there is an answer or a named stop. The heart of the package.
+"""The focus loop: show, read the model's turn, run its tool calls, until there is an answer or a named stop.
 
-A `Session` is one question on its way, which a model continues (`run.py`). A bad box or a malformed turn is told to the model
-and costs a turn; at a limit the model is told, and asked for its answer once. A model that fails is recorded in the trace
-(`Stop.FAILED`), never raised and never turned into an answer.
+A `Session` is one question on its way, which a model continues (`run.py`). What is wrong with a box or a malformed
+turn goes back to the model, and costs a turn; at a limit the model is asked for its answer once. A model that fails is recorded
+in the trace (`Stop.FAILED`), never raised and never turned into an answer.
 """
 
 from __future__ import annotations
@@ -26,24 +26,26 @@ from cof.types import ZOOM, Action, Answer, Call, Completion, Limits, Malformed,
 from cof.vision import limits as within
 from cof.vision.views import Picture, Rendered
 
-NO_VIEW = Shown(Box(0, 0, 1, 1), (1, 1))  # the overview of what could not be asked at all: trying again is no use
-LOOKS = 256  # turns of a run in which a policy still looks: one that never ends is stopped
+NO_VIEW = Shown(Box(0, 0, 1, 1), (1, 1))  # the overview of what could not be asked at all: asking again is no use
+LOOKS = 256  # turns of a run, after which a policy makes no more looks: one without an end is stopped
 CUT = " …"  # text after a turn that was cut off: it changes an answer that is still open
 
 
 class Stage(enum.Enum):
-    """Where a session is. It only goes forward, and only the session itself changes it."""
+    """Where a session is. Only this module changes it."""
 
     LOOKING = "looking"  # the model may call tools
     ANSWERING = "answering"  # the model was asked for its answer; calls are not followed any more
     ENDED = "ended"
-    CANCELLED = "cancelled"  # nobody waits for it
+    CANCELLED = "cancelled"  # its answer is not wanted any more
 
 
 class Session:
-    """One question on its way, as the conversation that a model continues: the only mutable thing in the loop.
+    """One question on its way, as the conversation that a model continues: the only mutable object in the loop.
 
-    `trace` holds what happened so far; `on_end` hears it once, when the session is over.
+    `trace`: what happened so far. `on_end` is called with it once, when the session has ended; not for one that was cancelled.
+    `pixels`: the views that the model may be shown, each rendered when it is first asked for.
+    `prefix`: the text with which the next turn begins. `refused`: an answer that the policy did not accept, at most one.
     """
 
     def __init__(
@@ -133,7 +135,8 @@ class Session:
 
 
 def step(session: Session, completion: Completion, seconds: float) -> None:
-    """Read one assistant turn, and add it to the session's trace with what it brings back."""
+    """Parse one assistant turn, run its calls, and add it to the session's trace. An answer that the policy refuses is not
+    added."""
     trace, dialect = session.trace, session.setting.dialect
     action = _read(session, completion)
     observations: tuple[Observation, ...] = ()
@@ -192,7 +195,7 @@ def _look(session: Session, looks: Looks) -> bool:
 
 
 def _read(session: Session, completion: Completion) -> Action:
-    """What a turn asks for. An answer that its token limit cut off is none."""
+    """The action of a turn. An answer that was cut off at the token limit is malformed."""
     trace, parse = session.trace, session.setting.dialect.parse
     shown = (*trace.overviews, *trace.views)
     action = parse(completion.text, shown)

@@ -74,19 +74,20 @@ def _spec(info: ModelInfo, dialect: Dialect) -> ViewSpec:
 
 
 def _of_served(limits: Limits, view: ViewSpec) -> Limits:
-    """No crop is asked for, so that the overview leaves no room. The server zooms into what it gets, by limits of its own."""
+    """Limits without crops, so that the overview leaves no room for them: the server zooms into what it gets, by its own
+    limits."""
     pixels = max(limits.pixels, view.max_pixels) if limits.pixels == Limits().pixels else limits.pixels
     return replace(limits, zooms=0, pixels=pixels)
 
 
 def turn_tokens_of(info: ModelInfo) -> int:
-    """The most tokens of a turn where nobody says: those of the model's card, or room for a model that thinks at length."""
+    """The most tokens of a turn by default: those of the model's card, or room for a model that thinks at length."""
     return info.turn_tokens or TURN_TOKENS
 
 
 def dialect_of_info(info: ModelInfo) -> Dialect:
-    """The dialect of a model that none was given for: the one that it was trained in, that its server makes known or that its
-    name names, else COF."""
+    """The dialect of a model where none is given: the one that it was trained in, else the one that its server or its name
+    names, else COF."""
     name = info.dialect or info.find_dialect() or dialect_for(info.name)
     return COF if name is None else dialect_of(name)
 

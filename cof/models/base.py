@@ -71,8 +71,8 @@ class Request:
     render the picture when it is asked for, which may take long.
 
     The turn begins with the text `prefix`, which is given and not chosen by the model, and is part of the completion.
-    `transcript` asks for the completion's tokens, which only a model in this process can give. `dialect` is how the model
-    speaks.
+    `transcript` asks for the completion's tokens, which only a model in this process can give. `dialect` is that of the
+    messages and of the turn.
     """
 
     messages: tuple[Message, ...]
@@ -87,7 +87,8 @@ class Conversation(Protocol):
     """What a model continues: it asks for turns, and receives them."""
 
     def request(self) -> Request | None:
-        """The next turn that is wanted, the same until `receive` was called; None where the conversation is over. Is quick."""
+        """The next turn that is wanted, the same until `receive` was called; None where the conversation is over. Returns at
+        once."""
         ...
 
     def receive(self, completion: Completion | ModelError, seconds: float) -> None:
@@ -96,7 +97,7 @@ class Conversation(Protocol):
 
     @property
     def cancelled(self) -> bool:
-        """Whether nobody waits for the turn any more, so that a model may drop it."""
+        """Whether the turn is not wanted any more, so that a model may drop it."""
         ...
 
 
@@ -117,7 +118,7 @@ class ConversationQueue(Protocol):
 
 @runtime_checkable
 class Model(Protocol):
-    """Continues conversations; `info` says what is known of it."""
+    """Continues conversations; `info` is what is known of it."""
 
     @property
     def info(self) -> ModelInfo: ...
@@ -146,6 +147,7 @@ class Usage:
     left_out: frozenset[str] = frozenset()
 
     def add(self, other: Usage) -> None:
+        """Count what `other` counts too."""
         self.prefilled += other.prefilled
         self.decoded += other.decoded
         self.images += other.images

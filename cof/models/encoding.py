@@ -42,10 +42,12 @@ class Codec:
 
     @property
     def image_token(self) -> int:
+        """The id of the placeholder that stands for a visual token."""
         return int(self.tokenizer.convert_tokens_to_ids(IMAGE_PAD))
 
     @property
     def pad(self) -> int:
+        """The id of the padding token."""
         return int(self.tokenizer.pad_token_id)
 
     def text(self, request: Request) -> str:
@@ -78,6 +80,7 @@ class Codec:
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids, control tokens included."""
         text: str = self.tokenizer.decode(ids, skip_special_tokens=False)
         return text
 

@@ -2,7 +2,7 @@
 
 A view of (w, h) pixels has a grid of (h / factor, w / factor) tokens, row by row. A token belongs to the last-drawn thing
 under its centre, or to a thing that is centred in it. Labels are indices into the world's vocabularies; IGNORE marks what
-cannot be told at this size, so that nothing is taught that the pixels do not show.
+cannot be seen at this size, so that nothing is taught that the pixels do not show.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from cof.types import Question
 
 @dataclass(frozen=True)
 class Demonstrations:
-    """Teaches `scenes` scenes a step, with at most `questions` conversations each."""
+    """Teaches `scenes` scenes per step, with at most `questions` conversations each."""
 
     spec: ViewSpec
     lessons: tuple[Lesson, ...]
@@ -51,7 +51,7 @@ class Demonstrations:
 
 
 def _dialogue(example: Example, lesson: Lesson, rng: np.random.Generator) -> Dialogue:
-    """What a careful reader would say, or one of the other conversations of the lesson, by its shares."""
+    """The demonstration of the scene, or one of the other conversations of the lesson, by its shares."""
     truth, first, spec = truth_of(example), example.overview, example.spec
     needle, side = truth.needle, truth.side
     path = example.question.targets if example.question.depth else ()

@@ -66,6 +66,7 @@ def show(scene: Scene, view: Shown, side: float, rng: np.random.Generator) -> Im
 
 
 def first_view(scene: Scene, side: float, spec: ViewSpec) -> Shown:
+    """The overview of a scene whose longer side has `side` pixels."""
     return views.overview((round(scene.extent[0] * side), round(scene.extent[1] * side)), spec)
 
 

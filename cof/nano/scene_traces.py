@@ -21,8 +21,8 @@ from cof.train.traces import nth, read_traces
 
 @dataclass(frozen=True)
 class SceneTraces:
-    """Teaches what a file of traces about needle scenes holds, in the dialect "cof", `scenes` scenes a step, every epoch in an
-    order of its own.
+    """Teaches what a file of traces about needle scenes holds, in the dialect "cof", `scenes` scenes per step, every epoch in
+    an order of its own.
 
     Traces about the same overview are branches of one row, at most `questions` of them. Raises InvalidConfig where there
     are none to learn from, or one is about another picture, or is not admitted to training.

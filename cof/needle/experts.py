@@ -168,7 +168,7 @@ def _read(truth: SceneTruth, view: Shown, errs: bool, rng: np.random.Generator) 
 
 
 def _shows(truth: SceneTruth, view: Shown, thing: Item) -> bool:
-    """Whether the thing lies in the view, large enough to be told from others."""
+    """Whether the thing lies in the view, large enough to be distinguished."""
     box = _box(truth, thing)
     return holds(view, box) and box.width * view.detail >= FIND
 

@@ -25,6 +25,7 @@ def label(needle: Needle, board: bool) -> str:
 
 
 def too_small(needle: Needle, board: bool) -> str:
+    """The thought before a zoom: what is too small to be read, or the board that carries it."""
     name = label(needle, board)
     return f"{CARRIED} {name}. {LOOK_THERE}" if board else f"{SMALL} {name}."
 
@@ -42,4 +43,5 @@ def evidence(needle: Needle, seen: Shown, unit: float) -> str:
 
 
 def on_grid(value: float) -> int:
+    """Pixels of a view, rounded to the multiples in which thoughts name places."""
     return max(0, round(value / GRID) * GRID)

@@ -19,7 +19,7 @@ from cof.vision import boxes, views
 Attribute = Literal["mark", "colour", "pattern", "relation"]
 Category = Literal["direct_attributes", "relative_position"]
 
-FIND = 22.0  # pixels: an item with a shorter side cannot be told from others
+FIND = 22.0  # pixels: an item with a shorter side cannot be distinguished
 LEGIBLE = {"colour": FIND, "relation": FIND, "pattern": 48.0}  # pixels of the item's side
 LEGIBLE_MARK = 16.0  # pixels of the letter's height
 CLEARLY = 0.08  # units: items of a relation lie at least this far apart on its axis
@@ -82,7 +82,7 @@ def route(needle: Needle, first: Shown, unit: float, spec: ViewSpec) -> tuple[Bo
 
 
 def can_find(needle: Needle, view: Shown, unit: float) -> bool:
-    """Whether the things that are asked about are large enough in `view` to be told from others."""
+    """Whether the things that are asked about are large enough in `view` to be distinguished."""
     return all(item.box.width * unit * view.detail >= FIND for item in needle.items)
 
 

@@ -1,4 +1,4 @@
-"""Examples of the needle world: one question a scene, drawn from a split and a seed, in memory or on disk in V*Bench's layout.
+"""Examples of the needle world: one question per scene, from a split and a seed, in memory or on disk in V*Bench's layout.
 
 Example `i` of seed `k` is the same picture and question on every machine. Scenes without a question at this side and
 overview budget are passed over.
@@ -32,7 +32,7 @@ from cof.vision import boxes, views
 QUALITY = 92  # of the JPEG that every sampled picture goes through
 SEEDS = 1_000_000  # scenes of one seed before the next seed's begin
 PREVIEW = 64  # pixels
-WHOLE = 0.8  # share of a thing that must lie in a view to be told from others there
+WHOLE = 0.8  # share of a thing that must lie in a view to be distinguished there
 NAME = re.compile(r"needle:(?P<split>[a-z]+)-(?P<seed>\d+)@(?P<side>\d{2,5})")
 
 
@@ -70,7 +70,7 @@ def truth_of(example: Example) -> SceneTruth:
 
 
 def holds(view: Shown, box: Box) -> bool:
-    """Whether enough of a thing lies in a view for the thing to be told from others there."""
+    """Whether enough of a thing lies in a view to distinguish it there."""
     common = boxes.intersect(view.region, box)
     return common is not None and common.area >= WHOLE * box.area
 

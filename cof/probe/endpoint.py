@@ -1,4 +1,4 @@
-"""Small requests to one model at one endpoint, and what its replies say apart from their thoughts.
+"""Small requests to one model at one endpoint, and the texts of its replies apart from their thoughts.
 
 A request that is refused is a fact too, so that failures are values. Whatever JSON comes back, nothing is raised. Omits
 what the requests ask (`rows.py`, `grounding.py`).
@@ -87,7 +87,7 @@ class Probe:
 
 
 def prompt_tokens(reply: Any) -> int:
-    """The tokens that a reply counts for its prompt; 0 where it does not say."""
+    """The tokens that a reply counts for its prompt; 0 where it gives none."""
     usage = reply.get("usage") if isinstance(reply, dict) else None
     count = usage.get("prompt_tokens") if isinstance(usage, dict) else None
     return count if is_count(count) else 0

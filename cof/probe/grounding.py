@@ -1,4 +1,4 @@
-"""Asks a model for boxes that are known, reads the numbers it gives, and says in which frame they are.
+"""Asks a model for boxes that are known, reads the numbers it gives, and finds the frame that they are in.
 
 Any text is read in linear time. Omits which frame fits (`frames.py`).
 """

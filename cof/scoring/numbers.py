@@ -1,6 +1,6 @@
 """The numbers among the words of an answer: digits, words below a hundred, signs and amounts. Pure functions.
 
-A minus is never dropped; a number that cannot be told ("7:30", "seven hundred") is None, never a guess.
+A minus is never dropped; a number that is ambiguous ("7:30", "seven hundred") is None, never a guess.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def signs_of(words: Words) -> set[str]:
 
 
 def values(words: Words) -> Collection[Decimal | None]:
-    """The numbers among the words, each once; None stands for any that cannot be told: "7:30", "seven hundred"."""
+    """The numbers among the words, each once; None for any that is ambiguous: "7:30", "seven hundred"."""
     found = _numerals(_unsigned(words))
     return {number((word,)) for word in found if word in _SCALES or re.fullmatch(r"-?\d[\d.,:/-]*", word)}
 

@@ -1,8 +1,8 @@
 """Rewards for reinforcement: what a rollout earns, from its trace alone. Pure; every part has its range and its source.
 
-A reward is given to all rollouts of one question together (a group), because some look at the others. None means "not
-known", and is never 0: a part that nobody of a group has counts for nobody; a rollout that lacks one which others have earns no
-reward, and is not learnt from. Only what was shown counts as zoomed, only what was parsed counts as said.
+A reward is computed for all rollouts of one question together (a group), because some depend on the others. None means "not
+known", and is never 0: a part that no rollout of a group has is ignored; a rollout that lacks one which others have gets no
+reward, and is not learnt from.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def box_count(trace: Trace) -> float | None:
 def notes(trace: Trace) -> float | None:
     """Whether what was noted of the crops gives the answer without the picture, 1 or 0; None without a truth.
 
-    A note is the thought after a crop. It counts only beside the right answer: a note that gives away what the answer then
-    misses is worth nothing, and so is one that names several. An answer without zooms is its own note.
+    A note is the thought after a crop. It counts only beside the right answer: a note that has what the answer then misses
+    is worth nothing, and so is one that names several. An answer without zooms is its own note.
     """
     question = trace.question
     right = score_trace(trace).right
@@ -164,7 +164,7 @@ def _sum(row: Sequence[float | None], weights: Sequence[float]) -> float | None:
 
 
 def _against_truth(trace: Trace, part: Callable[[str, str], float | None]) -> float | None:
-    """The best that `part` gives over the true answers; None where it gives nothing, or there is no truth or no run."""
+    """The best value of `part` over the true answers; None where it gives nothing, or there is no truth or no run."""
     question = trace.question
     if question.answer is None or trace.stop is Stop.FAILED:
         return None

@@ -2,7 +2,7 @@
 
 A host's name is resolved once, every address it has must be public, and the connection goes to the address that was
 checked: a name that answers differently the next time changes nothing. Redirects are followed by hand and checked like the
-first address. Omits cookies, keys, compression and proxies. What goes wrong is told without any address.
+first address. Omits cookies, keys, compression and proxies. No error message holds an address.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The pictures that questions are about: one that several ask about is decoded once and looked at by all.
+"""The pictures that questions are about: one that several requests ask about is decoded once and shared.
 
-There is room for so many pixels at once; who finds none waits in line, first come, first served. A picture that nobody asks
-about any more stays for a while, with the views of it that were rendered last, as long as its room is not wanted. All but the
-decoding happens on the event loop between two awaits, so that nobody who leaves, however suddenly, holds up others.
+There is room for so many pixels at once; requests beyond it wait, first come, first served. A picture that no request uses any
+more stays for a while, with the views of it that were rendered last, as long as its room is not wanted. All but the
+decoding happens on the event loop between two awaits, so that a request that ends, however suddenly, does not hold up others.
 """
 
 from __future__ import annotations
@@ -57,19 +57,19 @@ class PictureCache:
 
     def __init__(self, most: int, idle: int, decoders: int) -> None:
         self.most, self.idle, self.decoders = most, idle, asyncio.Semaphore(decoders)
-        self._places = OrderedDict[bytes, _CachedPicture]()  # of those that nobody looks at, the first was left first
+        self._places = OrderedDict[bytes, _CachedPicture]()  # of those that no request uses, the longest unused first
         self._line = deque[_Waiter]()
 
     @asynccontextmanager
     async def shown(self, file: bytes, pixels: int, hung_up: HungUp) -> AsyncIterator[Picture]:
-        """The picture in a file, for as long as it is looked at. Raises InvalidImage, and Refused if the client `hung_up`."""
+        """The picture in a file, for as long as it is used. Raises InvalidImage, and Refused if the client `hung_up`."""
         key = (await asyncio.to_thread(hashlib.sha256, file)).digest()
         turn = _Waiter(key, max(pixels, RENDERED), file, asyncio.Future())
         place = await self._entered(turn, hung_up)
         try:
             await _until(place.decoder, hung_up)
             picture = place.decoder.result()
-            assert picture is not None  # somebody looks
+            assert picture is not None  # a request uses it
             yield picture
         finally:
             self._leave(place)
@@ -89,7 +89,7 @@ class PictureCache:
         return turn.place.result()
 
     def _admit(self) -> None:
-        """Let in who is first in line, as long as there is room."""
+        """Admit waiting requests in their order, as long as there is room."""
         while self._line and self._fits(self._line[0]):
             turn = self._line.popleft()
             if turn.key not in self._places:
@@ -105,7 +105,7 @@ class PictureCache:
         return not used or sum((used | {turn.key: turn.pixels}).values()) <= self.most
 
     def _clear(self) -> None:
-        """Take down what nobody looks at, as far as it is too much, what was left first before others."""
+        """Drop pictures that no request uses, as far as they are too many, the longest unused first."""
         idle = [place for place in self._places.values() if not place.used]
         kept, all_there = sum(place.pixels for place in idle), sum(place.pixels for place in self._places.values())
         for place in idle:
@@ -115,7 +115,7 @@ class PictureCache:
             kept, all_there = kept - place.pixels, all_there - place.pixels
 
     async def _decoded(self, place: _CachedPicture, file: bytes) -> Picture | None:
-        """The picture, None where nobody looks any more when its turn comes. What cannot be looked at is taken down."""
+        """The picture, None where no request uses it any more when its turn comes. One that was not decoded is dropped."""
         picture = None
         try:
             async with self.decoders:
@@ -127,7 +127,7 @@ class PictureCache:
                 del self._places[place.key]
 
     def _settle(self, decoder: asyncio.Task[Picture | None]) -> None:
-        """See why it failed, if it did: those who look hear it too, if there are any. There may be room now."""
+        """Retrieve the error of a failed decoding, which requests that use it get as well. There may be room now."""
         if not decoder.cancelled():
             decoder.exception()
         self._admit()

@@ -81,7 +81,7 @@ class ReasoningItem(RequestObject):
 
 
 def _type_of(item: Any) -> str:
-    """Which class reads an item, so that what is wrong with one is said by the fields of its own type."""
+    """Which class reads an item, so that a fault is named by the fields of its own type."""
     kind = item.get("type") if isinstance(item, dict) else getattr(item, "type", None)
     return ReasoningItem.__name__ if kind == "reasoning" else InputItem.__name__
 

@@ -31,7 +31,7 @@ from cof.vision.load import pixels_of
 from cof.vision.views import Picture
 
 ARRIVING = 128  # requests that are read at once
-SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)  # that the histogram tells apart
+SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)  # the bounds of the histogram
 FETCHES = 4  # pictures that are fetched at once: less than the threads that names are looked up in
 
 log = logging.getLogger(__name__)

@@ -19,8 +19,8 @@ from cof.vision.views import Picture
 
 
 class StreamingSession(Session):
-    """A session somebody waits for. `on_turn` hears the trace after every turn, and whether it is the last, from the model's
-    thread."""
+    """A session that reports its turns. `on_turn` is called after every turn, in the model's thread, with the trace and whether
+    that turn was the last."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class StreamingSession(Session):
 
 
 class ModelWorker:
-    """Sessions on their way to `model`, which takes them as it has room. It is a `ConversationQueue`."""
+    """Queues sessions for `model`, which takes them as it has room. It is a `ConversationQueue`."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -62,7 +62,7 @@ class ModelWorker:
             self._changed.notify_all()
 
     def cancel(self, session: StreamingSession) -> None:
-        """Drop a session that nobody waits for: the model stops at its next token."""
+        """Drop a session whose answer is not wanted any more: the model stops at its next token."""
         with self._changed:
             session.cancel()
             self._queue = deque(one for one in self._queue if one is not session)
@@ -97,7 +97,8 @@ class ModelWorker:
             return not self._closed
 
     def _work(self) -> None:
-        """Serve until closed. Where the model itself breaks, those under way hear so, and it goes on with the next."""
+        """Serve until closed. Where the model itself breaks, the sessions under way receive a ModelError, and it goes on with
+        the next."""
         while not self._closed:
             try:
                 self.model.converse(self)

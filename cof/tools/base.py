@@ -1,7 +1,7 @@
 """What a tool is: a name, a JSON schema of its arguments, and what it does with a call.
 
 A tool is a value `TOOL` of a module; `known.py` finds it by its name. It is run by the loop, which knows tools by name only,
-counts their calls, and numbers what they show. Omits how model families call a tool: their dialects say that.
+counts their calls, and numbers what they show. Omits how model families call a tool, which their dialects define.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from cof.types import Call, Limits
 
 
 class InvalidCall(InputError):
-    """A call that its tool cannot follow. The model is told the message, which says what is wanted."""
+    """A call that its tool cannot follow. Its message, with what is wanted instead, goes back to the model."""
 
 
 @dataclass(frozen=True)
 class State:
     """What happened before a call: the `trace` up to its turn, and what earlier calls of the turn have `shown`.
 
-    `coming` turns of a policy follow, which need room beside what the model may still ask for.
+    `coming`: how many turns of the policy follow, each of which needs pixels beside what the model may still ask for.
     """
 
     trace: Trace
@@ -45,14 +45,15 @@ class State:
 
 
 class Tool(Protocol):
-    """One tool. `about` is one sentence for models; `schema` is the JSON schema of the arguments, without `of` and `label`."""
+    """One tool. `name` is its name in this package; `about` is one sentence for models; `schema` is the JSON schema of the
+    arguments, without `of` and `label`."""
 
     name: str
     about: str
     schema: Mapping[str, Any]
 
     def run(self, call: Call, state: State, limits: Limits) -> Observation | None:
-        """What the call gives back, None where not even the least of it is within the limits.
+        """What the call gives back, None where not even its smallest form fits into the limits.
 
         Raises InvalidCall or InvalidBox where the call cannot be followed.
         """

@@ -1,4 +1,4 @@
-"""The tools by name: a module of this folder, an entry point of another package, or `module:NAME` of anybody's code."""
+"""The tools by name: a module of this folder, an entry point of another package, or a Python path `module:NAME`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The zoom: a region of a picture, enlarged, as the view rules and the limits allow."""
+"""The zoom: a region of a picture, enlarged, as the view rules and the limits allow.
+
+Owns the call and its observation. `vision/limits.py` decides the region and its size; `vision.views.render` cuts the pixels,
+when a model is shown them.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +44,7 @@ TOOL = Zoom()
 
 
 def observed(views: Iterable[Shown], first: int = 1) -> tuple[Observation, ...]:
-    """What zooms gave back that showed `views`, one each; `first` is the id of the first of them in its run."""
+    """The observations of zooms that showed `views`, one each; `first` is the id of the first view in its run."""
     return tuple(Observation((replace(view, id=first + n, made_by=ZOOM),)) for n, view in enumerate(views))
 
 

@@ -203,7 +203,7 @@ class FocusTrainer(Loaded, GRPOTrainer):
 
 
 def rollout_setting(config: ReinforceConfig) -> Setting:
-    """How rollouts are run, but for what their example says."""
+    """How rollouts are run, but for what their example decides."""
     sampling = Sampling(config.temperature, tokens=config.tokens)
     return Setting(limits=config.limits, sampling=sampling, dialect=dialect_of(config.dialect))
 

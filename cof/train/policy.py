@@ -22,7 +22,7 @@ from cof.train.rollouts import Episode, silent
 
 @dataclass(frozen=True)
 class Packed:
-    """Rows as a network takes them, and for each sampled token: its `row`, where it is foretold there (`at`), which `token`
+    """Rows as a network takes them, and for each sampled token: its `row`, where it is predicted there (`at`), which `token`
     it is, its `episode`, and its `place` after that one's prompt; (sampled tokens,) each.
     """
 

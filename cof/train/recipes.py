@@ -1,7 +1,7 @@
 """The recipe of supervision, and what all recipes have, checked before torch is imported. GRPO's is in `reinforce.py`.
 
-The recipe names by `supervision` who makes the supervised examples: a file of traces, the room in which the embedded model is
-made, or a part from outside the package.
+The recipe names by `supervision` what makes the supervised examples: a file of traces, `cof/nano/` for the embedded model, or a
+part from outside the package.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SUPERVISIONS = {"traces": "cof.train.recipes:SupervisedConfig", "nano": "cof.nan
 
 
 class Needed(NamedTuple):
-    """A file that a recipe names by `key`; empty where it names none. `want` says what is wanted there."""
+    """A file that a recipe names by `key`; empty where it names none. `want` is what is wanted there."""
 
     key: str
     path: str

@@ -23,7 +23,7 @@ class ReinforceConfig:
 
     A step asks `groups` questions, `group` rollouts each, of which `seats` run together, and learns from them in `accumulate`
     passes; rows of a pass hold at most `branches` rollouts. Questions come from the file `questions`, or else from `world`, a
-    name or module:name, as `WorldPrompts` says. `judge` is the URL of an endpoint that scores what cannot be read; its key is
+    name or module:name, as `WorldPrompts` has it. `judge` is the URL of an endpoint that scores what cannot be read; its key is
     in `judge_key_file`, or else in OPENAI_API_KEY. `scale`: advantages are divided by their group's deviation. `tokens` limits
     a turn; `warmup` counts steps; every `show_every` steps a group is shown. `vllm` is the share of the GPU's memory for vLLM,
     from which rollouts come then, all of a step together; with 0 they come from the network that is trained.

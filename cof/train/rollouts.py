@@ -1,7 +1,7 @@
 """Rollouts: sessions of the focus loop with the model in training, kept in its own tokens.
 
-The environment is the loop itself (`focus.Session`), one for every rollout: nested zooms, bad boxes and malformed turns are
-answered there as anywhere. What is learnt from is what the engine read and sampled, token by token; nothing is tokenised
+The environment is the loop itself (`loop.session.Session`), one for every rollout: nested zooms, bad boxes and malformed turns
+are answered there as anywhere. What is learnt from is what the engine read and sampled, token by token; nothing is tokenised
 again.
 """
 
@@ -29,7 +29,7 @@ class Episode:
     """One rollout. `ids`, which of them the model `sampled` and with which `logprobs` (0 elsewhere) are (tokens,) each.
 
     The first `prompt` tokens are the question, with the overview; they are the same for all rollouts of it. A rollout whose
-    model failed has the tokens of what it said before, or none.
+    model failed has the tokens of its turns before, or none.
     """
 
     trace: Trace
@@ -41,7 +41,7 @@ class Episode:
 
     @property
     def views(self) -> tuple[Shown, ...]:
-        """The pictures among the tokens, in order: what the last turn brought back was never read."""
+        """The pictures among the tokens, in order: the observations of the last turn were never read."""
         turns = self.trace.turns[:-1]
         return *self.trace.overviews, *(view for turn in turns for view in turn.views)
 
@@ -69,7 +69,7 @@ def episode(trace: Trace, pictures: Sequence[Picture]) -> Episode:
 
 
 def silent(other: Episode, codec: Codec) -> Episode:
-    """A rollout that looks at another's picture and says one token of padding: for a pass from which nothing is learnt."""
+    """A rollout of one token of padding about another's picture: for a pass from which nothing is learnt."""
     trace = replace(other.trace, turns=(), error=None)
     asked = Request(COF.messages(Question("", ("",), "?"), trace.overviews), {}, trace.sampling)
     ids = np.array([*codec.ids(codec.text(asked), trace.overviews), codec.pad], np.int64)

@@ -49,7 +49,7 @@ class Supervised:
     """What a run learns from.
 
     `batches`: turns a step's number into its batch. A bad source is refused when this is made, before the model is loaded.
-    `card`: what the trained model says of itself.
+    `card`: the card of the trained model.
     `trainer`: makes the trainer, from the arguments of SFTTrainer.
     """
 

@@ -38,7 +38,7 @@ from cof.vision import views
 
 @dataclass(frozen=True)
 class TraceLessons:
-    """`rows` traces a step from a JSONL file of traces, every epoch in an order of its own. Pictures are files, or a
+    """`rows` traces per step from a JSONL file of traces, every epoch in an order of its own. Pictures are files, or a
     world's. Raises InvalidConfig where there are none to learn from, or one has other view rules than `spec` or is not
     admitted to training in `dialect`.
     """
@@ -92,7 +92,7 @@ def read_traces(file: Path, spec: ViewSpec, dialect: Dialect) -> list[Trace]:
 
 
 def _check_spec(traces: list[Trace], spec: ViewSpec) -> None:
-    """Overviews may have any size, all else must be as the recipe says."""
+    """Overviews may have any size, all else must be as in the recipe."""
 
     def rules(each: ViewSpec) -> ViewSpec:
         return replace(each, min_pixels=0, max_pixels=0)

@@ -53,7 +53,7 @@ def write_pages(
     """Write the runs, by name, to `folder`; returns its `index.html`. Each run's pages and `traces.jsonl` are in a folder of
     its name, or of a hash of the name where it is no plain one.
 
-    Where a trace's picture cannot be read, its page and the index say so, and `on_missing` gets the reason. `on_page` is
+    Where a trace's picture cannot be read, its page and the index note it, and `on_missing` gets the reason. `on_page` is
     called after every page.
     """
     entries = dict[tuple[str, int], Entry]()
@@ -133,7 +133,7 @@ def _read(trace: Trace) -> Sequence[EncodedPicture] | str:
 
 
 def _entry(run: str, page: str, shown: ShownTrace, missing: str) -> Entry:
-    """The entry of a trace in the index; `missing` says why there is no picture, "" where there is one."""
+    """The entry of a trace in the index; `missing` is why there is no picture, "" where there is one."""
     trace, question = shown.trace, shown.trace.question
     region = trace.overview.region
     return {

@@ -236,7 +236,7 @@ def _settings(trace: Trace) -> dict[str, dict[str, object]]:
 
 @functools.cache
 def template(name: str) -> Template:
-    """A page of this room, compiled once. Text is escaped, and hidden characters in it are spelt out."""
+    """A template of this folder, compiled once. Text is escaped, and hidden characters in it are spelt out."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_visible
     )

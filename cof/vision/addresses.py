@@ -1,4 +1,4 @@
-"""Pictures that are given as a text: data URLs (RFC 2397), and http addresses, which are told apart from paths here.
+"""Pictures that are given as a text: data URLs (RFC 2397), and http addresses, which are distinguished from paths here.
 
 Owns also how an address is shown. Fetches nothing: that is `fetch`. `urls.py` writes pictures as data URLs.
 """

@@ -1,4 +1,4 @@
-"""Pure geometry of boxes. Every function says the frame it works in; none but `smart_resize` rounds."""
+"""Pure geometry of boxes. Every function names the frame it works in; none but `smart_resize` rounds."""
 
 from __future__ import annotations
 

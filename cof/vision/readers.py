@@ -1,4 +1,4 @@
-"""Which reader takes a picture file, told by its first bytes and never by its name; what is refused, by name.
+"""Which reader takes a picture file, decided by its first bytes and never by its name; what is refused, by name.
 
 Owns the formats that are read, and Pillow's readers as they are used here: without their process-wide limits, text and colour
 profiles, and with the pixels as they lie in the file. Omits turning and converting the pixels (`pixels`), PDF, SVG, video and
@@ -34,7 +34,7 @@ WEB = FORMATS[:3]
 
 HEAD_BYTES = 512  # enough to tell every format named below
 
-BEGINS = {  # a format by its first bytes; those in RIFF and ISO-BMFF containers are told below
+BEGINS = {  # a format by its first bytes; those in RIFF and ISO-BMFF containers are below
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"GIF87a": "GIF",
@@ -51,7 +51,7 @@ BRANDS = {  # of ISO-BMFF (ISO 23008-12, AV1 Image File Format), the first that 
     **dict.fromkeys((b"avif", b"avis"), "AVIF"),
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), "HEIC"),
 }
-PLAIN_BRANDS = (b"mif1", b"msf1", b"mif2", b"mif3")  # a picture, but of which codec is told by another brand
+PLAIN_BRANDS = (b"mif1", b"msf1", b"mif2", b"mif3")  # a picture, but of which codec is given by another brand
 
 FRAME = "take a frame of it as a picture"
 RENDER = "render what you ask about to a PNG"

@@ -90,7 +90,8 @@ def render(image: Image.Image, view: Shown, first: Shown, spec: ViewSpec) -> Ima
 
 
 class Picture:
-    """A picture (RGB, as `load` gives it) with views of it that were rendered: each once, whoever asks, in several threads too.
+    """A picture (RGB, as `load` gives it) with views of it that were rendered: each once for all its users, also from several
+    threads.
 
     The views that were asked for last are kept, as many pixels as the picture has, but `RENDERED` at least.
     """

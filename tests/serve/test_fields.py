@@ -152,7 +152,7 @@ def test_a_limit_on_tokens_that_cannot_be_counted_is_said(url: str) -> None:
     assert post(url).json()["cof"]["notes"] == []
 
 
-def test_sampling_and_mode_are_those_of_the_request(url: str) -> None:
+def test_sampling_and_policy_are_those_of_the_request(url: str) -> None:
     reply = post(url, temperature=0.5, top_p=0.9, seed=7, cof={"policy": "direct"})
     trace = httpx.get(f"{url}/v1/traces/{reply.json()['cof']['trace']}", timeout=PATIENCE).json()
     found = {name: trace["sampling"][name] for name in ("temperature", "top_p", "seed")}

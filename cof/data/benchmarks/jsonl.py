@@ -1,4 +1,4 @@
-"""Anyone's own questions: a file with one JSON object a line, or the same fields as a JSON list, TSV, Parquet or Arrow.
+"""Anyone's own questions: a file with one JSON object per line, or the same fields as a JSON list, TSV, Parquet or Arrow.
 
 Dataset: yours.
 Metric: accuracy, overall and by category; mIoU where there are targets; `metric` chooses another for a question.

@@ -35,5 +35,5 @@ def benchmark_named(name: str) -> Reader:
 
 
 def benchmark_names() -> tuple[str, ...]:
-    """Those of this package, and of others that are installed."""
+    """The names of the benchmarks of this package, and of others that are installed."""
     return (*BUILT_IN, *registry.installed(GROUP))

@@ -31,6 +31,7 @@ BASE64_STARTS = (  # a JPEG, PNG, WEBP, GIF and TIFF in base64, which has no dot
 
 
 def in_file(path: Path) -> Picture:
+    """A picture file, which is read when it is needed."""
     return partial(load, path)
 
 

@@ -33,7 +33,7 @@ BATCH = 8  # rows of a parquet file that are held at once, pictures included
 class Row:
     """One record. `number` counts from 1 (a header is not counted; in JSON lines it is the line); 0 is a whole file.
 
-    `fault` says why the record cannot be read, empty where it can.
+    `fault` is why the record cannot be read, empty where it can.
     """
 
     file: Path

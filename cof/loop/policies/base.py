@@ -14,10 +14,10 @@ from cof.types import Call
 
 
 class Next(enum.Enum):
-    """Who goes on."""
+    """Whose turn it is."""
 
-    MODEL = "model"  # the model speaks: it may call tools or answer
-    ANSWER = "answer"  # the model is asked for its answer; its calls are not followed any more
+    MODEL = "model"  # the model's: it may call tools or answer
+    ANSWER = "answer"  # the model's, which is asked for its answer; calls are not followed any more
 
 
 Looks = tuple[tuple[Call, ...], ...]  # turns that are made for the model, in order, each with its calls
@@ -27,8 +27,8 @@ Looks = tuple[tuple[Call, ...], ...]  # turns that are made for the model, in or
 class Policy:
     """The model's own choice; other policies override `next`, `accepts`, or both. A policy keeps nothing between calls.
 
-    `about` is one sentence for people. Without `offers_tools` the question itself asks for the answer at once, and names no
-    tool. With `needs_targets` it uses the question's true boxes, which nobody has but an evaluation.
+    `name` is what traces record, `about` one sentence for people. Without `offers_tools` the question itself asks for the
+    answer at once, and names no tool. With `needs_targets` it uses the question's true boxes, which only an evaluation has.
     """
 
     name: str
@@ -41,5 +41,6 @@ class Policy:
         return Next.MODEL
 
     def accepts(self, trace: Trace) -> bool:  # noqa: ARG002
-        """Whether an answer of the model ends the run. It is refused once at most; the model then has to begin a call."""
+        """Whether an answer of the model ends the run. One is refused at most; the model then has to begin its turn with a
+        call."""
         return True

@@ -1,4 +1,4 @@
-"""The policies by name: a module of this folder, an entry point of another package, or `module:NAME` of anybody's code."""
+"""The policies by name: a module of this folder, an entry point of another package, or a Python path `module:NAME`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cof.loop.policies.base import Policy
 from cof.registry import installed, part
 
 GROUP = "cof.policies"  # of entry points: each names a `Policy`
-OWN, DIRECT, ALWAYS, ORACLE = "own", "direct", "always", "oracle"  # modules of this folder, in the order of reports
+OWN, DIRECT, ALWAYS, ORACLE = "own", "direct", "always", "oracle"  # modules of this folder
 BUILT_IN = {name: f"cof.loop.policies.{name}:POLICY" for name in (OWN, DIRECT, ALWAYS, ORACLE)}
 
 

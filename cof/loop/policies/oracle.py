@@ -1,4 +1,4 @@
-"""The model is shown the question's true boxes before it speaks, and then chooses: how well it reads what it would look for."""
+"""The model is shown the question's true boxes before its first turn, then chooses: how well it answers without a search."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cof.trace import Trace
 
 @dataclass(frozen=True)
 class Oracle(Policy):
-    """Zooms into each true box, in the order in which a careful reader would."""
+    """Zooms into each true box, in the order of `Question.targets`."""
 
     def next(self, trace: Trace) -> Next | Looks:
         return Next.MODEL if trace.turns else tuple(zooms([box]) for box in trace.question.targets)

@@ -1,7 +1,8 @@
 """A batch of conversations on one network: each is a sequence with a slot of its own in the KV cache.
 
-A sequence's keys and values stay in its slot from turn to turn, so that a turn costs the tokens that are new. Prompts are
-rendered and tokenised by workers, while the batch goes on with the sequences whose prompts are ready.
+Owns the forward pass and the sampling of tokens (`draw`). A sequence's keys and values stay in its slot from turn to turn, so
+that a turn costs the tokens that are new. Prompts are rendered and tokenised by workers, while the batch goes on with the
+sequences whose prompts are ready.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Batched decoding of whole conversations: every token is read once, every picture encoded once.
 
-On a CPU some batches run side by side, each on threads of its own: small tensors gain more from that than from many
-threads for one. On a GPU there is one batch. Prompts are rendered and tokenised by workers beside the batches. In float32
-a conversation's completions do not depend on the others in its batch; in lower precision rounding may.
+On a CPU some batches run side by side, each on threads of its own: small tensors gain more from that than from many threads
+for one. On a GPU there is one batch. A batch, and how its tokens are sampled, is in `batch.py`. Prompts are rendered and
+tokenised by workers beside the batches. In float32 a conversation's completions do not depend on the others in its batch; in
+lower precision rounding may.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ BLOCK = 256  # tokens by which a row's room grows
 class KVCache(Cache):
     """A cache for a network of `layers` layers, with `height` slots: as many as will be taken, since growing copies all.
 
-    Before a forward pass, `place` says which slots its rows belong to; the new keys and values are written behind the
+    Before a forward pass, `place` sets which slots its rows belong to; the new keys and values are written behind the
     tokens that are there, and attention sees the row as `mask` allows.
     """
 

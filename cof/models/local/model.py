@@ -37,12 +37,12 @@ LOAD_FAULTS = (OSError, ValueError, RuntimeError, SafetensorError)  # what trans
 
 @dataclass(frozen=True)
 class Card:
-    """What a model says of itself in `cof.json`.
+    """A model's own card, `cof.json`.
 
     `spec`: the view rules that it was trained with.
-    `zoom_opening`: how its zooming turns begin; None where the card does not say.
+    `zoom_opening`: how its zooming turns begin; None where the card has none.
     `world`: the name of the only kind of pictures that it knows, "needle" for cof-nano; None where it is not tied to one.
-    `turn_tokens`: the most tokens that a turn of it needs; None where the card does not say.
+    `turn_tokens`: the most tokens that a turn of it needs; None where the card has none.
     """
 
     spec: ViewSpec
@@ -54,7 +54,7 @@ class Card:
 class LocalModel:
     """Continues conversations with a transformers model, `batch` of them at a time. `usage` counts what that took.
 
-    `carded` says that `card` is the model's own. Without one, `card` has the paper's view rules with the model's factor.
+    `carded`: whether `card` is the model's own. Without one, `card` has the paper's view rules with the model's factor.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ def _fingerprint(network: Any) -> str:
 
 
 def _card(path: str, factor: int) -> Card:
-    """What the model's card says; without one the paper's view rules with sides that this model takes."""
+    """The model's card; without one the paper's view rules with sides that this model takes."""
     card = Path(path) / CARD
     if not card.is_file():
         return Card(replace(PAPER, factor=factor))

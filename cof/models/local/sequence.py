@@ -67,6 +67,7 @@ class TokenSequence:
 
     @property
     def tokens(self) -> list[int]:
+        """The prompt's tokens, and those sampled after it."""
         return self.ids + self.sampled
 
     @property

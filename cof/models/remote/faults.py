@@ -48,6 +48,7 @@ class Fault:
 
     @property
     def short(self) -> str:
+        """The beginning of the text, for a table."""
         return self.text[:QUOTED]
 
     @property
@@ -80,7 +81,7 @@ def within(reply: Any) -> tuple[int, str] | None:
 
 
 def words_of(content: bytes) -> str:
-    """What the body of a refusal says, without the request that some servers repeat in it."""
+    """The message in the body of a refusal, without the request that some servers repeat in it."""
     text = content.decode("utf-8", "replace")
     try:
         reply = json.loads(text)
@@ -94,7 +95,7 @@ def words_of(content: bytes) -> str:
 
 
 def words(error: Any) -> str:
-    """What an error says, in the forms of OpenAI, OpenRouter and FastAPI; "" where it is of no known form."""
+    """The message of an error, in the forms of OpenAI, OpenRouter and FastAPI; "" where it is of no known form."""
     match error:
         case str():
             return error
@@ -110,7 +111,7 @@ def words(error: Any) -> str:
 
 
 def seconds_after(header: str) -> float:
-    """Seconds until the moment of a Retry-After header, which is a number of seconds or a date; 0 where it says nothing."""
+    """Seconds until the moment of a Retry-After header, which is a number of seconds or a date; 0 where it is neither."""
     try:
         seconds = float(header)
     except ValueError:

@@ -34,7 +34,7 @@ PAUSE = 0.5  # seconds before the first retry; doubled each time
 OWNER = "cof"  # of a model, as a server of cof names it
 UNTRAINED = "plain"  # the dialect of a model whose name names no family
 LISTED = 10  # names of an endpoint's models that an error shows
-POLL_SECONDS = 0.2  # seconds between looks at whether anybody still waits
+POLL_SECONDS = 0.2  # seconds between looks at whether the reply is still wanted
 
 
 @dataclass
@@ -177,7 +177,7 @@ class RemoteModel:
     def _try_again(self, fault: Fault, running: RemoteConversation, tries: int, until: float) -> int:
         """Get ready for another try, here or elsewhere; returns the tries that were waited for. Raises ModelError.
 
-        Where the endpoint says when to come back, only the deadline counts.
+        Where the endpoint gives a time for the next try, only the deadline counts.
         """
         if not fault.passing:
             if fault.elsewhere:

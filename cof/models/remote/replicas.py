@@ -36,6 +36,7 @@ class Replicas:
             return _join(self._best(self.every))
 
     def leave(self, replica: Replica) -> None:
+        """Give back the place of a conversation that has ended."""
         with self._lock:
             replica.load -= 1
 

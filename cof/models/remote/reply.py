@@ -21,7 +21,7 @@ THOUGHTS = (
     "reasoning_details",
 )  # vLLM and others, OpenRouter, Ollama, again OpenRouter
 WORDS = ("text", "thinking", "reasoning", "summary", "content")  # where the text of a part of a thought is
-SILENT = frozenset({"redacted_thinking"})  # parts of a content that say nothing
+SILENT = frozenset({"redacted_thinking"})  # parts of a content without text
 CUT = frozenset({"length", "max_tokens", "model_length", "model_context_window_exceeded"})  # finish reasons, lower case
 FILTERED = frozenset({"content_filter", "sensitive", "safety"})
 OF_ANOTHER_FORM = "its fields are of another form; want an OpenAI-compatible endpoint"
@@ -63,7 +63,7 @@ def _usage(reply: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _count(usage: Mapping[str, Any], name: str) -> int:
-    """A count of tokens; 0 where the server does not say."""
+    """A count of tokens; 0 where the server gives none."""
     found = usage.get(name)
     if found is None:
         return 0
