@@ -7,7 +7,7 @@ no file decides what is imported. This is the only module that leads to a world:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -100,6 +100,6 @@ def world_with(image: str) -> World | None:
     return world if world is not None and world.has_picture(image) else None
 
 
-def _registered() -> dict[str, str]:
+def _registered() -> Mapping[str, str]:
     """Names and Python paths of the worlds of this package, and of others that are installed."""
-    return {**registry.installed(GROUP), **BUILT_IN}
+    return registry.known(GROUP, BUILT_IN)

@@ -20,7 +20,7 @@ from cof.loop.run import not_asked
 from cof.loop.session import NO_VIEW, Session
 from cof.loop.setting import Setting
 from cof.models.base import Model
-from cof.plain import to_json, trace_from_json
+from cof.plain import POLICY_OF_MODE, to_json, trace_from_json
 from cof.runs import RunDir, read_records
 from cof.scoring.answers import metric_of
 from cof.trace import Trace
@@ -121,7 +121,8 @@ def _id(arm: str, resolution: int, seed: int, question: str) -> str:
 
 def _record(found: Mapping[str, Any]) -> Record:
     try:
-        return Record(found["arm"], found["resolution"], found["seed"], found["group"], trace_from_json(found["trace"]))
+        arm = POLICY_OF_MODE.get(found["arm"], found["arm"])
+        return Record(arm, found["resolution"], found["seed"], found["group"], trace_from_json(found["trace"]))
     except KeyError as error:
         raise InvalidRun(
             f"a record of the evaluation ({found.get('id')}) has no {error}; want what `cof eval` wrote"

@@ -36,13 +36,20 @@ def stop_note(trace: Trace) -> str:
         return "The run failed before there was an answer."
     if trace.stop is Stop.ANSWER:
         return "The model answered of its own accord."
-    if not trace.may_call:
-        asked = "asked to zoom" if trace.stop is Stop.ZOOMS else "gave no answer that could be read"
-        return f"The model had to answer at once, and {asked}."
+    if _had_to_answer(trace):
+        asked = "called a tool" if trace.model_turns[-1].calls else "gave no answer that could be read"
+        return f"The policy {trace.policy} asked the model for its answer, and it {asked}."
     limit = f"{getattr(trace.limits, trace.stop.value):,}{TOGETHER if trace.stop is Stop.PIXELS else ''}"
     none = f"was asked for its answer, and gave none{_unread(trace)}"
     then = "then answered when asked to" if trace.answer is not None else none
     return f"The model reached its limit on {trace.stop.value} ({limit}), {then}."
+
+
+def _had_to_answer(trace: Trace) -> bool:
+    """Whether the policy asked for the answer before a limit did, and got none."""
+    reached = {Stop.TURNS: (len(trace.model_turns), trace.limits.turns), Stop.ZOOMS: (trace.zooms, trace.limits.zooms)}
+    used, most = reached.get(trace.stop, (0, 0))
+    return trace.answer is None and used < most
 
 
 def _unread(trace: Trace) -> str:
@@ -112,7 +119,7 @@ def _shrunk(count: int, trace: Trace, limit: str, value: int | None) -> str:
 def _not_shown(trace: Trace) -> str:
     refused = [call for turn in trace.model_turns if not _complained(turn, trace) for call in turn.refused]
     count = len(refused)
-    if not count or not trace.may_call or trace.stop in (Stop.ANSWER, Stop.FAILED):
+    if not count or _had_to_answer(trace) or trace.stop in (Stop.ANSWER, Stop.FAILED):
         return ""
     name = trace.stop.value
     limit = f"the limit {name} = {getattr(trace.limits, name):,} was reached"

@@ -8,18 +8,19 @@ in the trace (`Stop.FAILED`), never raised and never turned into an answer.
 from __future__ import annotations
 
 import enum
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from PIL import Image
 
-from cof.errors import InputError, InvalidBox, ModelError
+from cof.errors import CofError, InputError, InvalidBox, ModelError
 from cof.geometry import Box, Shown
-from cof.loop.policies.base import Looks, Next
+from cof.loop.advance import accepts, advance
 from cof.loop.setting import Setting
 from cof.models.base import Request
-from cof.tools.base import InvalidCall, State
+from cof.tools.base import InvalidCall, State, numbered
 from cof.tools.known import tool_named
 from cof.trace import Observation, Trace, Turn
 from cof.types import ZOOM, Action, Answer, Call, Completion, Limits, Malformed, Question, Stop
@@ -27,7 +28,6 @@ from cof.vision import limits as within
 from cof.vision.views import Picture, Rendered
 
 NO_VIEW = Shown(Box(0, 0, 1, 1), (1, 1))  # the overview of what could not be asked at all: asking again is no use
-LOOKS = 256  # turns of a run, after which a policy makes no more looks: one without an end is stopped
 CUT = " …"  # text after a turn that was cut off: it changes an answer that is still open
 
 
@@ -76,24 +76,44 @@ class Session:
             may_call=policy.offers_tools,
         )
         self.setting, self.pictures, self.on_end = setting, tuple(pictures), on_end
-        self.stage = Stage.LOOKING
+        self._stage, self._changing = Stage.LOOKING, threading.Lock()
         self.pixels = Rendered(self._rendered)
         self.prefix = ""
         self.refused: Turn | None = None  # an answer that the policy did not accept
-        _advance(self)
+        advance(self)
 
     @property
     def ended(self) -> bool:
-        return self.stage is Stage.ENDED
+        return self._stage is Stage.ENDED
 
     @property
     def cancelled(self) -> bool:
-        return self.stage is Stage.CANCELLED
+        return self._stage is Stage.CANCELLED
+
+    @property
+    def looking(self) -> bool:
+        """Whether calls are followed."""
+        return self._stage is Stage.LOOKING
 
     def cancel(self) -> None:
-        """Drop the session where it has not ended: the model stops at its next token."""
-        if not self.ended:
-            self.stage = Stage.CANCELLED
+        """Drop the session where it has not ended: the model stops at its next token. Any thread may call it."""
+        self.enter(Stage.CANCELLED)
+
+    def enter(self, stage: Stage) -> None:
+        """Go on to a stage; a session that has ended, or was cancelled, stays where it is."""
+        with self._changing:
+            if self._stage not in (Stage.ENDED, Stage.CANCELLED):
+                self._stage = stage
+
+    def order_answer(self) -> None:
+        """Ask for the answer after the last turn. Where there is none, the question has asked for it."""
+        self.enter(Stage.ANSWERING)
+        if not self.trace.turns:
+            return
+        *before, last = self.trace.turns
+        order = self.setting.dialect.answer_now
+        note = f"{last.note} {order}".strip() if order not in last.note else last.note
+        self.trace = replace(self.trace, turns=(*before, replace(last, note=note)))
 
     def mark_outside(self, outside: bool | None) -> None:
         """Note in the trace whether the picture is outside what the model was trained on."""
@@ -102,8 +122,7 @@ class Session:
     @property
     def accepts(self) -> bool:
         """Whether an answer ends the session. One is refused at most: a model that cannot name a box may answer then."""
-        asked = self.stage is not Stage.LOOKING or self.refused is not None
-        return asked or self.setting.policy.accepts(self.trace)
+        return not self.looking or self.refused is not None or accepts(self)
 
     def request(self) -> Request | None:
         if self.ended or self.cancelled:
@@ -113,7 +132,7 @@ class Session:
         messages = self.setting.dialect.conversation(trace)
         spent = trace.tokens + (self.refused.completion.tokens if self.refused and self.prefix else 0)
         left = max(1, min(sampling.tokens, self.setting.limits.tokens - spent))
-        tokens = sampling.tokens if self.stage is Stage.ANSWERING else left
+        tokens = left if self.looking else sampling.tokens
         wanted = replace(sampling, tokens=tokens)
         return Request(messages, self.pixels, wanted, self.prefix, self.setting.transcript, self.setting.dialect)
 
@@ -121,13 +140,19 @@ class Session:
         if self.cancelled:
             return
         if isinstance(completion, ModelError):
-            self.trace = replace(self.trace, stop=Stop.FAILED, error=str(completion))
-            self.stage = Stage.ENDED
+            self._fail(completion)
         else:
-            step(self, completion, seconds)
+            try:
+                step(self, completion, seconds)
+            except InputError as error:  # of the policy: it ends this session alone
+                self._fail(error)
         if self.ended:
             self.pixels.clear()
             self.on_end(self.trace)
+
+    def _fail(self, error: CofError) -> None:
+        self.trace = replace(self.trace, stop=Stop.FAILED, error=str(error))
+        self.enter(Stage.ENDED)
 
     def _rendered(self, view: Shown) -> Image.Image:
         first = self.trace.overviews[view.picture]
@@ -147,10 +172,10 @@ def step(session: Session, completion: Completion, seconds: float) -> None:
             session.refused = Turn(completion, action, seconds=seconds)
             return
         case Answer():
-            session.stage = Stage.ENDED
+            session.enter(Stage.ENDED)
         case Malformed(fault):
             note = dialect.complain(fault)
-        case calls if session.stage is Stage.LOOKING:
+        case calls if session.looking:
             observations, note = _observe(session, calls)
         case _:
             note = dialect.answer_now
@@ -161,37 +186,7 @@ def step(session: Session, completion: Completion, seconds: float) -> None:
     session.trace = replace(trace, turns=(*trace.turns, Turn(completion, action, observations, note, seconds)))
     if not session.ended:
         _enforce(session)
-        _advance(session)
-
-
-def _advance(session: Session) -> None:
-    """Do what the policy decides, until the model's turn comes or the limits leave no room for another look."""
-    while session.stage is Stage.LOOKING:
-        decided = session.setting.policy.next(session.trace)
-        if decided is Next.ANSWER:
-            session.stage = Stage.ANSWERING
-            _order(session)
-        elif isinstance(decided, Next) or not _look(session, decided):
-            return
-
-
-def _look(session: Session, looks: Looks) -> bool:
-    """Make the turns that a policy decided, as far as limits allow; whether all were made, and there were any.
-
-    Raises InvalidBox or InvalidCall where one of them cannot be followed.
-    """
-    for coming, calls in zip(reversed(range(len(looks))), looks, strict=True):
-        trace, found = session.trace, list[Observation]()
-        for call in calls:
-            shown = tuple(view for each in found for view in each.shown)
-            observation = tool_named(call.tool).run(call, State(trace, shown, coming), trace.limits)
-            if observation is None:
-                return False
-            found.append(_made(observation, call.tool, trace, shown))
-        said = Completion(session.setting.dialect.write(calls, trace.overviews))
-        turn = Turn(said, calls, tuple(found), given=True)
-        session.trace = replace(trace, turns=(*trace.turns, turn))
-    return len(looks) > 0 and len(session.trace.turns) < LOOKS
+        advance(session)
 
 
 def _read(session: Session, completion: Completion) -> Action:
@@ -222,41 +217,23 @@ def _observe(session: Session, calls: Sequence[Call]) -> tuple[tuple[Observation
         if observation is None:
             break
         used[call.tool] += 1
-        found.append(_made(observation, call.tool, trace, shown))
+        found.append(numbered(observation, call.tool, trace, shown))
     return tuple(found), ""
-
-
-def _made(observation: Observation, tool: str, trace: Trace, shown: Sequence[Shown]) -> Observation:
-    """The observation with ids that go on from what was shown before, and the tool that made it."""
-    first = len(trace.overviews) + len(trace.views) + len(shown)
-    numbered = (replace(view, id=first + n, made_by=tool) for n, view in enumerate(observation.shown))
-    return replace(observation, shown=tuple(numbered))
 
 
 def _enforce(session: Session) -> None:
     """At a limit: ask once for the answer; if that was done, end."""
     reached = _limit(session.trace, session.setting.limits)
-    if session.stage is Stage.ANSWERING:
-        session.stage = Stage.ENDED
+    if not session.looking:
+        session.enter(Stage.ENDED)
         if session.trace.stop is Stop.ANSWER:  # asked from the start, and did not answer
             zoomed = bool(session.trace.turns[-1].calls)
             session.trace = replace(session.trace, stop=Stop.ZOOMS if zoomed else Stop.TURNS)
         return
     if reached is None:
         return
-    session.stage = Stage.ANSWERING
     session.trace = replace(session.trace, stop=reached)
-    _order(session)
-
-
-def _order(session: Session) -> None:
-    """Ask for the answer after the last turn. Where there is none, the question has asked for it."""
-    if not session.trace.turns:
-        return
-    *before, last = session.trace.turns
-    order = session.setting.dialect.answer_now
-    note = f"{last.note} {order}".strip() if order not in last.note else last.note
-    session.trace = replace(session.trace, turns=(*before, replace(last, note=note)))
+    session.order_answer()
 
 
 def _limit(trace: Trace, limits: Limits) -> Stop | None:

@@ -44,7 +44,7 @@ def reward_named(name: str) -> Reward:
     """The reward: one of REWARDS, of an installed package, or at the Python path `module:name`. Raises InvalidConfig."""
     if name in REWARDS:
         return REWARDS[name]
-    found = registry.part("reward", name, {**dict.fromkeys(REWARDS, ""), **registry.installed(GROUP)})
+    found = registry.part("reward", name, registry.known(GROUP, dict.fromkeys(REWARDS, "")))
     if not callable(found):
         raise InvalidConfig(f"reward {name!r} is {type(found).__name__}; want a function of a group of rollouts")
     reward: Reward = found

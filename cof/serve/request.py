@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from cof.loop.policies.known import OWN, for_asking
+from cof.errors import InvalidConfig
+from cof.loop.policies.known import OWN, for_asking, policy_for_asking
 from cof.serve.fields import (
     NO_EFFORT,
     NO_LOGPROBS,
@@ -91,6 +92,10 @@ class Extension(RequestObject):
     def known_policy(cls, name: str) -> str:
         if name not in for_asking():
             raise ValueError(f"want one of {', '.join(for_asking())}")
+        try:
+            policy_for_asking(name)
+        except InvalidConfig as error:  # of another package
+            raise ValueError(str(error)) from None
         return name
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ counts their calls, and numbers what they show. Omits how model families call a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from cof.errors import InputError
@@ -42,6 +42,13 @@ class State:
         if type(number) is not int or not 0 <= number < len(shown):
             raise InvalidCall(f"{number!r} names none of the {len(shown)} pictures so far; want one of them")
         return shown[number]
+
+
+def numbered(observation: Observation, tool: str, trace: Trace, shown: Sequence[Shown]) -> Observation:
+    """The observation with ids that go on from what was shown before, and the name of the tool that made it."""
+    first = len(trace.overviews) + len(trace.views) + len(shown)
+    views = (replace(view, id=first + n, made_by=tool) for n, view in enumerate(observation.shown))
+    return replace(observation, shown=tuple(views))
 
 
 class Tool(Protocol):

@@ -7,7 +7,7 @@ import pkgutil
 
 import cof.tools
 from cof.errors import InvalidConfig
-from cof.registry import installed, part
+from cof.registry import known, part
 from cof.tools.base import Tool
 
 GROUP = "cof.tools"  # of entry points: each names a value with `name`, `about`, `schema` and `run`
@@ -17,7 +17,7 @@ NO_TOOLS = ("base", "known")  # modules of this folder
 @functools.cache
 def tool_named(name: str) -> Tool:
     """The tool. Raises InvalidConfig where there is none of that name."""
-    found = part("tool", name, {**_own(), **installed(GROUP)})
+    found = part("tool", name, known(GROUP, _own()))
     if not all(hasattr(found, each) for each in ("name", "about", "schema", "run")):
         raise InvalidConfig(f"tool {name!r} is {type(found).__name__}; want a value with name, about, schema and run")
     tool: Tool = found

@@ -106,7 +106,7 @@ def supervised_recipe(path: Path, overrides: Sequence[str] = ()) -> type[Supervi
     """The class of a recipe of supervision, by the `supervision` that the file or an override names. Raises InvalidConfig."""
     given = [item.partition("=")[2].strip() for item in overrides if item.partition("=")[0].strip() == "supervision"]
     name = given[-1] if given else read_recipe(path).get("supervision", "traces")
-    found = registry.part("supervision", str(name), {**registry.installed(GROUP), **SUPERVISIONS})
+    found = registry.part("supervision", str(name), registry.known(GROUP, SUPERVISIONS))
     if not (isinstance(found, type) and issubclass(found, SupervisedConfig)):
         raise InvalidConfig(f"supervision {name!r} is no recipe; want a class that extends SupervisedConfig")
     return found

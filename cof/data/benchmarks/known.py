@@ -27,7 +27,7 @@ class Reader(Protocol):
 def benchmark_named(name: str) -> Reader:
     """The reader of the benchmark of that name, or at that Python path. Raises InvalidConfig."""
     own = {each: f"cof.data.benchmarks.{each.replace('-', '_')}:items" for each in BUILT_IN}
-    found = registry.part("benchmark", name, {**own, **registry.installed(GROUP)})
+    found = registry.part("benchmark", name, registry.known(GROUP, own))
     if not callable(found):
         raise InvalidConfig(f"benchmark {name!r} is {type(found).__name__}; want a function of (data, seed, left_out)")
     reader: Reader = found
@@ -36,4 +36,4 @@ def benchmark_named(name: str) -> Reader:
 
 def benchmark_names() -> tuple[str, ...]:
     """The names of the benchmarks of this package, and of others that are installed."""
-    return (*BUILT_IN, *registry.installed(GROUP))
+    return tuple(registry.known(GROUP, dict.fromkeys(BUILT_IN, "")))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from cof.errors import InvalidConfig
 from cof.loop.policies.base import Policy
-from cof.registry import installed, part
+from cof.registry import known, part
 
 GROUP = "cof.policies"  # of entry points: each names a `Policy`
 OWN, DIRECT, ALWAYS, ORACLE = "own", "direct", "always", "oracle"  # modules of this folder
@@ -26,7 +26,7 @@ def policy_named(name: str) -> Policy:
 
 def registered() -> Mapping[str, str]:
     """Names and Python paths of the policies of this package and of those that are installed."""
-    return {**BUILT_IN, **installed(GROUP)}
+    return known(GROUP, BUILT_IN)
 
 
 def policy_for_asking(name: str) -> Policy:
@@ -40,5 +40,5 @@ def policy_for_asking(name: str) -> Policy:
 
 
 def for_asking() -> tuple[str, ...]:
-    """Names of the registered policies that need no true boxes."""
-    return tuple(name for name in registered() if not policy_named(name).needs_targets)
+    """Names of the registered policies, without those of this package that need true boxes. None of the others is imported."""
+    return tuple(name for name in registered() if name not in BUILT_IN or not policy_named(name).needs_targets)

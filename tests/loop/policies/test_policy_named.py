@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -13,18 +16,22 @@ import cof
 from cof.cli.app import app
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
-from cof.errors import InvalidBox, InvalidConfig
+from cof.errors import InputError, InvalidBox, InvalidConfig
 from cof.geometry import Box, ViewSpec
+from cof.loop.advance import LOOKS
+from cof.loop.notes import notes
 from cof.loop.policies.base import Looks, Next, Policy
 from cof.loop.policies.known import BUILT_IN, for_asking, policy_for_asking, policy_named
-from cof.loop.run import run
-from cof.loop.session import LOOKS
+from cof.loop.run import run, run_many
+from cof.loop.session import Session
 from cof.loop.setting import Setting
 from cof.models.base import Request
 from cof.models.scripted import Line, ScriptedModel
 from cof.plain import to_json, trace_from_json
+from cof.tools.zoom import zooms
 from cof.trace import Trace
-from cof.types import Limits, Question, Stop
+from cof.types import Call, Completion, Limits, Question, Stop
+from cof.vision.views import Picture
 from tests.loop.policies.outside import CORNERS, DEAF, ENDLESS
 from tests.models.remote.endpoints import Reply, listening, models
 from tests.tools.outside import MEASURE
@@ -88,6 +95,86 @@ def test_a_look_that_cannot_be_followed_is_an_error() -> None:
     asked = Question("1", ("",), "What?", targets=(Box(900, 900, 950, 950),))
     with pytest.raises(InvalidBox):
         run(ScriptedModel([ANSWER]), asked, IMAGE, Setting(policy=policy_named("oracle")))
+
+
+@dataclass(frozen=True)
+class Faulty(Policy):
+    """Decides `what`, or raises it, from turn `after` on."""
+
+    what: Any = None
+    after: int = 0
+
+    def next(self, trace: Trace) -> Next | Looks:
+        if len(trace.turns) < self.after:
+            return Next.MODEL
+        if isinstance(self.what, Exception):
+            raise self.what
+        decided: Looks = self.what
+        return decided
+
+
+FAULTS = {
+    "None": (None, "policy faulty decided None; want Next.MODEL, Next.ANSWER, or turns"),
+    "a turn without calls": (((),), "want Next.MODEL"),
+    "calls without turns": ((Call("zoom", {"box": Box(0, 0, 9, 9)}),), "want Next.MODEL"),
+    "an error": (
+        ZeroDivisionError("division by zero"),
+        r"policy faulty failed \(ZeroDivisionError: division by zero\)",
+    ),
+    "no such tool": (((Call("fly"),),), "unknown tool 'fly'"),
+    "a box outside": ((zooms([Box(900, 900, 950, 950)]),), "outside"),
+}
+
+
+@pytest.mark.parametrize(("what", "said"), FAULTS.values(), ids=FAULTS)
+def test_what_a_policy_decides_wrongly_is_one_line(what: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        played(Faulty("faulty", "", what=what))
+
+
+@pytest.mark.parametrize(("what", "said"), FAULTS.values(), ids=FAULTS)
+def test_in_a_later_turn_it_ends_its_own_session_alone(what: Any, said: str) -> None:
+    policy = Faulty("faulty", "", what=what, after=1)
+    asked = [(replace(QUESTION, id=name), IMAGE) for name in ("1", "2")]
+    first, second = run_many(ScriptedModel([LOOK]), asked, Setting(policy=policy))
+    for trace in (first, second):
+        assert (trace.stop, trace.answer) == (Stop.FAILED, None)
+        assert re.search(said, trace.error or "")
+
+
+def test_a_policy_that_fails_at_an_answer_ends_its_session() -> None:
+    class Broken(Policy):
+        def accepts(self, trace: Trace) -> bool:
+            raise KeyError(trace.id)
+
+    trace, _ = played(Broken("broken", ""))
+    assert (trace.stop, trace.error) == (
+        Stop.FAILED,
+        "policy broken failed (KeyError: '1'); want it corrected, or another policy",
+    )
+
+
+def test_the_note_says_that_the_policy_asked_for_the_answer() -> None:
+    trace, _ = played(CORNERS, [LOOK])
+    assert notes(trace) == (f"The policy {CORNERS.name} asked the model for its answer, and it called a tool.",)
+    trace, _ = played(policy_named("direct"), ["nonsense"])
+    assert notes(trace) == (
+        "The policy direct asked the model for its answer, and it gave no answer that could be read.",
+    )
+
+
+def test_a_cancelled_session_stays_so_whatever_it_is_at() -> None:
+    class Cancelling(Policy):
+        def next(self, trace: Trace) -> Next | Looks:
+            if trace.turns:
+                session.cancel()
+                return Next.ANSWER
+            return Next.MODEL
+
+    session = Session("m", QUESTION, [Picture(IMAGE)], Setting(policy=Cancelling("cancelling", "")))
+    session.receive(Completion(LOOK), 0.0)
+    assert session.cancelled
+    assert session.request() is None
 
 
 def test_nothing_to_look_at_is_the_models_turn() -> None:
