@@ -43,11 +43,11 @@ from cof.data.example import NATIVE, SOURCES, Example, Source
 from cof.data.worlds import is_registered, is_world, world_of
 from cof.dialects.named import dialect_of
 from cof.errors import InputError, InvalidConfig
-from cof.evaluate.compare import Row, markdown, markdown_table, names_of, read_report, read_runs, rows_of
+from cof.evaluate.compare import ReportRow, markdown, markdown_table, names_of, read_report, read_runs, rows_of
 from cof.evaluate.inspect_log import PICTURES, write_logs
 from cof.evaluate.pairs import HEADINGS, VERDICTS, Pair, as_json, read_pairs
 from cof.evaluate.report import report
-from cof.evaluate.run import Plan, Record, evaluate, records, scored_by
+from cof.evaluate.run import EvaluationPlan, Record, evaluate, records, scored_by
 from cof.geometry import ViewSpec
 from cof.loop.policies.known import BUILT_IN, policy_named
 from cof.loop.setting import Setting, setting_of
@@ -111,7 +111,7 @@ def evaluation(
     details: Details = False,
 ) -> None:
     """Measure a model on a benchmark: accuracy with its interval, zooms and tokens of each arm, and how far arms differ."""
-    plan = Plan(_arms(arms), _resolutions(resolutions), _source(source), tuple(range(seed, seed + seeds)))
+    plan = EvaluationPlan(_arms(arms), _resolutions(resolutions), _source(source), tuple(range(seed, seed + seeds)))
     by = _metric(metric)
     limits = replace_fields(Limits(pixels=PIXELS), limit)
     sampling = Sampling(temperature, tokens=turn_tokens or TURN_TOKENS)
@@ -192,7 +192,7 @@ def comparison(
                 print(f"written: {path}")
 
 
-def _write_comparison(rows: Sequence[Row], pairs: Sequence[Pair], out: Path) -> None:
+def _write_comparison(rows: Sequence[ReportRow], pairs: Sequence[Pair], out: Path) -> None:
     """Write report.md, comparison.json and plots to a folder."""
     from cof.evaluate.plots import draw
 
@@ -289,13 +289,19 @@ def _manifest(info: ModelInfo, setting: Setting, data: Path | None) -> dict[str,
     }
 
 
-def _count(examples: Examples, plan: Plan) -> int:
+def _count(examples: Examples, plan: EvaluationPlan) -> int:
     """How many traces the plan comes to."""
     return len(plan.arms) * len(plan.resolutions) * sum(sum(1 for _ in examples(seed)) for seed in plan.seeds)
 
 
 def _measure(
-    model: Model, examples: Examples, plan: Plan, setting: Setting, folder: RunDir, total: int, judge: Model | None
+    model: Model,
+    examples: Examples,
+    plan: EvaluationPlan,
+    setting: Setting,
+    folder: RunDir,
+    total: int,
+    judge: Model | None,
 ) -> tuple[dict[str, Any], list[Record]]:
     """Do the evaluation's work in its run folder, with progress; returns the report of all its records, and these."""
     with folder as run, counting("answering", total, len(run.journal("traces").done)) as advance:
