@@ -72,8 +72,7 @@ def ask(
 
     `budget` is the most visual tokens of the overview and of each crop. `policy` decides what is looked at: "own" (the model
     chooses to zoom), "direct" (it may not), "always" (it must), an installed one, `module:NAME`, or a Policy. `limits` is a
-    Limits, or its fields by name, such as {"zooms": 2}.
-    `max_megapixels` is the largest picture that is read.
+    Limits, or its fields by name, such as {"zooms": 2}. `max_megapixels` is the largest picture that is read.
 
     Raises InvalidImage, InputError, MissingExtra or ModelError; a model that fails while it answers gives a trace with the
     stop "failed" and its `error`.

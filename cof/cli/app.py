@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import cof
-from cof.cli import ask, batch, check, data, evaluate, nano, serve, status, train, view, world
+from cof.cli import ask, batch, check, data, evaluate, nano, report, serve, status, train, view, world
 from cof.cli import dialect as dialects
 from cof.cli.console import say
 from cof.errors import CofError, InputError
@@ -29,7 +29,7 @@ app.command("check")(check.endpoint)
 app.add_typer(world.app, name="world")
 app.add_typer(data.app, name="data")
 app.command("eval")(evaluate.evaluation)
-app.command("report")(evaluate.comparison)
+app.command("report")(report.report)
 train.app.command("perception")(nano.perception)
 train.app.command("pack")(nano.pack)
 app.add_typer(train.app, name="train")

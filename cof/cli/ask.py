@@ -35,20 +35,18 @@ from cof.cli.options import (
     TurnTokens,
     Urls,
     WireName,
-    opened,
-    print_dialect,
+    dialect_given,
+    model_and_setting,
     wire_of,
 )
 from cof.cli.several import ask_several, check_folder
 from cof.config import replace_fields
 from cof.data.outside import OUTSIDE
-from cof.dialects.named import dialect_of
 from cof.errors import CofError, InputError, ModelError
 from cof.loop.notes import unreadable
 from cof.loop.policies.known import OWN, policy_for_asking
 from cof.loop.question import question_of
 from cof.loop.session import Session
-from cof.loop.setting import setting_of
 from cof.models.base import Model
 from cof.models.opening import NANO, ModelRef
 from cof.runs import publish
@@ -108,16 +106,14 @@ def ask(
     status.show(f"cof: opening {url[0]} ..." if url else f"cof: loading {model or NANO} ...")
     with _error_as_json(as_json):
         limits, decides = replace_fields(Limits(), limit), policy_for_asking(policy)
-        spoken = None if dialect is None else dialect_of(dialect)
-        sampling = Sampling(tokens=turn_tokens) if turn_tokens else None
+        spoken, sampling = dialect_given(dialect), Sampling(tokens=turn_tokens) if turn_tokens else None
         images, texts = split_words(words, [*question, *questions_in(questions)])
         asked = _asked(images, texts, choice, together, fetch, limits_of(max_megapixels))
         if isinstance(asked, Questionnaire):
             check_folder(trace, asked.total)
-        loaded = opened(ModelRef(model, tuple(url), None, key_file, wire_of(wire), limits.seconds, adapter))
-        setting = replace(setting_of(loaded, limits, sampling, budget, spoken, crop_budget), policy=decides)
-        if url and spoken is None:
-            print_dialect(loaded, setting.dialect)
+        ref = ModelRef(model, tuple(url), None, key_file, wire_of(wire), limits.seconds, adapter)
+        loaded, setting = model_and_setting(ref, limits, sampling, budget, spoken, crop_budget)
+        setting = replace(setting, policy=decides)
         if not isinstance(asked, Questionnaire):
             found = _answered(loaded, session_of(loaded, *asked, setting), quiet=as_json)
     if isinstance(asked, Questionnaire):

@@ -16,13 +16,15 @@ from cof.cli import status
 from cof.cli.console import say
 from cof.data.worlds import SPLITS, Split
 from cof.dialects.dialect import Dialect
-from cof.dialects.named import dialect_for
+from cof.dialects.named import dialect_for, dialect_of
 from cof.errors import InputError, InvalidConfig, MissingExtra
 from cof.loop.policies.known import ALWAYS, DIRECT, OWN
+from cof.loop.setting import Setting, setting_of
 from cof.models.base import SERVED, MeteredModel, Model
 from cof.models.opening import NANO, ModelRef, open_local, open_model
 from cof.models.remote.endpoint import KEY
 from cof.models.remote.model import SECONDS
+from cof.types import Limits, Sampling
 from cof.vision.urls import Wire
 
 if TYPE_CHECKING:
@@ -74,6 +76,10 @@ Budget = Annotated[
     int | None, typer.Option("--budget", min=4, help="Most visual tokens of the overview, and of each crop.")
 ]
 CropBudget = Annotated[int | None, typer.Option("--crop-budget", min=4, help="Most visual tokens of each crop.")]
+Concurrency = Annotated[int, typer.Option(min=1, help="Questions that run together.")]
+Details = Annotated[
+    bool, typer.Option("--details", help="Also every figure by resolution, category, depth, tag and metric.")
+]
 TurnTokens = Annotated[
     int | None, typer.Option("--turn-tokens", min=1, help="Most tokens that the model may produce in a turn.")
 ]
@@ -93,6 +99,23 @@ def opened(ref: ModelRef) -> MeteredModel:
     return found
 
 
+def model_and_setting(
+    ref: ModelRef,
+    limits: Limits,
+    sampling: Sampling | None,
+    budget: int | None,
+    dialect: Dialect | None,
+    crop_budget: int | None,
+) -> tuple[MeteredModel, Setting]:
+    """The model, as `opened`, and how to run it (`setting_of`). The dialect of an endpoint's model is printed on stderr where
+    none was given."""
+    loaded = opened(ref)
+    setting = setting_of(loaded, limits, sampling, budget, dialect, crop_budget)
+    if ref.urls and dialect is None:
+        _print_dialect(loaded, setting.dialect)
+    return loaded, setting
+
+
 def opened_here(ref: ModelRef) -> LocalModel:
     """The model in this process, as `opened`, for what needs its network. Raises InputError, ModelError or MissingExtra."""
     with _opening(ref):
@@ -109,12 +132,17 @@ def _opening(ref: ModelRef) -> Iterator[None]:
         status.clear()
 
 
+def dialect_given(name: str | None) -> Dialect | None:
+    """The dialect that `--dialect` names, if it is given. Raises InputError."""
+    return None if name is None else dialect_of(name)
+
+
 def wire_of(text: str | None) -> Wire | None:
     """The form that `--wire` names, if it is given. Raises InputError."""
     return None if text is None else Wire.of(text)
 
 
-def print_dialect(model: Model, dialect: Dialect) -> None:
+def _print_dialect(model: Model, dialect: Dialect) -> None:
     """Says on stderr which dialect was taken for a model behind an endpoint, where none was given, and why."""
     by = "by the model's name" if dialect_for(model.info.name) else "by default, as the model's name names no family"
     by = "as the endpoint is a server of cof" if dialect.name == SERVED else by

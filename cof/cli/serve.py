@@ -12,17 +12,18 @@ import typer
 
 from cof.cli.options import (
     Adapter,
+    Concurrency,
     DialectName,
     LimitItems,
     ModelName,
     UpstreamKeyFile,
     WireName,
+    dialect_given,
     needed,
     opened,
     wire_of,
 )
 from cof.config import replace_fields
-from cof.dialects.named import dialect_of
 from cof.errors import InputError
 from cof.models.opening import ModelRef
 from cof.models.remote.endpoint import checked_key, key_in
@@ -32,48 +33,48 @@ KEY = "COF_SERVER_KEY"  # environment variable
 ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
 
 
+Upstream = Annotated[
+    list[str],
+    typer.Option(
+        help="An OpenAI-compatible endpoint that has the model, up to /v1; repeat it for replicas. Else it runs here."
+    ),
+]
+Host = Annotated[str, typer.Option(help="Address to listen on; others than loopback want a key.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any.")]
+Waiting = Annotated[int, typer.Option(min=0, help="Questions that may wait; further ones are told to try again.")]
+FetchFrom = Annotated[
+    list[str], typer.Option(metavar="HOST", help="Host that pictures may be fetched from; any: all public ones.")
+]
+Cors = Annotated[
+    list[str], typer.Option(metavar="ORIGIN", help="Origin of web pages that may ask, such as https://example.com.")
+]
+ClientKeyFile = Annotated[Path | None, typer.Option(help=f"File with the key that clients must send; else ${KEY}.")]
+
+
 def serve(
     model: ModelName = None,
     adapter: Adapter = None,
-    upstream: Annotated[
-        list[str],
-        typer.Option(
-            help="An OpenAI-compatible endpoint that has the model, up to /v1; repeat it for replicas. Else it runs here."
-        ),
-    ] = [],  # noqa: B006
+    upstream: Upstream = [],  # noqa: B006
     upstream_key_file: UpstreamKeyFile = None,
     wire: WireName = None,
     dialect: DialectName = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; others than loopback want a key.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any.")] = 8000,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
     limit: LimitItems = [],  # noqa: B006
-    concurrency: Annotated[int, typer.Option(min=1, help="Questions that run together.")] = 16,
-    waiting: Annotated[
-        int, typer.Option(min=0, help="Questions that may wait; further ones are told to try again.")
-    ] = 256,
-    fetch_from: Annotated[
-        list[str], typer.Option(metavar="HOST", help="Host that pictures may be fetched from; any: all public ones.")
-    ] = [],  # noqa: B006
-    cors: Annotated[
-        list[str], typer.Option(metavar="ORIGIN", help="Origin of web pages that may ask, such as https://example.com.")
-    ] = [],  # noqa: B006
-    key_file: Annotated[
-        Path | None, typer.Option(help=f"File with the key that clients must send; else ${KEY}.")
-    ] = None,
+    concurrency: Concurrency = 16,
+    waiting: Waiting = 256,
+    fetch_from: FetchFrom = [],  # noqa: B006
+    cors: Cors = [],  # noqa: B006
+    key_file: ClientKeyFile = None,
 ) -> None:
     """Serve /v1/chat/completions: every question is looked into by the focus loop."""
     origins = tuple(map(_origin, cors))
     modules = ("uvicorn", "cof.serve.api", "cof.serve.fetch", "cof.serve.service")
     uvicorn, api, fetch, room = (needed(module, "serving", "serve") for module in modules)
-    key = key_in(key_file) if key_file else checked_key(os.environ.get(KEY, ""))
-    if host not in ("127.0.0.1", "localhost", "::1") and not key:
-        raise InputError(
-            f"{host} can be reached by others, and no key is set; want --key-file or ${KEY}, or a loopback host"
-        )
+    key = _key(key_file, host)
     hosts = None if fetch_from == ["any"] else frozenset(map(fetch.host_name, fetch_from))
     fetching = fetch.Fetching(hosts) if fetch_from else None
-    limits = replace_fields(Limits(), limit)
-    spoken = None if dialect is None else dialect_of(dialect)
+    limits, spoken = replace_fields(Limits(), limit), dialect_given(dialect)
     service = room.Service(
         limits, spoken, key, max_running=concurrency, max_waiting=waiting, fetching=fetching, origins=origins
     )
@@ -85,6 +86,16 @@ def serve(
         print(f"serving {loaded.info.name} at http://{place}:{listening.getsockname()[1]}/v1", flush=True)
         app = api.make_app(loaded, service)
         uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run(sockets=[listening])
+
+
+def _key(file: Path | None, host: str) -> str:
+    """The key that clients must send, "" for none. Raises InputError where others can reach the host and there is no key."""
+    key = key_in(file) if file else checked_key(os.environ.get(KEY, ""))
+    if host not in ("127.0.0.1", "localhost", "::1") and not key:
+        raise InputError(
+            f"{host} can be reached by others, and no key is set; want --key-file or ${KEY}, or a loopback host"
+        )
+    return key
 
 
 def _origin(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from rich.cells import cell_len, chop_cells
 
 from cof.cli.console import printable
-from cof.evaluate.compare import PUBLISHED, Row, cells, metric_name
+from cof.evaluate.compare import PUBLISHED, ReportRow, cells, metric_name
 from cof.evaluate.pairs import Pair
 
 WIDTH = 80  # terminal columns of a line
@@ -28,7 +28,7 @@ NOTHING = {"-", "0", "0.0", "0.00"}  # cells that tell a reader nothing
 Line = tuple[str, Sequence[str]]  # a name and its figures; without figures, a heading
 
 
-def print_brief(rows: Sequence[Row], pairs: Sequence[str], named: bool) -> None:
+def print_brief(rows: Sequence[ReportRow], pairs: Sequence[str], named: bool) -> None:
     """One line for each arm, under the name of its run where they are `named`; then the `pairs`, as `pair_line` writes them."""
     lines = list[Line]()
     overall = [row for row in rows if row.heading == OVERALL]
@@ -45,7 +45,7 @@ def print_brief(rows: Sequence[Row], pairs: Sequence[str], named: bool) -> None:
         print("\nPublished figures of the same protocol: --details shows them.")
 
 
-def print_details(rows: Sequence[Row], named: bool) -> None:
+def print_details(rows: Sequence[ReportRow], named: bool) -> None:
     """Every figure of every group, under the name of its arm, and of its run where they are `named`."""
     for (run, arm), groups in groupby(rows, lambda row: (row.run, row.arm)):
         found = list(groups)
@@ -90,21 +90,21 @@ def pair_line(name: str, found: Mapping[str, Any], asked: int) -> str:
     return f"{name}: {gap:+z.1f} points ({low:z.1f} to {high:z.1f}), n = {found['n']}{of}"
 
 
-def _print_unscored(rows: Sequence[Row], named: bool) -> None:
+def _print_unscored(rows: Sequence[ReportRow], named: bool) -> None:
     for row in rows:
         if count := row.figures.get("unscored"):
             arm = f"{row.run} {row.arm}" if named else row.arm
             _print_text(f"{arm}: {count} answers are not scored: they have no truth, or no verdict of the judge")
 
 
-def _figures(row: Row, names: Sequence[str]) -> tuple[str, ...]:
+def _figures(row: ReportRow, names: Sequence[str]) -> tuple[str, ...]:
     found = cells(row)
     if ", " in metric_name(row.figures):
         found["accuracy %"] = f"{found['accuracy %'].split()[0]} mixed"  # the groups say which
     return tuple(found[name] for name in names)
 
 
-def _is_informative(name: str, rows: Sequence[Row]) -> bool:
+def _is_informative(name: str, rows: Sequence[ReportRow]) -> bool:
     """Whether a column has more than zeros, and "right" more than the accuracy beside it."""
     if name in KEPT:
         return True

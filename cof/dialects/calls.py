@@ -2,7 +2,7 @@
 
 A named call is read in four forms in every family that has names: JSON, and the forms of Qwen3.5, GLM and Gemma 4, so that a
 chat template that wins over the prompt does no harm. Only `well_formed` asks for the family's own form. What cannot be read is
-a `Fault`; nothing is evaluated.
+a `ParseError`; nothing is evaluated.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _OPENER = re.compile(r"\{|<function=|<arg_key>")  # the first of them marks the 
 NamedCall = tuple[str, Any]  # the family's name of a tool, "" where calls have none, and the arguments as written
 
 
-class Fault(Exception):
+class ParseError(Exception):
     """A call that cannot be read. Its message becomes the fault of `Malformed`."""
 
 
@@ -46,10 +46,10 @@ def original(picture: int) -> str:
 
 
 def calls_of(dialect: Dialect, spans: Sequence[Span], shown: Sequence[Shown], thought: str) -> tuple[Call, ...]:
-    """The calls of a turn, each once; `shown` is all that the model was shown so far. Raises Fault."""
+    """The calls of a turn, each once; `shown` is all that the model was shown so far. Raises ParseError."""
     written = [each for span in spans for each in _written(dialect, span)]
     if not written:
-        raise Fault("the call names no box; want one")
+        raise ParseError("the call names no box; want one")
     found = dict[tuple[str, str], Call]()
     for name, arguments in written:
         call = _call(dialect, name, arguments, shown)
@@ -59,7 +59,7 @@ def calls_of(dialect: Dialect, spans: Sequence[Span], shown: Sequence[Shown], th
 
 
 def _call(dialect: Dialect, name: str, arguments: dict[str, Any], shown: Sequence[Shown]) -> Call:
-    """A call by what the family writes. Raises Fault."""
+    """A call by what the family writes. Raises ParseError."""
     label = arguments.get(dialect.label, "")
     label = label.encode(errors="replace").decode() if isinstance(label, str) else ""  # JSON may spell half a character
     other = next((tool for tool in dialect.tools if tool.name == name), None)
@@ -73,8 +73,8 @@ def _call(dialect: Dialect, name: str, arguments: dict[str, Any], shown: Sequenc
 
 
 def _kept(value: Any, deeper: int = relaxed_json.DEEPEST) -> Any:
-    """An argument of a further tool as a trace can keep it: half characters are replaced. Raises Fault on what is no JSON, or
-    nested too deep."""
+    """An argument of a further tool as a trace can keep it: half characters are replaced. Raises ParseError on what is no JSON,
+    or nested too deep."""
     match value:
         case str():
             return value.encode(errors="replace").decode()
@@ -86,7 +86,7 @@ def _kept(value: Any, deeper: int = relaxed_json.DEEPEST) -> Any:
             return [_kept(each, deeper - 1) for each in value]
         case dict() if deeper:
             return {_kept(key): _kept(each, deeper - 1) for key, each in value.items()}
-    raise Fault("an argument of the call is infinite or nested too deep; want plain JSON")
+    raise ParseError("an argument of the call is infinite or nested too deep; want plain JSON")
 
 
 def named(body: str, label: str = "", whole: bool = True) -> list[NamedCall]:
@@ -174,7 +174,7 @@ def _written(dialect: Dialect, call: Span) -> list[tuple[str, dict[str, Any]]]:
     body = call.text if call.closed else _without_part(call.text, call.tags.close)
     if dialect.shape == "numbers":
         if not call.closed and body.rstrip()[-1:].isdigit():  # the last number may go on
-            raise Fault(f"the call is cut off; want {call.tags.close} after its numbers")
+            raise ParseError(f"the call is cut off; want {call.tags.close} after its numbers")
         numbers = [float(number) for number in _NUMBER.findall(body)]
         return [("", {dialect.box: numbers[n : n + 4]}) for n in range(0, max(1, len(numbers)), 4)]
     try:
@@ -183,8 +183,8 @@ def _written(dialect: Dialect, call: Span) -> list[tuple[str, dict[str, Any]]]:
         return [("", each) for each in _objects(dialect, body, not call.closed)]
     except ValueError as error:
         if not call.closed:
-            raise Fault(f"the call is cut off; want {call.tags.close} after its JSON") from None
-        raise Fault(f"the call is not JSON ({error}); want {form(dialect)}") from None
+            raise ParseError(f"the call is cut off; want {call.tags.close} after its JSON") from None
+        raise ParseError(f"the call is not JSON ({error}); want {form(dialect)}") from None
 
 
 def _objects(dialect: Dialect, body: str, whole: bool) -> list[dict[str, Any]]:
@@ -199,7 +199,7 @@ def _objects(dialect: Dialect, body: str, whole: bool) -> list[dict[str, Any]]:
             raise
     every = said if dialect.shape == "list" and isinstance(said, list) else [said]
     if not all(isinstance(each, dict) for each in every):
-        raise Fault(f'the call is no JSON object with "{dialect.box}"; want {form(dialect)}')
+        raise ParseError(f'the call is no JSON object with "{dialect.box}"; want {form(dialect)}')
     return every
 
 
@@ -215,9 +215,9 @@ def _of_tool(dialect: Dialect, call: NamedCall) -> tuple[str, dict[str, Any]]:
     name, arguments = call
     if name != dialect.tool and all(name != tool.name for tool in dialect.tools):
         others = "".join(f" or {tool.name}" for tool in dialect.tools)
-        raise Fault(f'the call names no known tool; want {{"name": "{dialect.tool}", "arguments": {{…}}}}{others}')
+        raise ParseError(f'the call names no known tool; want {{"name": "{dialect.tool}", "arguments": {{…}}}}{others}')
     if not isinstance(arguments, dict):
-        raise Fault(f'the call has no arguments; want "arguments": {{"{dialect.box}": {_corners(dialect)}}}')
+        raise ParseError(f'the call has no arguments; want "arguments": {{"{dialect.box}": {_corners(dialect)}}}')
     return "" if name == dialect.tool else name, arguments
 
 
@@ -228,7 +228,7 @@ def _box(dialect: Dialect, arguments: dict[str, Any], shown: Sequence[Shown]) ->
         name, order = Y_FIRST, "yx"
     said: Any = arguments.get(name)
     if not _numbers(said):
-        raise Fault(f"{name} is not a list of four numbers; want {_corners(dialect)}")
+        raise ParseError(f"{name} is not a list of four numbers; want {_corners(dialect)}")
     several = any(view.picture for view in shown)
     key = dialect.source or (PICTURE if several else "")
     subject = _subject(dialect, key, arguments.get(key), shown) if key in arguments else 0
@@ -237,7 +237,9 @@ def _box(dialect: Dialect, arguments: dict[str, Any], shown: Sequence[Shown]) ->
     try:
         return frames.box(said, view, dialect.unit, order), subject
     except InvalidBox:  # also a box so thin that it vanishes among the floats of the source's frame
-        raise Fault(f"{name} {said} is empty, reversed or outside; want x1 < x2 and y1 < y2 within {within}") from None
+        raise ParseError(
+            f"{name} {said} is empty, reversed or outside; want x1 < x2 and y1 < y2 within {within}"
+        ) from None
 
 
 def _subject(dialect: Dialect, key: str, said: Any, shown: Sequence[Shown]) -> int:
@@ -256,7 +258,7 @@ def _subject(dialect: Dialect, key: str, said: Any, shown: Sequence[Shown]) -> i
     elif sources != "name" and type(number) is int:
         place = number - (sources == "one")
     if not 0 <= place < len(shown):
-        raise Fault(f"{key} {reprlib.repr(said)} names none of the {len(shown)} pictures so far; want one of them")
+        raise ParseError(f"{key} {reprlib.repr(said)} names none of the {len(shown)} pictures so far; want one of them")
     return place
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cof.dialects import calls, frames, turns
-from cof.dialects.calls import Fault
+from cof.dialects.calls import ParseError
 from cof.dialects.turns import BRACE, NAMED_SHAPES, SAID, Span, Tags
 from cof.errors import InvalidBox
 from cof.geometry import Box, Shown
@@ -39,7 +39,7 @@ def parse(dialect: Dialect, text: str, shown: Sequence[Shown]) -> Action:
     """The action of a turn; `shown` is all that was shown so far, the overviews first."""
     try:
         return _action(dialect, text, shown)
-    except Fault as fault:
+    except ParseError as fault:
         return Malformed(str(fault), text)
 
 
@@ -97,17 +97,17 @@ def _bare(dialect: Dialect, found: Sequence[Span], shown: Sequence[Shown]) -> Ac
     """What a turn without tags of calls and answers means: a call whose tags were lost, or an answer in plain words."""
     last = found[-1] if found else None
     if last is not None and last.kind == "thought" and not last.closed:
-        raise Fault(f"the thought is not closed; want {last.tags.close} before the call or the answer")
+        raise ParseError(f"the thought is not closed; want {last.tags.close} before the call or the answer")
     said = _without_ends(dialect, last.text) if last is not None and last.kind == "words" else ""
     if last is None or not said or SAID not in dialect.answers:
-        raise Fault(f"there is neither a call nor an answer; {_form(dialect)}")
+        raise ParseError(f"there is neither a call nor an answer; {_form(dialect)}")
     names_tool = dialect.shape in NAMED_SHAPES and any(name in said for name in dialect.tool_names)
     if names_tool and (call := _untagged(dialect, said)):
         return calls.calls_of(dialect, [call], shown, _thought(found, last))
     if names_tool and said.startswith("{"):
-        raise Fault(f"the call is not whole; {_form(dialect)}")
+        raise ParseError(f"the call is not whole; {_form(dialect)}")
     if _foreign(said):
-        raise Fault(f"code or a block of unknown tags is neither a call nor an answer; {_form(dialect)}")
+        raise ParseError(f"code or a block of unknown tags is neither a call nor an answer; {_form(dialect)}")
     return Answer(said, _thought(found, last))
 
 
@@ -156,9 +156,9 @@ def _answer(dialect: Dialect, said: str) -> str:
     boxed = turns.last_within(said, BOXED)
     answer = _without_ends(dialect, said if boxed is None else _unquoted(boxed.strip()))
     if not answer:
-        raise Fault("the answer is empty; want the answer's text between the tags")
+        raise ParseError("the answer is empty; want the answer's text between the tags")
     if any(tag in answer for tag in _tags(dialect)):
-        raise Fault("the answer holds another tag; want plain text between the tags")
+        raise ParseError("the answer holds another tag; want plain text between the tags")
     return answer
 
 

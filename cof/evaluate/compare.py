@@ -19,7 +19,7 @@ Group = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Row:
+class ReportRow:
     """The figures of one arm of one run, under a `heading`: "all", or a category, depth, tag, or resolution (`side`)."""
 
     run: str
@@ -50,17 +50,17 @@ COLUMNS: tuple[tuple[str, Callable[[Group], str]], ...] = (
 HEADINGS = ("run", "arm", "group", *(name for name, _ in COLUMNS))
 
 
-def rows_of(name: str, figures: dict[str, Any]) -> list[Row]:
+def rows_of(name: str, figures: dict[str, Any]) -> list[ReportRow]:
     """The rows of one report: every arm overall, then by resolution, category, depth, tag and metric if there are several."""
-    rows: list[Row] = []
+    rows: list[ReportRow] = []
     for arm, found in figures["arms"].items():
-        rows.append(Row(name, arm, "all", found))
+        rows.append(ReportRow(name, arm, "all", found))
         if len(found["by_resolution"]) > 1:
             rows += [_at_side(name, arm, int(side), part) for side, part in found["by_resolution"].items()]
         if len(found["by_category"]) > 1:
             named = sum(part["n"] for name, part in found["by_category"].items() if name != NO_CATEGORY)
             means = {"n": named, "accuracy": found.get("category_mean")}
-            rows.append(Row(name, arm, "mean of categories", means))
+            rows.append(ReportRow(name, arm, "mean of categories", means))
         parts = [
             ({"no category" if name == NO_CATEGORY else name: p for name, p in found["by_category"].items()}, "{}"),
             ({DEPTHS.get(depth, depth): part for depth, part in found["by_depth"].items()}, "depth {}"),
@@ -68,7 +68,7 @@ def rows_of(name: str, figures: dict[str, Any]) -> list[Row]:
             (found.get("by_metric", {}), "{}"),  # older reports have none
         ]
         rows += [
-            Row(name, arm, form.format(key), part)
+            ReportRow(name, arm, form.format(key), part)
             for group, form in parts
             if len(group) > 1
             for key, part in group.items()
@@ -76,10 +76,10 @@ def rows_of(name: str, figures: dict[str, Any]) -> list[Row]:
     return rows
 
 
-def read_runs(folders: Sequence[Path]) -> list[Row]:
+def read_runs(folders: Sequence[Path]) -> list[ReportRow]:
     """The rows of finished evaluations, and of what was published under the same protocol. Raises InvalidRun."""
-    rows: list[Row] = []
-    beside: dict[tuple[str, str, int], Row] = {}
+    rows: list[ReportRow] = []
+    beside: dict[tuple[str, str, int], ReportRow] = {}
     for folder, name in zip(folders, names_of(folders), strict=True):
         manifest, figures = _read(folder / "manifest.json"), read_report(folder)
         try:
@@ -103,8 +103,8 @@ def names_of(folders: Sequence[Path]) -> list[str]:
     return [name if names.count(name) == 1 else str(folder) for folder, name in zip(folders, names, strict=True)]
 
 
-def _at_side(run: str, arm: str, side: int, figures: Group) -> Row:
-    return Row(run, arm, side_name(side), figures, side or None)
+def _at_side(run: str, arm: str, side: int, figures: Group) -> ReportRow:
+    return ReportRow(run, arm, side_name(side), figures, side or None)
 
 
 def side_name(side: int) -> str:
@@ -112,13 +112,13 @@ def side_name(side: int) -> str:
     return f"{side} px" if side else "as it is"
 
 
-def cells(row: Row) -> dict[str, str]:
+def cells(row: ReportRow) -> dict[str, str]:
     """The row as text, by heading."""
     names = {"run": row.run, "arm": row.arm, "group": row.heading}
     return names | {name: show(row.figures) for name, show in COLUMNS}
 
 
-def markdown(rows: Sequence[Row]) -> str:
+def markdown(rows: Sequence[ReportRow]) -> str:
     """The rows as a Markdown table."""
     return markdown_table(HEADINGS, [list(cells(row).values()) for row in rows])
 

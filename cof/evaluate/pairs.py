@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cof.errors import InputError
-from cof.evaluate.compare import Row, names_of, side_name
+from cof.evaluate.compare import ReportRow, names_of, side_name
 from cof.evaluate.report import Scored, difference, score_records
 from cof.evaluate.run import Asked, records
 from cof.scoring.judge import judge_of, remembered
@@ -78,7 +78,7 @@ def read_pairs(folders: Sequence[Path], mean: bool = False) -> tuple[list[Pair],
     return pairs, told
 
 
-def as_json(rows: Sequence[Row], pairs: Sequence[Pair]) -> str:
+def as_json(rows: Sequence[ReportRow], pairs: Sequence[Pair]) -> str:
     """What a report shows: its `rows`, and its `pairs`; accuracies and their differences as shares of one."""
     shown = [{"run": row.run, "arm": row.arm, "group": row.heading, **row.figures} for row in rows]
     return json.dumps({"rows": shown, "pairs": [asdict(pair) for pair in pairs]}, indent=1)

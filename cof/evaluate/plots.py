@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cof.errors import MissingExtra
-from cof.evaluate.compare import PLAIN, PUBLISHED, Row
+from cof.evaluate.compare import PLAIN, PUBLISHED, ReportRow
 from cof.runs import publish
 
 Point = tuple[float, float, float | None, float | None]  # x, y, and the interval of y where there is one
@@ -19,7 +19,7 @@ CURVES = (  # name of the file, figure on the x axis (None: resolution), on the 
 )
 
 
-def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
+def draw(rows: Sequence[ReportRow], folder: Path) -> list[Path]:
     """Write every curve that has two points or more; returns the files. Raises MissingExtra."""
     if not any(_lines(rows, x, y) for _, x, y, _, _ in CURVES):
         return []
@@ -58,7 +58,7 @@ def _write(figure: Any, path: Path) -> Path:
     return path
 
 
-def _lines(rows: Sequence[Row], x: str | None, y: str) -> dict[str, list[Point]]:
+def _lines(rows: Sequence[ReportRow], x: str | None, y: str) -> dict[str, list[Point]]:
     """Points (x, y, low, high) of every run and arm, by rising resolution."""
     lines: dict[str, list[Point]] = {}
     for row in sorted((row for row in rows if row.side), key=lambda row: row.side or 0):

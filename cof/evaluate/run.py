@@ -28,7 +28,7 @@ from cof.types import Metric, Stop
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvaluationPlan:
     """What is asked of every example, in each of the `arms`, which are policies by name.
 
     `resolutions` are longer sides in pixels, or NATIVE; pictures are never enlarged. `source` is as in `Example.at`. Every
@@ -68,7 +68,7 @@ class Record:
 def evaluate(
     model: Model,
     examples: Callable[[int], Iterable[Example]],
-    plan: Plan,
+    plan: EvaluationPlan,
     setting: Setting,
     run: RunDir,
     on_end: Callable[[Trace], None] = lambda _: None,
@@ -133,7 +133,7 @@ def _sessions(
     model: Model,
     example: Example,
     seed: int,
-    plan: Plan,
+    plan: EvaluationPlan,
     setting: Setting,
     done: set[str | int],
     keep: Callable[[Record], None],

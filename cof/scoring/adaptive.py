@@ -16,7 +16,7 @@ WRONG_ZOOM = 0.5  # of the released code
 
 
 @dataclass(frozen=True)
-class Outcome:
+class GradedRollout:
     """What counts of a rollout: whether its answer is right, whether it kept to the form, whether it saw a zoom."""
 
     right: bool
@@ -24,13 +24,13 @@ class Outcome:
     zoomed: bool
 
 
-def paper(group: Sequence[Outcome]) -> list[float]:
+def paper(group: Sequence[GradedRollout]) -> list[float]:
     """c (d + z (1 - delta g)) + (1 - c) gamma f, in [0, 1]; g: some rollout was right without a zoom."""
     enough = _enough(group)
     return [_right(one, enough) if one.right else FORMAT * one.formed for one in group]
 
 
-def released(group: Sequence[Outcome]) -> list[float]:
+def released(group: Sequence[GradedRollout]) -> list[float]:
     """The published code's values, in [0, 1]: as `paper`, but that a wrong answer after a zoom is worth half a right one.
 
     That code takes a malformed call for a zoom; here a zoom is one that showed something.
@@ -40,9 +40,9 @@ def released(group: Sequence[Outcome]) -> list[float]:
     return [_right(one, enough) if one.right else worth for one, worth in zip(group, wrong, strict=True)]
 
 
-def _enough(group: Sequence[Outcome]) -> bool:
+def _enough(group: Sequence[GradedRollout]) -> bool:
     return any(one.right and not one.zoomed for one in group)
 
 
-def _right(one: Outcome, enough: bool) -> float:
+def _right(one: GradedRollout, enough: bool) -> float:
     return 1 - DISCOUNT if one.zoomed and enough else 1.0

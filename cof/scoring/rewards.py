@@ -18,7 +18,7 @@ from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig
 from cof.geometry import Box
 from cof.scoring import adaptive, answers, overlap
-from cof.scoring.adaptive import Outcome
+from cof.scoring.adaptive import GradedRollout
 from cof.scoring.traces import Judgement, score_trace
 from cof.trace import Trace
 from cof.types import Malformed, Stop
@@ -106,10 +106,10 @@ def zooms(trace: Trace) -> float:
     return -min(1.0, len(trace.requested_boxes) / max(1, trace.limits.zooms))
 
 
-def agar(group: Sequence[Rollout], form: Callable[[Sequence[Outcome]], list[float]]) -> list[float | None]:
+def agar(group: Sequence[Rollout], form: Callable[[Sequence[GradedRollout]], list[float]]) -> list[float | None]:
     """The adaptive group-aware reward in one of its forms (`adaptive.py`), over the rollouts whose answer is known."""
     known = [(one.trace, one.right >= answers.RIGHT) for one in group if one.right is not None]
-    worth = iter(form([Outcome(right, formed(trace) == 1.0, trace.zooms > 0) for trace, right in known]))
+    worth = iter(form([GradedRollout(right, formed(trace) == 1.0, trace.zooms > 0) for trace, right in known]))
     return [None if one.right is None else next(worth) for one in group]
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from cof.data.example import Example, Source
 from cof.evaluate.inspect_log import write_logs
-from cof.evaluate.run import Plan, evaluate, records
+from cof.evaluate.run import EvaluationPlan, evaluate, records
 from cof.loop.session import NO_VIEW
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
@@ -52,7 +52,7 @@ print([bool(sample.error) for sample in log.samples])
 
 def made(
     folder: Path,
-    plan: Plan = Plan(("own",)),
+    plan: EvaluationPlan = EvaluationPlan(("own",)),
     answers: tuple[str | None, ...] = ("blue", "red"),
     fields: Mapping[str, Any] = {},
     **options: Any,
@@ -113,7 +113,7 @@ def test_a_graded_metric_is_its_own_scorer_and_every_truth_a_target(tmp_path: Pa
 
 @pytest.mark.parametrize("source", ["original", "resized"])
 def test_pictures_are_those_that_the_model_saw(tmp_path: Path, source: Source) -> None:
-    log = log_of(made(tmp_path / "run", Plan(("own",), (224, 448), source)), tmp_path / "logs", pictures=2)
+    log = log_of(made(tmp_path / "run", EvaluationPlan(("own",), (224, 448), source)), tmp_path / "logs", pictures=2)
     assert [sample["id"] for sample in log["samples"]] == ["224/q0", "224/q1", "448/q0", "448/q1"]
     sizes = [[size(part) for part in parts(sample) if part["type"] == "image"] for sample in log["samples"]]
     assert [len(found) for found in sizes] == [2, 2, 0, 0]
@@ -144,7 +144,7 @@ def test_failures_unscored_answers_and_limits_are_no_wrong_answers(tmp_path: Pat
 
 
 def test_an_arm_is_a_log_and_writing_again_replaces_it(tmp_path: Path) -> None:
-    run = made(tmp_path / "run", Plan(("direct", "own")))
+    run = made(tmp_path / "run", EvaluationPlan(("direct", "own")))
     first = write_logs(run, tmp_path / "logs")
     assert len(first) == 2
     assert write_logs(run, tmp_path / "logs") == first

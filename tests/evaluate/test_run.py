@@ -16,7 +16,7 @@ from PIL import Image
 from cof.data.example import Example
 from cof.data.worlds import world_of
 from cof.errors import InputError, InvalidImage
-from cof.evaluate.run import Plan, Record, evaluate, records, scored_by
+from cof.evaluate.run import EvaluationPlan, Record, evaluate, records, scored_by
 from cof.geometry import Box, ViewSpec
 from cof.loop.setting import Setting
 from cof.models.scripted import ScriptedModel
@@ -37,7 +37,7 @@ def examples(seed: int) -> Iterator[Example]:
 
 
 def run_of(
-    folder: Path, plan: Plan, found=examples, lines=("<answer>red</answer>",)
+    folder: Path, plan: EvaluationPlan, found=examples, lines=("<answer>red</answer>",)
 ) -> tuple[list[Record], ScriptedModel]:
     model = ScriptedModel(lines)
     with RunDir(folder, {}) as run:
@@ -46,7 +46,7 @@ def run_of(
 
 
 def test_every_cell_is_filled_once_and_nothing_is_asked_twice(tmp_path: Path) -> None:
-    plan = Plan(("direct", "own"), (224, 448), "resized", (1, 2))
+    plan = EvaluationPlan(("direct", "own"), (224, 448), "resized", (1, 2))
     first, asked = run_of(tmp_path / "run", plan)
     assert len(first) == len({record.id for record in first}) == 2 * 2 * 2 * N
     assert len(asked.requests) == len(first)
@@ -67,9 +67,9 @@ def test_a_picture_is_read_once_for_all_its_cells(tmp_path: Path) -> None:
 
             yield replace(example, load=read)
 
-    run_of(tmp_path / "run", Plan(("direct", "own"), (224, 448)), counted)
+    run_of(tmp_path / "run", EvaluationPlan(("direct", "own"), (224, 448)), counted)
     assert len(reads) == len({*reads}) == N
-    run_of(tmp_path / "run", Plan(("direct", "own"), (224, 448)), counted)
+    run_of(tmp_path / "run", EvaluationPlan(("direct", "own"), (224, 448)), counted)
     assert len(reads) == N
 
 
@@ -85,7 +85,9 @@ def test_a_true_box_shrinks_with_the_picture(tmp_path: Path, source: Any, resolu
     )
     width, height = {0: (616, 308), 224: (224, 112), 448: (448, 224)}[resolution]  # of the overview
     said = f"<answer>[{width / 4}, {height / 4}, {3 * width / 4}, {3 * height / 4}]</answer>"
-    ((record,), _) = run_of(tmp_path / "run", Plan(("own",), (resolution,), source), lambda _: [example], (said,))
+    ((record,), _) = run_of(
+        tmp_path / "run", EvaluationPlan(("own",), (resolution,), source), lambda _: [example], (said,)
+    )
     assert score_trace(record.trace).value == pytest.approx(1.0)
 
 
@@ -118,7 +120,7 @@ def test_a_metric_must_fit_the_question() -> None:
 def test_what_a_resolution_means(tmp_path, source, resolution, region, overview, target) -> None:
     """A picture of 896 x 448 px: "resized" makes the picture itself smaller, "original" only the overview; never larger."""
     example = Example(Question("q", ("",), "?", targets=(Box(40, 20, 80, 40),)), lambda: Image.new("RGB", (896, 448)))
-    ((record,), _) = run_of(tmp_path / "run", Plan(("own",), (resolution,), source), lambda _: [example])
+    ((record,), _) = run_of(tmp_path / "run", EvaluationPlan(("own",), (resolution,), source), lambda _: [example])
     assert record.trace.overview.region == Box(0, 0, *region)
     assert record.trace.overview.size == overview
     assert record.trace.question.targets == (target,)
@@ -127,7 +129,7 @@ def test_what_a_resolution_means(tmp_path, source, resolution, region, overview,
 
 def test_the_depth_is_that_of_the_resolution(tmp_path: Path) -> None:
     """What is seen at once in a large overview needs a zoom in a small one, and in a small picture no zoom helps."""
-    plan = Plan(("direct",), (0, 224), "original")
+    plan = EvaluationPlan(("direct",), (0, 224), "original")
     found, _ = run_of(
         tmp_path / "run", plan, lambda seed: world_of("needle").examples("validation", seed, 12, (896,), SPEC)
     )
@@ -145,7 +147,7 @@ def test_a_picture_that_cannot_be_read_fails_in_every_cell_and_nothing_else_does
         yield Example(Question("torn", ("",), "?"), broken)
         yield from examples(seed)
 
-    traces, _ = run_of(tmp_path / "run", Plan(("direct", "own")), found)
+    traces, _ = run_of(tmp_path / "run", EvaluationPlan(("direct", "own")), found)
     failed = [record for record in traces if record.trace.stop is Stop.FAILED]
     assert [(record.group, record.trace.error) for record in failed] == [("torn", "it is torn")] * 2
     assert len(traces) == 2 * (N + 1)
@@ -161,8 +163,8 @@ def test_a_picture_that_cannot_be_read_is_not_tried_again(tmp_path: Path) -> Non
     def found(_: int) -> Iterator[Example]:
         yield Example(Question("torn", ("",), "?"), broken)
 
-    first, _ = run_of(tmp_path / "run", Plan(("direct", "own")), found)
-    again, _ = run_of(tmp_path / "run", Plan(("direct", "own")), found)
+    first, _ = run_of(tmp_path / "run", EvaluationPlan(("direct", "own")), found)
+    again, _ = run_of(tmp_path / "run", EvaluationPlan(("direct", "own")), found)
     assert reads == ["torn"]
     assert again == first
     assert len(first) == 2

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from cof.data.example import Example
 from cof.data.worlds import world_of
 from cof.errors import InvalidConfig
-from cof.evaluate.run import Plan, evaluate, records
+from cof.evaluate.run import EvaluationPlan, evaluate, records
 from cof.geometry import ViewSpec
 from cof.loop.run import run as run_session
 from cof.loop.setting import Setting
@@ -117,7 +117,7 @@ def test_a_smaller_picture_is_asked_about_as_in_an_evaluation(tmp_path: Path) ->
     whole = [example for example in drawn if example is not None]
     with RunDir(tmp_path, {}) as run:
         model = ScriptedModel(["<answer>A</answer>"])
-        evaluate(model, lambda _: whole, Plan(("direct",), (336,), "resized"), Setting(spec), run)
+        evaluate(model, lambda _: whole, EvaluationPlan(("direct",), (336,), "resized"), Setting(spec), run)
     found = {record.trace.question.id: record.trace for record in records(tmp_path)}
     assert len(found) == len(asked) == 40
     assert {name: trace.question for name, trace in found.items()} == {n: each.question for n, each in asked.items()}

@@ -20,7 +20,7 @@ from cof.errors import InputError, ModelError
 from cof.models.base import SERVED, Conversation, ModelInfo, Request, Usage
 from cof.models.remote.endpoint import CHAT, LISTING, Endpoint, address, listed, own_key, owners
 from cof.models.remote.faults import Fault
-from cof.models.remote.refusals import Known, Unsupported, lack_of, refuses_several, refuses_tools
+from cof.models.remote.refusals import EndpointCapabilities, Unsupported, lack_of, refuses_several, refuses_tools
 from cof.models.remote.replicas import Replica, Replicas
 from cof.models.remote.reply import completion
 from cof.models.remote.wire import Urls, chat
@@ -85,7 +85,7 @@ class RemoteModel:
         self.wire = Wire.of(wire) if isinstance(wire, str) else wire
         self.replicas = Replicas(urls)
         self._endpoint, self._listed = Endpoint(own_key(key), batch), dict[str, str]()
-        self.known, self._spent, self._lock, self._listing = Known(), Usage(), Lock(), Lock()
+        self.known, self._spent, self._lock, self._listing = EndpointCapabilities(), Usage(), Lock(), Lock()
 
     @functools.cached_property
     def info(self) -> ModelInfo:
@@ -209,7 +209,7 @@ class RemoteModel:
         with self._lock:
             known = self.known
             most = min((n for n in (known.pictures, pictures) if n is not None), default=None)
-            self.known = Known(known.lacks | lacks, most)
+            self.known = EndpointCapabilities(known.lacks | lacks, most)
 
     def _too_many(self, request: Request, most: int, why: str) -> ModelError:
         count = len(request.pixels)

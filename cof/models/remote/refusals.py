@@ -32,7 +32,7 @@ TOOLS = re.compile(r"\btools?\b|tool[-_ ](choice|call)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Known:
+class EndpointCapabilities:
     """What is known of an endpoint: what it `lacks`, and the most `pictures` that it takes in a request, None if not known."""
 
     lacks: frozenset[Unsupported] = frozenset()
