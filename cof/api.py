@@ -187,7 +187,7 @@ def _setting(
     policy: str | Policy,
     limits: Limits,
 ) -> Setting:
-    decides = policy if isinstance(policy, Policy) else policy_for_asking(policy)
+    decides = _policy(policy)
     if budget is not None and (type(budget) is not int or budget < LEAST_BUDGET):
         raise InputError(
             f"budget {budget!r} is no count of visual tokens; want a whole number from {LEAST_BUDGET}, or None"
@@ -197,6 +197,14 @@ def _setting(
     spoken = dialect_of(dialect) if isinstance(dialect, str) else dialect
     chosen = setting_of(model, limits, None, budget, spoken)
     return replace(chosen, policy=decides)
+
+
+def _policy(policy: str | Policy) -> Policy:
+    if isinstance(policy, str):
+        return policy_for_asking(policy)
+    if not isinstance(policy, Policy):
+        raise InputError(f"policy is {policy!r}; want a name such as {OWN!r}, module:NAME, or a cof.Policy")
+    return policy
 
 
 def _limits(limits: Limits | Mapping[str, float]) -> Limits:

@@ -81,6 +81,7 @@ def checked_trace(data: Any) -> Trace:
     try:
         trace = trace_from_json(data)
         _check_texts(trace)
+        _check_numbers(trace)
         _check_sizes(trace)
         return trace
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, InvalidBox, InvalidConfig) as error:
@@ -117,6 +118,20 @@ def _check_texts(trace: Trace) -> None:
     ):
         if not isinstance(text, str):
             raise TypeError(f"{text!r:.40} is no text")
+
+
+def _check_numbers(trace: Trace) -> None:
+    """Raises TypeError or ValueError where something is no number, or no truth value, that others count on."""
+    for turn in trace.turns:
+        said = turn.completion
+        for number in (said.tokens, said.prompt_tokens, said.visual_tokens, turn.seconds):
+            if isinstance(number, bool) or not isinstance(number, int | float):
+                raise TypeError(f"{number!r:.40} is no number")
+    for flag in (trace.may_call, *(turn.given for turn in trace.turns)):
+        if not isinstance(flag, bool):
+            raise TypeError(f"{flag!r:.40} is neither true nor false")
+    if type(trace.spec.factor) is not int or trace.spec.factor < 1:
+        raise ValueError(f"its factor is {trace.spec.factor!r:.40}; want a whole number of pixels")
 
 
 def _check_sizes(trace: Trace) -> None:

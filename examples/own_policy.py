@@ -24,8 +24,6 @@ class Quarters(cof.Policy):
 
 
 QUARTERS = Quarters("own_policy:QUARTERS", "shows the four quarters first")
-HERE = Path(__file__).parent
-OURS = (str(HERE / "plaza.jpg"), (HERE / "plaza.txt").read_text().strip())
 
 
 def main(picture: str, question: str, url: str | None = None) -> None:
@@ -34,4 +32,5 @@ def main(picture: str, question: str, url: str | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main(*(sys.argv[1:] or OURS))
+    here = Path(__file__).parent
+    main(*(sys.argv[1:] or (str(here / "plaza.jpg"), (here / "plaza.txt").read_text().strip())))

@@ -16,8 +16,9 @@ from functools import partial
 from cof.api import session_of
 from cof.batch.cache import AnswerCache
 from cof.batch.job import Job, JobRow, fingerprint
-from cof.batch.record import Outcome
+from cof.batch.record import RowOutcome
 from cof.errors import InputError
+from cof.loop.run import not_asked
 from cof.loop.session import Session
 from cof.loop.setting import Setting
 from cof.models.base import Conversation, Model
@@ -28,7 +29,7 @@ from cof.vision.views import Picture
 
 AHEAD = 2  # questions whose pictures are read before the model has room for them
 
-Deliver = Callable[[Outcome], None]
+Deliver = Callable[[RowOutcome], None]
 
 
 def answer_rows(job: Job, model: Model, rows: Iterable[JobRow], deliver: Deliver) -> None:
@@ -103,14 +104,18 @@ class _Coming:
             example = self.job.example(row)
             pictures = example.pictures
         except InputError as error:
-            self.deliver(Outcome(row.place, {"answer": None, "error": " ".join(str(error).split())}))
+            self.deliver(RowOutcome(row.place, {"answer": None, "error": " ".join(str(error).split())}))
             return None
         question = example.question
         key = self.cache.key(question, [_hash(picture) for picture in pictures]) if self.cache else ""
         if self.cache and (trace := self.cache.find(key, question)):
             self.deliver(_outcome(row, trace, cached=True))
             return None
-        return session_of(self.model, question, pictures, self.setting, partial(self._end, row, key))
+        try:
+            return session_of(self.model, question, pictures, self.setting, partial(self._end, row, key))
+        except InputError as error:  # of a policy
+            self.deliver(_outcome(row, not_asked(self.model.info.name, question, self.setting, str(error))))
+            return None
 
     def _end(self, row: JobRow, key: str, trace: Trace) -> None:
         outcome = _outcome(row, trace)
@@ -123,10 +128,10 @@ def _hash(picture: Picture) -> bytes:
     return hashlib.sha256(repr(picture.size).encode() + picture.image.tobytes()).digest()
 
 
-def _outcome(row: JobRow, trace: Trace, cached: bool = False) -> Outcome:
+def _outcome(row: JobRow, trace: Trace, cached: bool = False) -> RowOutcome:
     question = trace.question
     images = question.images[0] if len(question.images) == 1 else list(question.images)
     asked = {"name": question.id, "image": images, "question": question.text}
     read = sum(turn.completion.prompt_tokens for turn in trace.turns)
     flat = asked | summary(trace) | {"prompt_tokens": read, "cached": cached}
-    return Outcome(row.place, flat, to_json(replace(trace, id=str(row.place))))
+    return RowOutcome(row.place, flat, to_json(replace(trace, id=str(row.place))))

@@ -21,7 +21,7 @@ from typing import Protocol
 
 from cof.batch.answering import Deliver, answer_rows
 from cof.batch.job import Job, JobRow
-from cof.batch.record import Outcome
+from cof.batch.record import RowOutcome
 from cof.errors import CofError, ModelError
 from cof.models.base import Model
 from cof.models.opening import open_model
@@ -49,7 +49,7 @@ class Here:
     def answer(self, rows: Iterable[JobRow], deliver: Deliver) -> None:
         lock = threading.Lock()
 
-        def one_at_a_time(outcome: Outcome) -> None:
+        def one_at_a_time(outcome: RowOutcome) -> None:
             with lock:
                 deliver(outcome)
 
@@ -179,7 +179,7 @@ def _give_back(worker: _Worker, leases: _Leases, deliver: Deliver) -> None:
     for row in worker.rows.values():
         if not leases.give_back(row, worker.ready and worker.alone):
             error = f"{DEATHS} workers died that had this row alone, the last with {_cause(worker)}"
-            deliver(Outcome(row.place, {"answer": None, "error": error}))
+            deliver(RowOutcome(row.place, {"answer": None, "error": error}))
 
 
 def _cause(worker: _Worker) -> str:
@@ -194,7 +194,7 @@ def _work(job: Job, link: Connection, threads: str) -> None:
     os.environ[THREADS] = threads
     lock = threading.Lock()
 
-    def send(outcome: Outcome | CofError | None) -> None:
+    def send(outcome: RowOutcome | CofError | None) -> None:
         with lock:
             try:
                 link.send(outcome)

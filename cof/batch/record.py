@@ -24,7 +24,7 @@ PRIVATE = ("seconds", "prompt_tokens", "cached", "until")  # of a line in `done.
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RowOutcome:
     """What a row came to: the `answer` as a flat object, and the `trace` as plain data; None where there was none to ask."""
 
     place: int
@@ -51,7 +51,7 @@ class JobRecord:
         """The places of the rows that were answered."""
         return self._done.done
 
-    def keep(self, outcome: Outcome) -> None:
+    def keep(self, outcome: RowOutcome) -> None:
         """Record what a row came to: on disk when this returns."""
         with self._lock:
             if outcome.failed:

@@ -11,7 +11,7 @@ from typing import Any
 from cof import files
 from cof.batch.job import JobRow
 from cof.batch.pool import Pool
-from cof.batch.record import ANSWERS, TRACES, JobRecord, Outcome
+from cof.batch.record import ANSWERS, TRACES, JobRecord, RowOutcome
 from cof.batch.spending import Caps, Price
 from cof.runs import RunDir, publish
 
@@ -38,7 +38,7 @@ def run_job(
     run: RunDir,
     pool: Pool,
     stopping: Stopping = Stopping(),
-    on_outcome: Callable[[Outcome], None] = lambda _: None,
+    on_outcome: Callable[[RowOutcome], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Answer the rows of `source` that are not done yet, and return the summary; an interruption writes the answers, too.
 
@@ -56,7 +56,7 @@ def run_job(
                 return
             yield row
 
-    def keep(outcome: Outcome) -> None:
+    def keep(outcome: RowOutcome) -> None:
         record.keep(outcome)
         on_outcome(outcome)
 

@@ -164,7 +164,12 @@ def ask_all(
             picture = Picture(pixels)
             for each in asked:
                 question = question_of([name], each.text, questionnaire.choices)
-                yield session_of(model, question, (picture,), setting, partial(ordered.end, each, picture))
+                try:
+                    session = session_of(model, question, (picture,), setting, partial(ordered.end, each, picture))
+                except InputError as error:  # of a policy
+                    ordered.end(each, picture, not_asked(model.info.name, question, setting, str(error)))
+                else:
+                    yield session
 
     model.converse(sessions())
 

@@ -32,13 +32,13 @@ from cof.cli.options import (
     TurnTokens,
     Urls,
     WireName,
+    dialect_given,
     opened,
     print_dialect,
     wire_of,
 )
 from cof.cli.progress import counting
 from cof.config import replace_fields
-from cof.dialects.named import dialect_of
 from cof.errors import InvalidConfig, ModelError
 from cof.loop.policies.known import OWN, policy_for_asking
 from cof.loop.setting import Setting
@@ -87,23 +87,26 @@ def batch(
 ) -> None:
     """Answer many questions about pictures: answers and traces in the run folder, in the order of the input."""
     limits, caps = replace_fields(Limits(), limit), replace_fields(Caps(), cap)
-    if caps.money is not None and prices is None:
-        raise InvalidConfig("--cap money=N needs the model's price; want --prices FILE")
-    policy_for_asking(policy)
-    if dialect is not None:
-        dialect_of(dialect)
     ref = ModelRef(model, tuple(url), None, key_file, wire_of(wire), limits.seconds, adapter, batch=concurrency)
     job = Job(ref, source, question, fetch, dialect, policy, limits, turn_tokens, budget, crop_budget, cache)
-    total = sum(1 for _ in rows_of(source))
-    loaded = opened(ref)
+    _run(job, out, workers, caps, prices)
+
+
+def _run(job: Job, out: str, workers: int, caps: Caps, prices: Path | None) -> None:
+    if caps.money is not None and prices is None:
+        raise InvalidConfig("--cap money=N needs the model's price; want --prices FILE")
+    policy_for_asking(job.policy)
+    dialect_given(job.dialect)
+    total = sum(1 for _ in rows_of(job.source))  # first: what cannot be read is refused before a model is opened
+    loaded = opened(job.ref)
     setting = job.setting(loaded)
-    if url and dialect is None:
+    if job.ref.urls and job.dialect is None:
         print_dialect(loaded, setting.dialect)
     stopping = Stopping(caps, price_of(loaded.info.name, prices) if prices else None)
     manifest, pool = _manifest(job, loaded, setting), Here(job, loaded) if workers == 1 else Processes(job, workers)
     del loaded, setting  # processes have models of their own
     with _folder(out) as folder:
-        found = _answer(source, folder, manifest, pool, stopping, total)
+        found = _answer(job.source, folder, manifest, pool, stopping, total)
     _print_summary(found, total, out)
 
 

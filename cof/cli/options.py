@@ -70,7 +70,9 @@ FetchFlag = Annotated[bool, typer.Option("--fetch", help="Allow a picture to be 
 Adapter = Annotated[str | None, typer.Option("--adapter", help="A LoRA folder or hub id.")]
 LimitItems = Annotated[
     list[str],
-    typer.Option("--limit", help="turns=N, zooms=N, tokens=N, pixels=N, crop_pixels=N or seconds=N; repeatable."),
+    typer.Option(
+        "--limit", help="turns=N, zooms=N, calls=N, tokens=N, pixels=N, crop_pixels=N or seconds=N; repeatable."
+    ),
 ]
 Budget = Annotated[
     int | None, typer.Option("--budget", min=4, help="Most visual tokens of the overview, and of each crop.")
@@ -112,7 +114,7 @@ def model_and_setting(
     loaded = opened(ref)
     setting = setting_of(loaded, limits, sampling, budget, dialect, crop_budget)
     if ref.urls and dialect is None:
-        _print_dialect(loaded, setting.dialect)
+        print_dialect(loaded, setting.dialect)
     return loaded, setting
 
 
@@ -142,7 +144,7 @@ def wire_of(text: str | None) -> Wire | None:
     return None if text is None else Wire.of(text)
 
 
-def _print_dialect(model: Model, dialect: Dialect) -> None:
+def print_dialect(model: Model, dialect: Dialect) -> None:
     """Says on stderr which dialect was taken for a model behind an endpoint, where none was given, and why."""
     by = "by the model's name" if dialect_for(model.info.name) else "by default, as the model's name names no family"
     by = "as the endpoint is a server of cof" if dialect.name == SERVED else by

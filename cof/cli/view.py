@@ -14,7 +14,7 @@ import typer
 from cof.cli.progress import counted
 from cof.data.example import NATIVE
 from cof.errors import InputError, InvalidRun
-from cof.plain import checked_trace
+from cof.plain import POLICY_OF_MODE, checked_trace
 from cof.runs import read_records
 from cof.scoring.traces import score_trace
 from cof.trace import Trace
@@ -35,8 +35,8 @@ def view(
     """Write pages that show every step of runs; two runs, or two arms of one, are side by side, question by question."""
     found: dict[str, list[ShownTrace]] = {}
     for run, called in zip(runs, _names(runs), strict=True):
-        for name, shown in _read(run, called):
-            if (not arm or shown.trace.policy in arm) and (not wrong or _wrong(shown)):
+        for name, shown in _read(run, called, arm):
+            if not wrong or _wrong(shown):
                 found.setdefault(name, []).append(shown)
     found = _first(found, n)
     if not found:
@@ -66,8 +66,8 @@ def _file(run: Path) -> Path:
     return run / TRACES if run.is_dir() else run
 
 
-def _read(run: Path, name: str) -> Iterator[tuple[str, ShownTrace]]:
-    """The traces of a run, each under the `name` of the run, with the arm's in an evaluation."""
+def _read(run: Path, name: str, arms: Sequence[str]) -> Iterator[tuple[str, ShownTrace]]:
+    """The traces of a run, each under the `name` of the run, with the arm's in an evaluation; of some `arms`, or of all."""
     file = _file(run)
     if not file.is_file():
         raise InputError(f"{run} holds no traces; want a run folder with {TRACES}, or such a file")
@@ -76,8 +76,11 @@ def _read(run: Path, name: str) -> Iterator[tuple[str, ShownTrace]]:
             trace = _located(checked_trace(record.get("trace", record)), file)
         except InvalidRun as error:
             raise InvalidRun(f"{file} line {number}: {error}") from None
+        arm = POLICY_OF_MODE.get(record.get("arm", ""), record.get("arm", trace.policy))
+        if arms and arm not in arms:
+            continue
         cell = [str(record[part]) for part in ("resolution", "seed") if part in record]
-        own = f"{name} {record['arm']}" if "arm" in record else name
+        own = f"{name} {arm}" if "arm" in record else name
         yield own, ShownTrace("/".join([*cell, trace.id]), trace, _in_words(record))
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from cof import registry
 from cof.data.example import Example
+from cof.errors import InvalidConfig
 from cof.geometry import ViewSpec
 
 Split = Literal["train", "validation", "test"]
@@ -79,7 +80,11 @@ class World(Protocol):
 
 def world_of(name: str) -> World:
     """The world of that name, or at that Python path. Raises InvalidConfig."""
-    world: World = registry.part("world", name, _registered())
+    found = registry.part("world", name, _registered())
+    if not hasattr(found, "examples"):
+        want = "want a value with the methods of World (docs/worlds.md); a benchmark needs --data"
+        raise InvalidConfig(f"world {name!r} is {type(found).__name__}; {want}")
+    world: World = found
     return world
 
 

@@ -161,7 +161,10 @@ def _sessions(
             try:
                 session = Session(name, shown.question, shown.pictures, chosen, partial(_kept, keep, cell))
             except InvalidBox as error:  # the oracle's box lies outside the picture
-                keep(cell(not_asked(name, shown.question, chosen, f"a true box is wrong: {error}")))
+                wrong = (
+                    f"{'a true box' if chosen.policy.needs_targets else f'a box of the policy {arm}'} is wrong: {error}"
+                )
+                keep(cell(not_asked(name, shown.question, chosen, wrong)))
                 continue
             if example.truth is None:  # what is drawn is inside
                 session.mark_outside(outside(model.info, session.trace, shown.picture))

@@ -13,7 +13,7 @@ from cof.errors import CofError, InputError
 from cof.loop.policies.base import Looks, Next
 from cof.tools.base import State, numbered
 from cof.tools.known import tool_named
-from cof.trace import Observation, Trace, Turn
+from cof.trace import Observation, Turn
 from cof.types import Call, Completion
 
 if TYPE_CHECKING:
@@ -67,20 +67,21 @@ def _failed(name: str, error: Exception) -> InputError:
 
 
 def _look(session: Session, looks: Looks) -> bool:
-    """Make the turns that a policy decided, as far as limits allow; whether all were made, and there were any."""
-    for coming, calls in zip(reversed(range(len(looks))), looks, strict=True):
+    """Make the turns that a policy decided, as far as limits allow; whether all calls were followed, and there were any."""
+    coming = sum(map(len, looks))
+    for calls in looks[: LOOKS - len(session.trace.turns)]:
         trace, found = session.trace, list[Observation]()
         for call in calls:
+            coming -= 1
             shown = tuple(view for each in found for view in each.shown)
             observation = tool_named(call.tool).run(call, State(trace, shown, coming), trace.limits)
             if observation is None:
-                return False
+                break
             found.append(numbered(observation, call.tool, trace, shown))
-        session.trace = _with_look(session, trace, calls, found)
+        if found:
+            followed = calls[: len(found)]
+            said = Completion(session.setting.dialect.write(followed, trace.overviews))
+            session.trace = replace(trace, turns=(*trace.turns, Turn(said, followed, tuple(found), given=True)))
+        if len(found) < len(calls):
+            return False
     return len(looks) > 0 and len(session.trace.turns) < LOOKS
-
-
-def _with_look(session: Session, trace: Trace, calls: tuple[Call, ...], found: list[Observation]) -> Trace:
-    said = Completion(session.setting.dialect.write(calls, trace.overviews))
-    turn = Turn(said, calls, tuple(found), given=True)
-    return replace(trace, turns=(*trace.turns, turn))

@@ -8,6 +8,7 @@ reward, and is not learnt from.
 from __future__ import annotations
 
 import math
+import numbers
 import reprlib
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -150,12 +151,20 @@ def advantages_of(rewards: Sequence[float | None], scale: bool) -> list[float | 
 
 
 def _given(name: str, group: Sequence[Rollout]) -> list[float | None]:
-    values = list(reward_named(name)(group))
-    numbers = [value for value in values if value is not None]
-    if len(values) != len(group) or not all(isinstance(each, int | float) and math.isfinite(each) for each in numbers):
+    reward = reward_named(name)
+    try:
+        values = list(reward(group))
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise InvalidConfig(f"reward {name!r} failed ({reason}); want it corrected, or weighed 0") from error
+    if len(values) != len(group) or not all(value is None or _is_finite(value) for value in values):
         want = "want a finite number or None for each"
         raise InvalidConfig(f"reward {name!r} gave {reprlib.repr(values)} for {len(group)} rollouts; {want}")
-    return values
+    return [None if value is None else float(value) for value in values]
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, numbers.Real) and math.isfinite(float(value))
 
 
 def _sum(row: Sequence[float | None], weights: Sequence[float]) -> float | None:

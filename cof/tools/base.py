@@ -24,7 +24,7 @@ class InvalidCall(InputError):
 class State:
     """What happened before a call: the `trace` up to its turn, and what earlier calls of the turn have `shown`.
 
-    `coming`: how many turns of the policy follow, each of which needs pixels beside what the model may still ask for.
+    `coming`: how many calls of the policy follow, each of which needs pixels beside what the model may still ask for.
     """
 
     trace: Trace

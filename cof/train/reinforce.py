@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -67,8 +68,10 @@ class ReinforceConfig:
         at_least_one(self, "steps", "groups", "accumulate", "branches", "seats", "tokens", "save_every", "show_every")
         dialect_of(self.dialect)
         world_of(self.world)
-        for name in self.rewards:
+        for name, weight in self.rewards.items():
             reward_named(name)
+            if not math.isfinite(weight):
+                raise InvalidConfig(f"the reward {name} weighs {weight}; want a finite number")
         if bad := [side for side in (*self.sides, *self.resolutions) if not SIDES[0] <= side <= SIDES[1]]:
             raise InvalidConfig(
                 f"a side or resolution of {bad[0]} is not possible; want {SIDES[0]} to {SIDES[1]} pixels"

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from cof.batch.record import ANSWERS, TRACES, JobRecord, Outcome
+from cof.batch.record import ANSWERS, TRACES, JobRecord, RowOutcome
 from cof.errors import InvalidRun
 from cof.runs import RunDir
 
 
-def answered(place: int, **changes: Any) -> Outcome:
+def answered(place: int, **changes: Any) -> RowOutcome:
     answer = {
         "answer": "B",
         "error": None,
@@ -23,18 +23,18 @@ def answered(place: int, **changes: Any) -> Outcome:
         "seconds": 0.5,
         "cached": False,
     }
-    return Outcome(place, answer | changes, {"place": place})
+    return RowOutcome(place, answer | changes, {"place": place})
 
 
-def failed(place: int) -> Outcome:
-    return Outcome(place, {"answer": None, "error": "down"})
+def failed(place: int) -> RowOutcome:
+    return RowOutcome(place, {"answer": None, "error": "down"})
 
 
 def lines_of(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-def kept(folder: Path, *outcomes: Outcome) -> dict[str, Any]:
+def kept(folder: Path, *outcomes: RowOutcome) -> dict[str, Any]:
     with RunDir(folder, {}) as run:
         record = JobRecord(run)
         for outcome in outcomes:
@@ -92,7 +92,7 @@ def test_traces_that_were_taken_away_are_an_error(tmp_path: Path) -> None:
 
 
 def test_a_row_without_a_trace_is_kept(tmp_path: Path) -> None:
-    kept(tmp_path / "run", Outcome(1, {"answer": "B", "error": None}))
+    kept(tmp_path / "run", RowOutcome(1, {"answer": "B", "error": None}))
     assert kept(tmp_path / "run", answered(2))["answered"] == 2
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from cof.batch.job import Job, JobRow
 from cof.batch.pool import DEATHS, Processes
-from cof.batch.record import Outcome
+from cof.batch.record import RowOutcome
 from cof.errors import InputError, ModelError
 from cof.models.opening import ModelRef
 from tests.models.remote.endpoints import Reply, listening, models
@@ -49,14 +49,14 @@ def pool(tmp_path: Path, url: str, count: int = 2, policy: str = "own") -> Proce
     return Processes(Job(ref, str(tmp_path / "in.jsonl"), dialect="cof", policy=policy), count)
 
 
-def check_all(found: list[Outcome]) -> None:
+def check_all(found: list[RowOutcome]) -> None:
     assert sorted(outcome.place for outcome in found) == list(range(1, ROWS + 1))
     assert {outcome.answer["answer"] for outcome in found} == {"B"}
 
 
 @pytest.mark.long
 def test_every_row_is_answered_once(tmp_path: Path, url: str, rows: list[JobRow]) -> None:
-    found = list[Outcome]()
+    found = list[RowOutcome]()
     pool(tmp_path, url).answer(rows, found.append)
     check_all(found)
     assert multiprocessing.active_children() == []
@@ -66,9 +66,9 @@ def test_every_row_is_answered_once(tmp_path: Path, url: str, rows: list[JobRow]
 def test_a_worker_that_is_killed_costs_no_row_and_none_is_answered_twice(
     tmp_path: Path, url: str, rows: list[JobRow]
 ) -> None:
-    found, killed = list[Outcome](), list[int]()
+    found, killed = list[RowOutcome](), list[int]()
 
-    def keep(outcome: Outcome) -> None:
+    def keep(outcome: RowOutcome) -> None:
         found.append(outcome)
         if len(found) in (3, 9, 15):
             victim = multiprocessing.active_children()[0]
@@ -87,7 +87,7 @@ def test_a_row_that_kills_its_workers_is_given_up_and_the_others_are_answered(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", os.getcwd())
     deadly = JobRow(99, b'{"image": "a.png", "question": "What?"}')
-    found = list[Outcome]()
+    found = list[RowOutcome]()
     pool(tmp_path, url, 1, policy="tests.batch.deadly:DEADLY").answer([deadly, *rows], found.append)
     assert len(found) == ROWS + 1
     (lost,) = (outcome for outcome in found if outcome.place == 99)
@@ -104,7 +104,7 @@ def test_workers_that_cannot_open_their_model_are_one_error(tmp_path: Path, rows
 
 @pytest.mark.long
 def test_a_caller_that_fails_leaves_no_process(tmp_path: Path, url: str, rows: list[JobRow]) -> None:
-    def full(_: Outcome) -> None:
+    def full(_: RowOutcome) -> None:
         raise OSError("the disk is full")
 
     with pytest.raises(OSError, match="the disk is full"):

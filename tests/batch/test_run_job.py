@@ -14,7 +14,7 @@ from PIL import Image
 from cof.batch.answering import AHEAD
 from cof.batch.job import Job, JobRow
 from cof.batch.pool import Here
-from cof.batch.record import ANSWERS, TRACES, Outcome
+from cof.batch.record import ANSWERS, TRACES, RowOutcome
 from cof.batch.run import Stopping, run_job
 from cof.batch.spending import Caps, Price
 from cof.errors import InvalidConfig, ModelError
@@ -122,12 +122,12 @@ class Instant:
     stop_at: int = 0
     asked: list[int] = field(default_factory=list)
 
-    def answer(self, rows: Iterable[JobRow], deliver: Callable[[Outcome], None]) -> None:
+    def answer(self, rows: Iterable[JobRow], deliver: Callable[[RowOutcome], None]) -> None:
         for row in rows:
             if row.place == self.stop_at:
                 raise KeyboardInterrupt
             self.asked.append(row.place)
-            deliver(Outcome(row.place, {"answer": "B", "error": None, "tokens": 1}))
+            deliver(RowOutcome(row.place, {"answer": "B", "error": None, "tokens": 1}))
 
 
 def test_an_interruption_writes_what_there_is(source: Path) -> None:

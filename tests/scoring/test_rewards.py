@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -163,6 +165,29 @@ def short(group: Sequence[Rollout]) -> list[float | None]:
     return [1.0] * (len(group) - 1)
 
 
+def raising(_group: Sequence[Rollout]) -> list[float | None]:
+    raise ZeroDivisionError("division by zero")
+
+
+def counted(group: Sequence[Rollout]) -> list[Any]:
+    return [np.float32(0.5), *([np.int64(2)] * (len(group) - 1))]
+
+
+def test_a_reward_may_give_numbers_of_numpy_and_one_that_raises_is_one_line() -> None:
+    group = [graded(trace_of(RIGHT)), graded(trace_of(WRONG))]
+    assert parts(group, {f"{__name__}:counted": 1.0})[f"{__name__}:counted"] == [0.5, 2.0]
+    with pytest.raises(InvalidConfig, match=r"failed \(ZeroDivisionError: division by zero\); want it corrected"):
+        parts(group, {f"{__name__}:raising": 1.0})
+
+
+def infinite(group: Sequence[Rollout]) -> list[float | None]:
+    return [float("inf") for _ in group]
+
+
+def long(group: Sequence[Rollout]) -> list[float | None]:
+    return [1.0] * (len(group) + 1)
+
+
 def endless(group: Sequence[Rollout]) -> list[float | None]:
     return [float("nan") for _ in group]
 
@@ -187,7 +212,7 @@ def test_what_is_no_reward_is_one_line(name: str, said: str) -> None:
         reward_named(name)
 
 
-@pytest.mark.parametrize("name", ["short", "endless"])
+@pytest.mark.parametrize("name", ["short", "long", "endless", "infinite"])
 def test_a_reward_without_a_number_for_each_rollout_is_one_line(name: str) -> None:
     with pytest.raises(InvalidConfig, match="for 2 rollouts; want a finite number or None for each"):
         parts([graded(trace_of(RIGHT)), graded(trace_of(WRONG))], {f"{__name__}:{name}": 1.0})

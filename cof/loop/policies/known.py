@@ -21,6 +21,11 @@ def policy_named(name: str) -> Policy:
     if not isinstance(found, Policy):
         want = "want a value of a class that derives from cof.Policy"
         raise InvalidConfig(f"policy {name!r} is {type(found).__name__}; {want}")
+    if not isinstance(found.name, str) or (
+        found.name in BUILT_IN and found is not part("policy", found.name, BUILT_IN)
+    ):
+        want = "want a text that no policy of this package has"
+        raise InvalidConfig(f"policy {name!r} calls itself {found.name!r}; {want}")
     return found
 
 

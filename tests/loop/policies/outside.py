@@ -43,7 +43,21 @@ class Deaf(Policy):
         return False
 
 
+@dataclass(frozen=True)
+class Many(Policy):
+    """Zooms into the picture `count` times, in turns of `together` calls."""
+
+    count: int = 8
+    together: int = 1
+
+    def next(self, trace: Trace) -> Next | Looks:
+        box = trace.overview.region
+        turns = self.count // self.together
+        return Next.ANSWER if trace.turns else tuple(zooms([box] * self.together) for _ in range(turns))
+
+
 CORNERS = Corners("tests.loop.policies.outside:CORNERS", "shows two corners, then asks")
 ENDLESS = Endless("endless", "measures for ever")
 DEAF = Deaf("deaf", "accepts nothing")
 NO_POLICY = 5
+HIDING = Policy("own", "has the name of another")

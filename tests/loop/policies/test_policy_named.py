@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import cof
+from cof import registry
 from cof.cli.app import app
 from cof.dialects.cof import COF
 from cof.dialects.named import dialect_of
@@ -32,7 +33,7 @@ from cof.tools.zoom import zooms
 from cof.trace import Trace
 from cof.types import Call, Completion, Limits, Question, Stop
 from cof.vision.views import Picture
-from tests.loop.policies.outside import CORNERS, DEAF, ENDLESS
+from tests.loop.policies.outside import CORNERS, DEAF, ENDLESS, Many
 from tests.models.remote.endpoints import Reply, listening, models
 from tests.tools.outside import MEASURE
 
@@ -68,6 +69,23 @@ def test_after_the_order_to_answer_calls_are_not_followed() -> None:
 def test_where_pixels_leave_no_room_the_model_goes_on() -> None:
     trace, model = played(CORNERS, pixels=1)
     assert (trace.views, trace.answer, len(model.requests)) == ((), "B", 1)
+
+
+@pytest.mark.parametrize("together", [1, 2, 4, 8])
+def test_looks_share_the_pixels_alike_in_one_turn_and_in_several(together: int) -> None:
+    """Each gets its share, so that all are shown; where there is no room, as many as fit are."""
+    trace, _ = played(Many("many", "", together=together), pixels=300_000)
+    sizes = {view.pixels for view in trace.views}
+    assert (len(trace.views), trace.pixels <= 300_000) == (8, True)
+    assert max(sizes) <= 3 * min(sizes)
+    trace, _ = played(Many("many", "", together=together), pixels=80_000)
+    assert 0 < len(trace.views) < 8
+    assert sum(len(turn.calls) for turn in trace.turns) == len(trace.views)
+
+
+def test_many_looks_at_once_are_stopped_as_those_that_never_end_are() -> None:
+    trace, _ = played(Many("many", "", count=2_000), pixels=50_000_000)
+    assert len(trace.turns) <= LOOKS + 1
 
 
 def test_a_policy_that_never_ends_is_stopped(tmp_path: Path) -> None:
@@ -199,6 +217,7 @@ def test_policies_are_found_by_name() -> None:
         ("", "unknown policy"),
         ("no.such:POLICY", "is not there"),
         ("tests.loop.policies.outside:NO_POLICY", "is int; want a value of a class that derives from cof.Policy"),
+        ("tests.loop.policies.outside:HIDING", "calls itself 'own'; want a text that no policy of this package has"),
     ],
 )
 def test_what_is_no_policy_is_one_line(name: str, said: str) -> None:
@@ -211,6 +230,32 @@ def test_the_oracle_is_refused_where_there_are_no_true_boxes() -> None:
         InvalidConfig, match="needs true boxes, which an evaluation has; want one of own, direct, always"
     ):
         policy_for_asking("oracle")
+
+
+@pytest.mark.parametrize("policy", [None, 5, Policy])
+def test_what_is_no_policy_in_python_is_one_line(policy: Any) -> None:
+    with pytest.raises(InputError, match="want a name such as 'own', module:NAME, or a cof.Policy"):
+        cof.ask(IMAGE, "What?", model=ScriptedModel([ANSWER]), policy=policy)
+
+
+def test_always_counts_what_was_shown_and_not_what_was_asked_for() -> None:
+    """The first call is outside the picture: the answer after it is refused."""
+    outside = LOOK.replace("[1, 1, 30, 30]", "[900, 900, 950, 950]")
+    lines = [outside, lambda request: request.prefix + "x" if request.prefix else ANSWER]
+    _, model = played(policy_named("always"), lines)
+    assert [bool(request.prefix) for request in model.requests][:3] == [False, False, True]
+
+
+def test_a_part_of_this_package_is_not_hidden_by_one_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = {"own": "nowhere:POLICY", "gone": "nowhere:POLICY", "corners": CORNERS.name}
+    monkeypatch.setattr(registry, "installed", lambda _: others)
+    policy_named.cache_clear()
+    assert policy_named("own").name == "own"
+    assert policy_named("corners") is CORNERS
+    assert {"gone", "corners"} <= set(for_asking())
+    with pytest.raises(InvalidConfig, match="policy 'gone' is not there"):
+        policy_named("gone")
+    policy_named.cache_clear()
 
 
 def test_ask_takes_a_policy_by_its_name_its_path_and_as_a_value() -> None:
