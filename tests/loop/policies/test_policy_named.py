@@ -241,7 +241,7 @@ def test_what_is_no_policy_in_python_is_one_line(policy: Any) -> None:
 def test_always_counts_what_was_shown_and_not_what_was_asked_for() -> None:
     """The first call is outside the picture: the answer after it is refused."""
     outside = LOOK.replace("[1, 1, 30, 30]", "[900, 900, 950, 950]")
-    lines = [outside, lambda request: request.prefix + "x" if request.prefix else ANSWER]
+    lines: list[Line] = [outside, lambda request: request.prefix + "x" if request.prefix else ANSWER]
     _, model = played(policy_named("always"), lines)
     assert [bool(request.prefix) for request in model.requests][:3] == [False, False, True]
 
