@@ -36,14 +36,18 @@ class RunDir(ExitStack):
         self.folder, self._journals = folder, dict[str, Journal]()
         self.enter_context(_locked(folder, json.loads(json.dumps(manifest))))
 
-    def journal(self, name: str, on_record: Callable[[Mapping[str, Any]], None] = lambda _: None) -> "Journal":
+    def journal(self, name: str, on_record: Callable[[Mapping[str, Any]], None] | None = None) -> "Journal":
         """The journal `name`.jsonl, open until this run is closed: "traces", or "metrics" with the step as `id`.
 
         When it is opened, `on_record` gets every record that is there.
         """
         if name not in self._journals:
-            self._journals[name] = Journal(self.folder / f"{name}.jsonl", on_record)
+            self._journals[name] = Journal(self.folder / f"{name}.jsonl", on_record or (lambda _: None))
             self.callback(self._journals[name].close)
+        elif on_record is not None:
+            raise ValueError(
+                f"the journal {name} is open, and its records were read; want `on_record` where it is opened"
+            )
         return self._journals[name]
 
 

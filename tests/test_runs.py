@@ -305,3 +305,15 @@ def test_a_full_disk_names_the_file(tmp_path):
     file.symlink_to("/dev/full")
     with pytest.raises(OSError, match=r"No space left on device: '.*full'"), naming(file):
         file.write_bytes(b"x")
+
+
+def test_a_journal_that_is_open_does_not_read_its_records_again(tmp_path: Path) -> None:
+    """Who asks for them later would see none, and take the run for an empty one."""
+    seen = list[object]()
+    with RunDir(tmp_path / "run", {}) as run:
+        run.journal("done").append({"id": 1})
+    with RunDir(tmp_path / "run", {}) as run:
+        run.journal("done", lambda record: seen.append(record["id"]))
+        assert seen == [1]
+        with pytest.raises(ValueError, match="want `on_record` where it is opened"):
+            run.journal("done", seen.append)

@@ -13,7 +13,7 @@ from cof.batch.job import JobRow
 from cof.batch.pool import Pool
 from cof.batch.record import ANSWERS, TRACES, JobRecord, RowOutcome
 from cof.batch.spending import Caps, Price
-from cof.runs import RunDir, publish
+from cof.runs import publish
 
 SUMMARY = "summary.json"
 
@@ -35,7 +35,7 @@ def rows_of(source: str) -> Iterator[JobRow]:
 
 def run_job(
     source: str,
-    run: RunDir,
+    record: JobRecord,
     pool: Pool,
     stopping: Stopping = Stopping(),
     on_outcome: Callable[[RowOutcome], None] = lambda _: None,
@@ -44,7 +44,6 @@ def run_job(
 
     Raises CofError.
     """
-    record = JobRecord(run)
     done, reached = set(record.done), ""
 
     def wanted() -> Iterator[JobRow]:
@@ -67,7 +66,7 @@ def run_job(
         found = counts | {"reached": reached, "spent": {k: round(v, 2) for k, v in asdict(record.spent).items()}}
         if stopping.price:
             found |= {"money": round(stopping.price.of(record.spent), 6), "currency": stopping.price.currency}
-        publish(run.folder / SUMMARY, json.dumps(found, indent=1) + "\n")
+        publish(record.folder / SUMMARY, json.dumps(found, indent=1) + "\n")
     return found
 
 

@@ -15,7 +15,7 @@ import cof
 from cof import files
 from cof.batch.job import Job, fingerprint
 from cof.batch.pool import Here, Pool, Processes
-from cof.batch.record import ANSWERS, DONE
+from cof.batch.record import ANSWERS, JobRecord
 from cof.batch.run import Stopping, rows_of, run_job, upload
 from cof.batch.spending import Caps, price_of
 from cof.cli.console import say
@@ -113,8 +113,10 @@ def _run(job: Job, out: str, workers: int, caps: Caps, prices: Path | None) -> N
 def _answer(
     source: str, folder: Path, manifest: dict[str, Any], pool: Pool, stopping: Stopping, total: int
 ) -> dict[str, Any]:
-    with RunDir(folder, manifest) as run, counting("answering", total, len(run.journal(DONE).done)) as advance:
-        return run_job(source, run, pool, stopping, lambda _: advance())
+    with RunDir(folder, manifest) as run:
+        record = JobRecord(run)
+        with counting("answering", total, len(record.done)) as advance:
+            return run_job(source, record, pool, stopping, lambda _: advance())
 
 
 @contextmanager

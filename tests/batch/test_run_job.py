@@ -14,7 +14,7 @@ from PIL import Image
 from cof.batch.answering import AHEAD
 from cof.batch.job import Job, JobRow
 from cof.batch.pool import Here
-from cof.batch.record import ANSWERS, TRACES, RowOutcome
+from cof.batch.record import ANSWERS, TRACES, JobRecord, RowOutcome
 from cof.batch.run import Stopping, run_job
 from cof.batch.spending import Caps, Price
 from cof.errors import InvalidConfig, ModelError
@@ -38,7 +38,7 @@ def source(tmp_path: Path) -> Path:
 def played(source: Path, model: ScriptedModel, caps: Caps = Caps(), **changes: Any) -> dict[str, Any]:
     job = Job(ModelRef(), str(source), **changes)
     with RunDir(source.parent / "run", {}) as run:
-        return run_job(str(source), run, Here(job, model), Stopping(caps, Price(0.0, 1_000_000)))
+        return run_job(str(source), JobRecord(run), Here(job, model), Stopping(caps, Price(0.0, 1_000_000)))
 
 
 def answers(source: Path) -> list[dict[str, Any]]:
@@ -132,11 +132,11 @@ class Instant:
 
 def test_an_interruption_writes_what_there_is(source: Path) -> None:
     with pytest.raises(KeyboardInterrupt), RunDir(source.parent / "run", {}) as run:
-        run_job(str(source), run, Instant(3))
+        run_job(str(source), JobRecord(run), Instant(3))
     assert [each["line"] for each in answers(source)] == [1, 2]
     with RunDir(source.parent / "run", {}) as run:
         pool = Instant()
-        run_job(str(source), run, pool)
+        run_job(str(source), JobRecord(run), pool)
     assert pool.asked == [3, 4, 5]
 
 
