@@ -157,7 +157,6 @@ def _print_summary(found: dict[str, Any], total: int, out: str) -> None:
         raise ModelError(
             f"the cap on {found['reached']} was reached, and {left:,} rows are left; a larger --cap goes on"
         )
-    if found["failed"]:
-        raise ModelError(
-            f"{found['failed']:,} rows failed: their error is in {ANSWERS}; the same command tries them again"
-        )
+    if failed := found["failed"]:
+        rows = "1 row failed: its error is" if failed == 1 else f"{failed:,} rows failed: their errors are"
+        raise ModelError(f"{rows} in {ANSWERS}; the same command tries again")
