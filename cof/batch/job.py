@@ -31,6 +31,11 @@ class JobRow:
     place: int
     line: bytes
 
+    @property
+    def digest(self) -> int:
+        """A hash of the line, of 64 bits."""
+        return int.from_bytes(hashlib.blake2b(self.line.strip(), digest_size=8).digest(), "big")
+
 
 @dataclass(frozen=True)
 class Job:
@@ -74,8 +79,9 @@ class Job:
         where = f"{self.source} line {row.place}"
         try:
             fields = json.loads(row.line)
-        except ValueError as error:
-            raise InputError(f"{where} is no JSON ({error}); want one JSON object a line") from None
+        except (ValueError, RecursionError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{where} is no JSON ({reason}); want one JSON object per line, in UTF-8") from None
         if isinstance(fields, str):
             fields = {"image": fields}
         if not isinstance(fields, dict):

@@ -2,7 +2,7 @@
 
 `traces.jsonl` holds the traces, `done.jsonl` one line for each row that was answered, with the length that `traces.jsonl` then
 had; a trace whose line is missing was cut off by a crash, and is dropped. `failures.jsonl` has the rows that failed, which are
-tried again. `answers.jsonl` is written from these, in the order of the input. Memory grows by some 100 bytes a row.
+tried again. `answers.jsonl` is written from these, in the order of the input. Memory grows by some 100 bytes per row.
 """
 
 from __future__ import annotations
@@ -10,17 +10,25 @@ from __future__ import annotations
 import json
 import os
 import threading
+from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from cof.batch.job import JobRow
 from cof.batch.spending import Spending
 from cof.errors import InvalidRun
 from cof.runs import RunDir
 
 DONE, FAILURES, TRACES, ANSWERS = "done", "failures", "traces.jsonl", "answers.jsonl"
-PRIVATE = ("seconds", "prompt_tokens", "cached", "until")  # of a line in `done.jsonl`: they differ from run to run
+PRIVATE = (
+    "seconds",
+    "prompt_tokens",
+    "cached",
+    "until",
+    "digest",
+)  # of a line in `done.jsonl`: they differ from run to run
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ class JobRecord:
 
     def __init__(self, run: RunDir) -> None:
         self.folder, self._lock, self._until = run.folder, threading.Lock(), 0
-        self.spent, self.cached, self._tries = Spending(), 0, 0
+        self.spent, self.cached, self._tries, self._digests = Spending(), 0, 0, array("Q")
         self._done = run.journal(DONE, self._count)
         self._failures = run.journal(FAILURES, self._count_try)
         self._traces = run.enter_context(_cut_to(run.folder / TRACES, self._until))
@@ -51,8 +59,14 @@ class JobRecord:
         """The places of the rows that were answered."""
         return self._done.done
 
-    def keep(self, outcome: RowOutcome) -> None:
-        """Record what a row came to: on disk when this returns."""
+    def check(self, row: JobRow) -> None:
+        """Raises InvalidRun where the row is another than the one that was answered."""
+        if row.place in self.done and self._digests[row.place] != row.digest:
+            want = "want the rows as they were (further ones may follow), or another --out"
+            raise InvalidRun(f"line {row.place} of the input has changed since it was answered; {want}")
+
+    def keep(self, outcome: RowOutcome, digest: int) -> None:
+        """Record what the row of that `digest` came to: on disk when this returns."""
         with self._lock:
             if outcome.failed:
                 self._tries += 1
@@ -60,7 +74,7 @@ class JobRecord:
                 return
             if outcome.trace is not None:
                 self._write({"id": outcome.place, "trace": outcome.trace})
-            line = {"id": outcome.place, **outcome.answer, "until": self._until}
+            line = {"id": outcome.place, **outcome.answer, "until": self._until, "digest": digest}
             self._done.append(line)
             self._count(line)
 
@@ -99,6 +113,8 @@ class JobRecord:
 
     def _count(self, line: Mapping[str, Any]) -> None:
         self._until = max(self._until, line.get("until", 0))
+        self._digests.extend(0 for _ in range(line["id"] + 1 - len(self._digests)))
+        self._digests[line["id"]] = line.get("digest", 0)
         if line.get("cached"):
             self.cached += 1
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -29,8 +30,9 @@ class Stopping:
 def rows_of(source: str) -> Iterator[JobRow]:
     """The rows of a file at a path or an address; empty lines are none. Raises InputError or MissingExtra."""
     for place, line in enumerate(files.lines(source), 1):
-        if line.strip():
-            yield JobRow(place, line)
+        text = line.removeprefix(codecs.BOM_UTF8) if place == 1 else line
+        if text.strip():
+            yield JobRow(place, text)
 
 
 def run_job(
@@ -44,19 +46,21 @@ def run_job(
 
     Raises CofError.
     """
-    done, reached = set(record.done), ""
+    done, reached, asked = set(record.done), "", dict[int, int]()
 
     def wanted() -> Iterator[JobRow]:
         nonlocal reached
         for row in rows_of(source):
+            record.check(row)
             if row.place in done:
                 continue
             if reached := stopping.caps.reached(record.spent, stopping.price):
                 return
+            asked[row.place] = row.digest
             yield row
 
     def keep(outcome: RowOutcome) -> None:
-        record.keep(outcome)
+        record.keep(outcome, asked.pop(outcome.place))
         on_outcome(outcome)
 
     try:

@@ -39,7 +39,7 @@ from cof.cli.options import (
 )
 from cof.cli.progress import counting
 from cof.config import replace_fields
-from cof.errors import InvalidConfig, ModelError
+from cof.errors import InputError, InvalidConfig, ModelError
 from cof.loop.policies.known import OWN, policy_for_asking
 from cof.loop.setting import Setting
 from cof.models.base import Model
@@ -98,6 +98,8 @@ def _run(job: Job, out: str, workers: int, caps: Caps, prices: Path | None) -> N
     policy_for_asking(job.policy)
     dialect_given(job.dialect)
     total = sum(1 for _ in rows_of(job.source))  # first: what cannot be read is refused before a model is opened
+    if not total:
+        raise InputError(f"{job.source} has no rows; want a question per line")
     loaded = opened(job.ref)
     setting = job.setting(loaded)
     if job.ref.urls and job.dialect is None:

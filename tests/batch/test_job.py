@@ -72,6 +72,8 @@ def test_a_row_has_its_own_name_or_that_of_its_line(source: Path) -> None:
     ("line", "said"),
     [
         (b"broken", "line 3 is no JSON"),
+        (b'"caf\xe9.png"', "line 3 is no JSON"),
+        (b"[" * 100_000, "line 3 is no JSON"),
         (b"[1]", r"line 3 is '\[1\]'; want an object, or the name of a picture"),
         (b"5", "want an object"),
         (b'"a.png"', "line 3 has no question; want one, or --question for all rows"),
@@ -98,6 +100,12 @@ def test_rows_and_pictures_come_from_where_fsspec_reaches(bucket: str) -> None:
         example = asked.example(each)
         assert example.question.images == ("memory://bucket/a.png",)
         assert example.picture.image.getpixel((5, 5)) == (255, 0, 0)
+
+
+def test_a_mark_of_the_encoding_is_no_part_of_the_first_row(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_bytes(b'\xef\xbb\xbf"a.png"\r\n\r\n"b.png"')
+    rows = list(rows_of(str(tmp_path / "in.jsonl")))
+    assert [(row.place, row.line.strip()) for row in rows] == [(1, b'"a.png"'), (3, b'"b.png"')]
 
 
 def test_a_source_that_is_not_there_is_one_line(tmp_path: Path) -> None:

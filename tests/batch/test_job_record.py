@@ -38,7 +38,7 @@ def kept(folder: Path, *outcomes: RowOutcome) -> dict[str, Any]:
     with RunDir(folder, {}) as run:
         record = JobRecord(run)
         for outcome in outcomes:
-            record.keep(outcome)
+            record.keep(outcome, 7)
         return record.publish()
 
 
@@ -60,7 +60,7 @@ def test_what_was_spent_is_that_of_all_runs_without_what_was_shared(tmp_path: Pa
     kept(tmp_path / "run", answered(1), answered(2, cached=True))
     with RunDir(tmp_path / "run", {}) as run:
         record = JobRecord(run)
-        record.keep(answered(3))
+        record.keep(answered(3), 7)
         assert (record.spent.tokens, record.spent.zooms, record.spent.seconds) == (10, 2, 1.0)
         assert (record.cached, record.done) == (1, {1, 2, 3})
 

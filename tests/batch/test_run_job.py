@@ -17,7 +17,7 @@ from cof.batch.pool import Here
 from cof.batch.record import ANSWERS, TRACES, JobRecord, RowOutcome
 from cof.batch.run import Stopping, run_job
 from cof.batch.spending import Caps, Price
-from cof.errors import InvalidConfig, ModelError
+from cof.errors import InvalidConfig, InvalidRun, ModelError
 from cof.models.base import Request
 from cof.models.opening import ModelRef
 from cof.models.scripted import ScriptedModel
@@ -66,6 +66,20 @@ def test_rows_that_are_added_are_answered(source: Path) -> None:
         file.write('{"image": "a.png", "question": "And this?"}\n')
     assert played(source, model)["answered"] == 6
     assert len(model.requests) == 6
+
+
+def test_a_row_that_changed_since_it_was_answered_is_refused(source: Path) -> None:
+    """Its old answer would stand beside a new question."""
+    played(source, ScriptedModel([ANSWER]))
+    before = answers(source)
+    source.write_text(source.read_text().replace("is 3?", "is three?"))
+    with pytest.raises(
+        InvalidRun, match="line 4 of the input has changed since it was answered; want the rows as they were"
+    ):
+        played(source, ScriptedModel([ANSWER]))
+    assert answers(source) == before
+    source.write_text(source.read_text().replace("is three?", "is 3?").replace("\n", "\r\n"))
+    assert played(source, ScriptedModel([ANSWER]))["answered"] == 5
 
 
 def failing_at(text: str) -> Callable[[Request], str]:
