@@ -158,10 +158,12 @@ def test_a_crop_that_shrank_says_by_what() -> None:
 def test_a_model_that_had_to_answer_at_once_reached_no_limit() -> None:
     picture, setting = Image.new("RGB", (500, 500), "red"), Setting(PAPER, LIMITS, policy=policy_named("direct"))
     zooming = run(ScriptedModel([CALL]), Question("1", ("",), "What?"), picture, setting)
-    assert stop_note(zooming) == "The model had to answer at once, and asked to zoom."
+    assert stop_note(zooming) == "The policy direct asked the model for its answer, and it called a tool."
     assert limit_notes(zooming) == ()
     silent = run(ScriptedModel(["…"]), Question("1", ("",), "What?"), picture, setting)
-    assert notes(silent) == ("The model had to answer at once, and gave no answer that could be read.",)
+    assert notes(silent) == (
+        "The policy direct asked the model for its answer, and it gave no answer that could be read.",
+    )
 
 
 def test_a_box_outside_the_picture_is_no_limits_doing() -> None:
