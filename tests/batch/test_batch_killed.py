@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,9 @@ def test_an_interruption_writes_the_answers_so_far_and_says_how_to_go_on(
     source: Path, url: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    process = subprocess.Popen(command(source, url, out, 2), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe, heeding = subprocess.PIPE, partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # jobs of a shell ignore it
+    words = command(source, url, out, 2)
+    process = subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, preexec_fn=heeding)
     while process.poll() is None and lines_in(out / "done.jsonl") < 20:
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)
@@ -136,7 +139,7 @@ def test_an_interruption_writes_the_answers_so_far_and_says_how_to_go_on(
     assert process.returncode != 0
     assert "stopped; what is done is kept, and the same command continues" in said
     assert "Traceback" not in said
-    assert 20 <= lines_in(out / ANSWERS) < ROWS
+    assert 19 <= lines_in(out / ANSWERS) < ROWS  # the last may be taken back, if it was being written
 
 
 class Instant:
