@@ -13,7 +13,7 @@ LONG = 1200  # seconds that a long test has; the others have what pyproject.toml
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TQDM_DISABLE", "1")  # before a fork server imports what draws bars
-settings.register_profile("same cases", derandomize=True)
+settings.register_profile("same cases", derandomize=True, deadline=None)  # a busy machine takes its time
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same cases"))
 
 
