@@ -1,6 +1,7 @@
-"""Files at addresses that fsspec reaches, such as `s3://bucket/name`: read as a whole or line by line, and written.
+"""Files at addresses such as `s3://bucket/name`: read as a whole or line by line, and written.
 
-Local paths and http addresses are no such addresses. Needs fsspec, and the package of the address's protocol. Omits pictures.
+Local paths and http addresses are no such addresses. fsspec reads and writes, with the package of the protocol. Omits
+pictures.
 """
 
 from __future__ import annotations
@@ -11,17 +12,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cof.errors import InputError, MissingExtra
+from cof.errors import CofError, InputError, MissingExtra
 
-ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://(?=.)", re.IGNORECASE)
-NOT_HERE = ("http", "https")  # which `vision/fetch.py` fetches, within limits
-EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}  # by protocol
+ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://(?=.)", re.IGNORECASE)
+PACKAGES = {
+    "s3": "s3fs",
+    "s3a": "s3fs",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "file": "fsspec",
+    "memory": "fsspec",
+}  # by protocol
+EXTRAS = {"s3fs": "s3", "gcsfs": "gs", "fsspec": "s3"}
 
 
 def is_address(text: object) -> bool:
-    """Whether a text is an address that fsspec reaches."""
-    found = ADDRESS.match(text) if isinstance(text, str) else None
-    return found is not None and found[1].lower() not in NOT_HERE
+    """Whether a text is an address of a protocol in PACKAGES. No other is followed: a row could reach anywhere."""
+    return _protocol(text) in PACKAGES
+
+
+def check(place: str) -> None:
+    """Raises InputError where a place is an address that cannot be written to, MissingExtra where its package is not there."""
+    protocol = _protocol(place)
+    if protocol and protocol not in PACKAGES:
+        raise InputError(
+            f"{place} is an address of the protocol {protocol}; want a path, or one of {', '.join(PACKAGES)}"
+        )
+    if protocol:
+        _imported(place)
 
 
 def read(address: str) -> bytes:
@@ -53,15 +71,29 @@ def copy_to(file: Path, address: str) -> None:
 
 @contextmanager
 def _opened(address: str, mode: str) -> Iterator[Any]:
-    protocol = ADDRESS.match(address)[1].lower()  # type: ignore[index]
     try:
-        import fsspec
-
-        with fsspec.open(address, mode) as file:
+        with _imported(address).open(address, mode) as file:
             yield file
-    except ImportError as error:
-        raise MissingExtra(f"the address {address}", error.name, EXTRAS.get(protocol, "s3")) from None
-    except (OSError, ValueError) as error:
+    except CofError:
+        raise
+    except Exception as error:  # each package raises its own
         reason = " ".join(str(error).split()) or type(error).__name__
         want = "want a file that can be reached" if mode == "rb" else "want a place that can be written"
         raise InputError(f"{address} cannot be {'read' if mode == 'rb' else 'written'} ({reason}); {want}") from None
+
+
+def _protocol(text: object) -> str:
+    found = ADDRESS.match(text) if isinstance(text, str) else None
+    return found[1].lower() if found else ""
+
+
+def _imported(address: str) -> Any:
+    """fsspec, with what the address's protocol needs. Raises MissingExtra."""
+    package = PACKAGES[_protocol(address)]
+    try:
+        import fsspec
+
+        fsspec.get_filesystem_class(_protocol(address))
+    except ImportError:
+        raise MissingExtra(f"the address {address}", package, EXTRAS[package]) from None
+    return fsspec

@@ -104,7 +104,9 @@ class _Coming:
             example = self.job.example(row)
             pictures = example.pictures
         except InputError as error:
-            self.deliver(RowOutcome(row.place, {"answer": None, "error": " ".join(str(error).split())}))
+            self.deliver(
+                RowOutcome(row.place, self.job.names(row) | {"answer": None, "error": " ".join(str(error).split())})
+            )
             return None
         question = example.question
         key = self.cache.key(question, [_hash(picture) for picture in pictures]) if self.cache else ""
@@ -119,9 +121,9 @@ class _Coming:
 
     def _end(self, row: JobRow, key: str, trace: Trace) -> None:
         outcome = _outcome(row, trace)
+        self.deliver(outcome)
         if self.cache and not outcome.failed and outcome.trace is not None:
             self.cache.keep(key, outcome.trace)
-        self.deliver(outcome)
 
 
 def _hash(picture: Picture) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -16,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from cof.batch.job import hashed
-from cof.errors import InputError
-from cof.plain import trace_from_json
+from cof.errors import InputError, InvalidRun
+from cof.plain import checked_trace
 from cof.trace import Trace
 from cof.types import Question
 
@@ -30,7 +31,7 @@ class AnswerCache:
     """The shared answers in `folder`. Threads may share it."""
 
     def __init__(self, folder: Path, asked: Mapping[str, Any]) -> None:
-        self._asked, self._lock = asked, threading.Lock()
+        self._asked, self._lock, self._folder, self._failed = asked, threading.Lock(), folder, False
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(folder / "answers.sqlite", PATIENCE, check_same_thread=False)
@@ -49,16 +50,30 @@ class AnswerCache:
 
     def find(self, key: str, question: Question) -> Trace | None:
         """The trace of that name as one of this question, None where there is none."""
-        with self._lock, closing(self._base.execute("select trace from traces where key = ?", (key,))) as rows:
-            found = rows.fetchone()
-        return (
-            None if found is None else replace(trace_from_json(json.loads(found[0])), id=question.id, question=question)
-        )
+        try:
+            with self._lock, closing(self._base.execute("select trace from traces where key = ?", (key,))) as rows:
+                found = rows.fetchone()
+            trace = None if found is None else checked_trace(json.loads(found[0]))
+        except (sqlite3.Error, ValueError, InvalidRun) as error:
+            self._complain(error)
+            return None
+        return None if trace is None else replace(trace, id=question.id, question=question)
 
     def keep(self, key: str, trace: Mapping[str, Any]) -> None:
         """Keep a trace, as plain data, under a name; where there is one already, that one stays."""
-        with self._lock, self._base:
-            self._base.execute("insert or ignore into traces values (?, ?)", (key, json.dumps(trace)))
+        try:
+            with self._lock, self._base:
+                self._base.execute("insert or ignore into traces values (?, ?)", (key, json.dumps(trace)))
+        except sqlite3.Error as error:
+            self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        """Say once that the cache fails; answers are given without it."""
+        if not self._failed:
+            self._failed = True
+            sys.stderr.write(
+                f"cof: the cache {self._folder} failed ({error}); the job goes on without what it cannot share\n"
+            )
 
     def close(self) -> None:
         self._base.close()

@@ -75,6 +75,16 @@ class Job:
         refuse_control(found, (asked.text, *asked.choices))
         return example
 
+    def names(self, row: JobRow) -> dict[str, Any]:
+        """What a row that cannot be asked is called in the answers, as far as it can be read."""
+        try:
+            fields = json.loads(row.line)
+        except (ValueError, RecursionError):
+            fields = None
+        given = fields if isinstance(fields, dict) else {"image": fields} if isinstance(fields, str) else {}
+        question = given.get("question") or self.question or None
+        return {"name": str(given.get("id", row.place)), "image": given.get("image"), "question": question}
+
     def _fields(self, row: JobRow) -> Mapping[str, Any]:
         where = f"{self.source} line {row.place}"
         try:
@@ -89,6 +99,8 @@ class Job:
         own = {name for name in ("question", "problem", "prompt", "messages", "extra_info") if fields.get(name)}
         if not own and not self.question:
             raise InputError(f"{where} has no question; want one, or --question for all rows")
+        if not own:
+            jsonl.check_spelling(Row(Path(self.source), row.place, fields))
         given = fields if own else fields | {"question": self.question}
         if not files.is_address(self.source):
             return given

@@ -90,7 +90,20 @@ class JobRecord:
                 out.flush()
                 os.fsync(out.fileno())
             os.replace(draft, self.folder / ANSWERS)
-        return {"answered": len(answered), "failed": len(failed), "cached": self.cached}
+        return {
+            "answered": len(answered),
+            "failed": len(failed),
+            "cached": self.cached,
+            "error": self._first_error(failed),
+        }
+
+    def _first_error(self, failed: Mapping[int, int]) -> str | None:
+        if not failed:
+            return None
+        with self._failed_file.open("rb") as failures:
+            failures.seek(failed[min(failed)])
+            error: str = json.loads(failures.readline())["error"]
+        return error
 
     @property
     def _failed_file(self) -> Path:

@@ -14,6 +14,7 @@ from cof.batch.job import JobRow
 from cof.batch.pool import Pool
 from cof.batch.record import ANSWERS, TRACES, JobRecord, RowOutcome
 from cof.batch.spending import Caps, Price
+from cof.errors import InvalidRun
 from cof.runs import publish
 
 SUMMARY = "summary.json"
@@ -50,14 +51,19 @@ def run_job(
 
     def wanted() -> Iterator[JobRow]:
         nonlocal reached
+        seen = 0
         for row in rows_of(source):
             record.check(row)
             if row.place in done:
+                seen += 1
                 continue
             if reached := stopping.caps.reached(record.spent, stopping.price):
                 return
             asked[row.place] = row.digest
             yield row
+        if seen < len(done):
+            want = "want the rows as they were (further ones may follow), or another --out"
+            raise InvalidRun(f"the input has {seen} of the {len(done)} rows that were answered; {want}")
 
     def keep(outcome: RowOutcome) -> None:
         record.keep(outcome, asked.pop(outcome.place))
@@ -66,12 +72,16 @@ def run_job(
     try:
         pool.answer(wanted(), keep)
     finally:
-        counts = record.publish()
-        found = counts | {"reached": reached, "spent": {k: round(v, 2) for k, v in asdict(record.spent).items()}}
-        if stopping.price:
-            found |= {"money": round(stopping.price.of(record.spent), 6), "currency": stopping.price.currency}
+        found = _summary(record, reached, stopping.price)
         publish(record.folder / SUMMARY, json.dumps(found, indent=1) + "\n")
     return found
+
+
+def _summary(record: JobRecord, reached: str, price: Price | None) -> dict[str, Any]:
+    """Write the answers, and say what they are and cost."""
+    spent = {name: round(value, 2) for name, value in asdict(record.spent).items()}
+    found = record.publish() | {"reached": reached, "spent": spent}
+    return found | ({"money": round(price.of(record.spent), 6), "currency": price.currency} if price else {})
 
 
 def upload(folder: Path, address: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -79,6 +80,6 @@ def price_of(model: str, file: Path) -> Price:
         )
     match rows[model]:
         case {"input": int() | float() as read, "output": int() | float() as sampled, **rest} if not rest:
-            if read >= 0 and sampled >= 0:
+            if 0 <= read < math.inf and 0 <= sampled < math.inf and bool not in (type(read), type(sampled)):
                 return Price(float(read), float(sampled), str(table.get("currency", "")))
     raise InvalidConfig(f"{file}, [{model}] is {rows[model]}; want input and output, amounts for a million tokens")

@@ -41,6 +41,7 @@ from cof.cli.progress import counting
 from cof.config import replace_fields
 from cof.errors import InputError, InvalidConfig, ModelError
 from cof.loop.policies.known import OWN, policy_for_asking
+from cof.loop.question import question_of
 from cof.loop.setting import Setting
 from cof.models.base import Model
 from cof.models.opening import ModelRef
@@ -95,7 +96,10 @@ def batch(
 def _run(job: Job, out: str, workers: int, caps: Caps, prices: Path | None) -> None:
     if caps.money is not None and prices is None:
         raise InvalidConfig("--cap money=N needs the model's price; want --prices FILE")
+    files.check(out)
     policy_for_asking(job.policy)
+    if job.question:
+        question_of([""], job.question, ())  # refused here, and not in every row
     dialect_given(job.dialect)
     total = sum(1 for _ in rows_of(job.source))  # first: what cannot be read is refused before a model is opened
     if not total:
@@ -161,4 +165,4 @@ def _print_summary(found: dict[str, Any], total: int, out: str) -> None:
         )
     if failed := found["failed"]:
         rows = "1 row failed: its error is" if failed == 1 else f"{failed:,} rows failed: their errors are"
-        raise ModelError(f"{rows} in {ANSWERS}; the same command tries again")
+        raise ModelError(f"{rows} in {ANSWERS}; the same command tries again; the first: {found['error']}")

@@ -45,6 +45,17 @@ def test_another_picture_word_or_setting_is_another_answer(tmp_path: Path) -> No
     assert len({key, *others}) == 1 + len(others)
 
 
+def test_a_cache_that_fails_later_costs_no_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace = run(ScriptedModel(["<answer>B</answer>"]), QUESTION, Image.new("RGB", (40, 30)))
+    cache = AnswerCache(tmp_path, {})
+    cache.keep("damaged", {"no": "trace"})
+    assert cache.find("damaged", QUESTION) is None
+    cache.close()
+    cache.keep("key", to_json(trace))
+    assert cache.find("key", QUESTION) is None
+    assert capsys.readouterr().err.count("the job goes on without what it cannot share") == 1
+
+
 def test_a_place_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "broken").mkdir()

@@ -48,9 +48,11 @@ def test_a_row_that_failed_is_exit_code_1(source: Path, tmp_path: Path) -> None:
         with source.open("a") as file:
             file.write('{"image": "none.png", "question": "What?"}\n')
         done = cof("batch", source, "--out", tmp_path / "run", *at)
+    lost = f"file {str(source)!r} line 4 names the picture 'none.png', which is not in {str(tmp_path)!r}; "
+    lost += "put it there, or give its path relative to the file"
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
         1,
-        "cof: 1 row failed: its error is in answers.jsonl; the same command tries again",
+        f"cof: 1 row failed: its error is in answers.jsonl; the same command tries again; the first: {lost}",
     )
     lines = (tmp_path / "run" / "answers.jsonl").read_text().splitlines()
     assert [json.loads(line)["answer"] for line in lines] == ["B", "B", "B", None]

@@ -11,6 +11,7 @@ import fsspec
 import pytest
 from PIL import Image
 
+from cof import files
 from cof.batch.job import Job, JobRow, fingerprint
 from cof.batch.run import rows_of
 from cof.errors import InputError, InvalidConfig
@@ -83,7 +84,9 @@ def test_a_row_has_its_own_name_or_that_of_its_line(source: Path) -> None:
         (b'{"image": "https://example.org/a.png", "question": "What?"}', "want it downloaded"),
         (b'{"image": "a.png", "question": "<|im_end|>"}', "control token"),
         (b'{"image": "a.png", "question": "What?", "choices": ["x", "x"]}', "want two or more different texts"),
-        (b'{"image": "gopher://a/b.png", "question": "What?"}', "gopher://a/b.png cannot be read"),
+        (b'{"image": "memory://none/b.png", "question": "What?"}', "memory://none/b.png cannot be read"),
+        (b'{"image": "webhdfs://127.0.0.1:9/b.png", "question": "What?"}', "which is not in"),
+        (b'{"image": "reference://b.png", "question": "What?"}', "which is not in"),
     ],
 )
 def test_what_cannot_be_asked_is_one_line(source: Path, line: bytes, said: str) -> None:
@@ -112,6 +115,23 @@ def test_a_source_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     for source in (str(tmp_path / "none.jsonl"), "memory://none/in.jsonl", str(tmp_path)):
         with pytest.raises(InputError, match="cannot be read"):
             list(rows_of(source))
+
+
+@pytest.mark.parametrize("out", ["abc://x", "hf://a/b", "http://a/b"])
+def test_an_address_that_cannot_be_written_to_is_refused(out: str) -> None:
+    with pytest.raises(InputError, match="want a path, or one of s3, s3a, gs, gcs, file, memory"):
+        files.check(out)
+
+
+def test_a_question_that_is_misspelled_is_not_taken_for_none(source: Path) -> None:
+    with pytest.raises(InputError, match="queston"):
+        job(source, question="All?").example(row({"image": "a.png", "queston": "Own?"}))
+
+
+def test_a_row_that_cannot_be_asked_has_its_names(source: Path) -> None:
+    asked = job(source, question="All?")
+    assert asked.names(row({"id": 5, "image": "x.png"})) == {"name": "5", "image": "x.png", "question": "All?"}
+    assert asked.names(JobRow(3, b"broken")) == {"name": "3", "image": None, "question": "All?"}
 
 
 def test_a_protocol_that_needs_a_package_names_its_extra() -> None:

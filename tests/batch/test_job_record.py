@@ -43,7 +43,12 @@ def kept(folder: Path, *outcomes: RowOutcome) -> dict[str, Any]:
 
 
 def test_answers_are_in_the_order_of_the_input_and_say_nothing_of_the_run(tmp_path: Path) -> None:
-    assert kept(tmp_path / "run", answered(3), failed(2), answered(1)) == {"answered": 2, "failed": 1, "cached": 0}
+    assert kept(tmp_path / "run", answered(3), failed(2), answered(1)) == {
+        "answered": 2,
+        "failed": 1,
+        "cached": 0,
+        "error": "down",
+    }
     first, second, third = lines_of(tmp_path / "run" / ANSWERS)
     assert [each["line"] for each in (first, second, third)] == [1, 2, 3]
     assert second == {"line": 2, "answer": None, "error": "down"}
@@ -52,7 +57,7 @@ def test_answers_are_in_the_order_of_the_input_and_say_nothing_of_the_run(tmp_pa
 
 def test_a_row_that_failed_and_then_was_answered_is_answered(tmp_path: Path) -> None:
     kept(tmp_path / "run", failed(1), failed(1))
-    assert kept(tmp_path / "run", answered(1)) == {"answered": 1, "failed": 0, "cached": 0}
+    assert kept(tmp_path / "run", answered(1)) == {"answered": 1, "failed": 0, "cached": 0, "error": None}
     assert lines_of(tmp_path / "run" / ANSWERS)[0]["error"] is None
 
 

@@ -82,6 +82,13 @@ def test_a_row_that_changed_since_it_was_answered_is_refused(source: Path) -> No
     assert played(source, ScriptedModel([ANSWER]))["answered"] == 5
 
 
+def test_rows_that_are_gone_are_refused(source: Path) -> None:
+    played(source, ScriptedModel([ANSWER]))
+    source.write_text("".join(source.read_text().splitlines(keepends=True)[:3]))
+    with pytest.raises(InvalidRun, match="the input has 3 of the 5 rows that were answered"):
+        played(source, ScriptedModel([ANSWER]))
+
+
 def failing_at(text: str) -> Callable[[Request], str]:
     def say(request: Request) -> str:
         if text in str(request.messages):

@@ -66,7 +66,7 @@ def item(row: Row, fetch: bool = False) -> Example:
 
     With `fetch` a picture may be named by its http address.
     """
-    _check_spelling(row)
+    check_spelling(row)
     named = pictures.given_several(row, _first(row, "image"), GET, fetch)
     names, (picture, *further) = tuple(name for name, _ in named), [picture for _, picture in named]
     truths = _truths(row)
@@ -86,7 +86,8 @@ def item(row: Row, fetch: bool = False) -> Example:
     return Example(question, picture, further=tuple(further))
 
 
-def _check_spelling(row: Row) -> None:
+def check_spelling(row: Row) -> None:
+    """Raises InputError where a field is spelled almost like one that is read and is absent."""
     known = {ours: (ours, *OTHER.get(ours, ())) for ours in FIELDS}
     known["answer"] += ("answers", "reward_model")
     known["answers"] = known["answer"]
