@@ -15,15 +15,10 @@ from typing import Any
 from cof.errors import CofError, InputError, MissingExtra
 
 ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://(?=.)", re.IGNORECASE)
-PACKAGES = {
-    "s3": "s3fs",
-    "s3a": "s3fs",
-    "gs": "gcsfs",
-    "gcs": "gcsfs",
-    "file": "fsspec",
-    "memory": "fsspec",
-}  # by protocol
-EXTRAS = {"s3fs": "s3", "gcsfs": "gs", "fsspec": "s3"}
+FSSPEC = "fsspec"
+# What each protocol needs.
+PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "file": FSSPEC, "memory": FSSPEC}
+EXTRAS = {"s3fs": "s3", "gcsfs": "gs", FSSPEC: "s3"}
 
 
 def is_address(text: object) -> bool:

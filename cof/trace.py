@@ -70,6 +70,12 @@ class Turn:
         return tuple(shown for each in self.observations for shown in each.shown)
 
     @property
+    def shown_boxes(self) -> tuple[Box, ...]:
+        """The boxes of its calls that were shown."""
+        pairs = zip(self.calls, self.observations, strict=False)
+        return tuple(call.box for call, observation in pairs if call.box and observation.shown)
+
+    @property
     def thought(self) -> str:
         """The model's text before the calls or the answer."""
         match self.action:
@@ -142,8 +148,7 @@ class Trace:
     @property
     def shown_boxes(self) -> tuple[Box, ...]:
         """Of those, the boxes that were shown."""
-        pairs = (pair for turn in self.model_turns for pair in zip(turn.calls, turn.observations, strict=False))
-        return tuple(call.box for call, observation in pairs if call.box and observation.shown)
+        return tuple(box for turn in self.model_turns for box in turn.shown_boxes)
 
     @property
     def tools(self) -> Mapping[str, int]:

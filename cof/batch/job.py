@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class Job:
     fetch: bool = False
     dialect: str | None = None
     policy: str = "own"
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = Limits()
     turn_tokens: int | None = None
     budget: int | None = None
     crop_budget: int | None = None

@@ -74,7 +74,7 @@ class Processes:
                 ready = wait([worker.link for worker in workers])
                 for n, worker in enumerate(workers):
                     if worker.link in ready and not worker.receive(deliver):
-                        _give_back(worker, leases, deliver)
+                        _give_back(worker, leases, deliver, self.job)
                         early = 0 if worker.ready else early + 1
                         if early >= DEATHS:
                             cause = f"{DEATHS} workers died before their model was open, the last with {_cause(worker)}"
@@ -173,13 +173,13 @@ class _Worker:
         self.link.close()
 
 
-def _give_back(worker: _Worker, leases: _Leases, deliver: Deliver) -> None:
+def _give_back(worker: _Worker, leases: _Leases, deliver: Deliver, job: Job) -> None:
     """The rows of a worker that died go back; one that too many died with is given up."""
     worker.stop()
     for row in worker.rows.values():
         if not leases.give_back(row, worker.ready and worker.alone):
             error = f"{DEATHS} workers died that had this row alone, the last with {_cause(worker)}"
-            deliver(RowOutcome(row.place, {"answer": None, "error": error}))
+            deliver(RowOutcome(row.place, job.names(row) | {"answer": None, "error": error}))
 
 
 def _cause(worker: _Worker) -> str:

@@ -22,13 +22,8 @@ from cof.errors import InvalidRun
 from cof.runs import RunDir
 
 DONE, FAILURES, TRACES, ANSWERS = "done", "failures", "traces.jsonl", "answers.jsonl"
-PRIVATE = (
-    "seconds",
-    "prompt_tokens",
-    "cached",
-    "until",
-    "digest",
-)  # of a line in `done.jsonl`: they differ from run to run
+# Of a line in `done.jsonl`: they differ from run to run.
+PRIVATE = ("seconds", "prompt_tokens", "cached", "until", "digest")
 
 
 @dataclass(frozen=True)
@@ -125,9 +120,9 @@ class JobRecord:
         self._until = self._traces.tell()
 
     def _count(self, line: Mapping[str, Any]) -> None:
-        self._until = max(self._until, line.get("until", 0))
+        self._until = max(self._until, line["until"])
         self._digests.extend(0 for _ in range(line["id"] + 1 - len(self._digests)))
-        self._digests[line["id"]] = line.get("digest", 0)
+        self._digests[line["id"]] = line["digest"]
         if line.get("cached"):
             self.cached += 1
         else:

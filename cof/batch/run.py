@@ -47,23 +47,23 @@ def run_job(
 
     Raises CofError.
     """
-    done, reached, asked = set(record.done), "", dict[int, int]()
+    before, reached, asked = len(record.done), "", dict[int, int]()
 
     def wanted() -> Iterator[JobRow]:
         nonlocal reached
         seen = 0
         for row in rows_of(source):
             record.check(row)
-            if row.place in done:
+            if row.place in record.done:
                 seen += 1
                 continue
             if reached := stopping.caps.reached(record.spent, stopping.price):
                 return
             asked[row.place] = row.digest
             yield row
-        if seen < len(done):
+        if seen < before:
             want = "want the rows as they were (further ones may follow), or another --out"
-            raise InvalidRun(f"the input has {seen} of the {len(done)} rows that were answered; {want}")
+            raise InvalidRun(f"the input has {seen} of the {before} rows that were answered; {want}")
 
     def keep(outcome: RowOutcome) -> None:
         record.keep(outcome, asked.pop(outcome.place))

@@ -22,6 +22,7 @@ from cof.cli.console import say
 from cof.cli.options import (
     Adapter,
     Budget,
+    Concurrency,
     CropBudget,
     DialectName,
     FetchFlag,
@@ -45,6 +46,7 @@ from cof.loop.question import question_of
 from cof.loop.setting import Setting
 from cof.models.base import Model
 from cof.models.opening import ModelRef
+from cof.models.remote.model import SECONDS
 from cof.runs import RunDir
 from cof.types import Limits
 
@@ -54,7 +56,6 @@ Source = Annotated[
 Out = Annotated[str, typer.Option(help="Run folder; the same command continues a job that was stopped. Or an address.")]
 Question = Annotated[str, typer.Option("--question", "-q", help="What is asked of a row without a question.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes that hold a model each.")]
-Concurrency = Annotated[int, typer.Option(min=1, help="Questions that run together in each process.")]
 CapItems = Annotated[
     list[str], typer.Option("--cap", help="Most of the whole job: tokens=N, zooms=N, seconds=N or money=N; repeatable.")
 ]
@@ -88,7 +89,8 @@ def batch(
 ) -> None:
     """Answer many questions about pictures: answers and traces in the run folder, in the order of the input."""
     limits, caps = replace_fields(Limits(), limit), replace_fields(Caps(), cap)
-    ref = ModelRef(model, tuple(url), None, key_file, wire_of(wire), limits.seconds, adapter, batch=concurrency)
+    seconds = max(SECONDS, limits.seconds)  # as `opened` has it: workers open the model by themselves
+    ref = ModelRef(model, tuple(url), None, key_file, wire_of(wire), seconds, adapter, batch=concurrency)
     job = Job(ref, source, question, fetch, dialect, policy, limits, turn_tokens, budget, crop_budget, cache)
     _run(job, out, workers, caps, prices)
 
@@ -150,12 +152,10 @@ def _print_summary(found: dict[str, Any], total: int, out: str) -> None:
     """Say what was answered and what it cost. Raises ModelError where rows failed or a cap was reached."""
     spent, cached = found["spent"], f" ({found['cached']} from the cache)" if found["cached"] else ""
     print(f"answered  {found['answered']:,} of {total:,} rows{cached}, {found['failed']:,} failed")
-    money = f", {found['money']:,.4f} {found['currency']}".rstrip() if "money" in found else ""
-    print(
-        f"spent     {spent['tokens']:,} tokens sampled, {spent['prompt_tokens']:,} read, {spent['zooms']:,} zooms, ",
-        end="",
-    )
-    print(f"{spent['seconds']:,.0f} s in the model{money}")
+    print(f"spent     {spent['tokens']:,} tokens sampled, {spent['prompt_tokens']:,} read, {spent['zooms']:,} zooms")
+    print(f"time      {spent['seconds']:,.0f} s in the model")
+    if "money" in found:
+        print(f"cost      {found['money']:,.4f} {found['currency']}".rstrip())
     print(f"answers   {out.rstrip('/')}/{ANSWERS}")
     sys.stdout.flush()
     if found["reached"]:

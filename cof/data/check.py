@@ -30,7 +30,7 @@ ROLE = 10  # columns of a role's name
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedFile:
     """What was found: the `kind` of rows, how many are `good`, and of the first good one the question and the messages."""
 
     kind: str
@@ -39,7 +39,7 @@ class Checked:
     messages: tuple[Message, ...]
 
 
-def check(file: Path, dialect: Dialect, left_out: LeftOut, on_row: Callable[[], None] = lambda: None) -> Checked:
+def check(file: Path, dialect: Dialect, left_out: LeftOut, on_row: Callable[[], None] = lambda: None) -> CheckedFile:
     """Read every row of a file; those that cannot be used go to `left_out`. Raises InputError where no row can be used."""
     kind, found = _found(file, dialect, left_out)
     first = next(found)
@@ -49,9 +49,9 @@ def check(file: Path, dialect: Dialect, left_out: LeftOut, on_row: Callable[[], 
         good += 1
         on_row()
     if isinstance(first, Trace):
-        return Checked(kind, good, first.question, dialect_of(first.dialect).conversation(first))
+        return CheckedFile(kind, good, first.question, dialect_of(first.dialect).conversation(first))
     overview = views.overview(first.size, dialect.view)
-    return Checked(kind, good, first.question, dialect.messages(first.question, (overview,)))
+    return CheckedFile(kind, good, first.question, dialect.messages(first.question, (overview,)))
 
 
 def in_columns(messages: tuple[Message, ...], width: int) -> str:

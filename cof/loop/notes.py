@@ -46,10 +46,10 @@ def stop_note(trace: Trace) -> str:
 
 
 def _had_to_answer(trace: Trace) -> bool:
-    """Whether the policy asked for the answer before a limit did, and got none."""
+    """Whether the policy asked for the answer before a limit did, and got none. Without tools it asked from the start."""
     reached = {Stop.TURNS: (len(trace.model_turns), trace.limits.turns), Stop.ZOOMS: (trace.zooms, trace.limits.zooms)}
     used, most = reached.get(trace.stop, (0, 0))
-    return trace.answer is None and used < most
+    return trace.answer is None and trace.stop in reached and (used < most or not trace.may_call)
 
 
 def _unread(trace: Trace) -> str:

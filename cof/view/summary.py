@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from cof.geometry import Box
 from cof.loop.notes import notes
 from cof.scoring.traces import listed
 from cof.trace import Trace
@@ -24,14 +23,8 @@ def summary(trace: Trace) -> dict[str, Any]:
         "zooms": trace.zooms,
         "tokens": trace.tokens,
         "visual_tokens": trace.visual_tokens,
-        "boxes": [rounded(box) for box in _called_boxes(trace)],
+        "boxes": [rounded(box) for turn in trace.turns for box in turn.shown_boxes],  # a policy's too
         "thoughts": [turn.thought for turn in trace.turns if turn.kind != "malformed"],
         "notes": list(notes(trace)),
         "seconds": round(trace.seconds, 2),
     }
-
-
-def _called_boxes(trace: Trace) -> list[Box]:
-    """The boxes that the model, or a policy for it, called for and that were shown."""
-    pairs = (pair for turn in trace.turns for pair in zip(turn.calls, turn.observations, strict=False))
-    return [call.box for call, observation in pairs if call.box and observation.shown]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,16 @@ def test_a_limit_that_gave_no_answer_is_named_and_is_not_the_policy() -> None:
     assert stop_note(played("nonsense", ANSWER, turns=1)) == (
         "The model reached its limit on turns (1), then answered when asked to."
     )
+
+
+def test_without_tools_the_policy_asked_from_the_start_whatever_the_limits_are() -> None:
+    for setting in (replace(one_turn(), limits=Limits(turns=1)), replace(one_turn(), limits=Limits(zooms=0))):
+        assert stop_note(played("nonsense", setting=setting)).startswith(
+            "The policy direct asked the model for its answer"
+        )
+        assert notes(played(LOOK, setting=setting)) == (
+            "The policy direct asked the model for its answer, and it called a tool.",
+        )
 
 
 def test_two_crops_that_shared_pixels_are_two() -> None:

@@ -19,23 +19,25 @@ GROUP = "cof.benchmarks"  # of entry points
 BUILT_IN = ("vstar", "hrbench", "mme-realworld", "treebench", "visualprobe", "jsonl")
 
 
-class Reader(Protocol):
+class BenchmarkReader(Protocol):
     """The items of the user's file or folder. Rows that cannot be used go to `left_out`; without it the first is raised."""
 
     def __call__(self, data: Path, seed: int, left_out: LeftOut | None = None) -> Iterator[Example]: ...
 
 
-def benchmark_named(name: str) -> Reader:
+def benchmark_named(name: str) -> BenchmarkReader:
     """The reader of the benchmark of that name, or at that Python path. Raises InvalidConfig."""
     own = {each: f"cof.data.benchmarks.{each.replace('-', '_')}:items" for each in BUILT_IN}
     found = registry.part("benchmark", name, registry.known(GROUP, own))
     if not callable(found):
         raise InvalidConfig(f"benchmark {name!r} is {type(found).__name__}; want a function of (data, seed, left_out)")
-    reader: Reader = found
+    reader: BenchmarkReader = found
     return partial(_checked, name, reader)
 
 
-def _checked(name: str, reader: Reader, data: Path, seed: int, left_out: LeftOut | None = None) -> Iterator[Example]:
+def _checked(
+    name: str, reader: BenchmarkReader, data: Path, seed: int, left_out: LeftOut | None = None
+) -> Iterator[Example]:
     """The examples that a reader gives. Raises InputError where it fails, gives something else, or none at all."""
     count, names = 0, set[str]()
     try:

@@ -53,7 +53,7 @@ def given_several(row: Row, value: Any, get: str, fetch: bool = False) -> list[t
 def given(row: Row, value: Any, get: str, fetch: bool = False) -> tuple[str, Picture]:
     """The name of a row's one picture, and the way to it, from any form in which a field has it.
 
-    A path (relative to the file, or after file://), an address that fsspec reaches, an http address with `fetch`, base64, a
+    A path (relative to the file, or after file://), an address as `files.py` has it, an http address with `fetch`, base64, a
     data URL, bytes, {"bytes", "path"} as the Image feature of `datasets` has it, {"image"} as verl has it, or a list of one of
     these. Raises InputError with `get`, what to do else.
     """
